@@ -1,0 +1,34 @@
+"""The errors a user can cause; each message says what was expected, what came, where, and what to do."""
+
+from __future__ import annotations
+
+
+class SeepError(ValueError):
+    """Root of all errors that bad input, data or settings cause."""
+
+
+class TiffError(SeepError):
+    """A TIFF file that cannot be read or written as one two-dimensional image."""
+
+
+class DataError(SeepError):
+    """A data folder, a pair of files or a plan that breaks the data contract."""
+
+
+class ConfigError(SeepError):
+    """A setting that is unknown, out of range or contradicts another."""
+
+
+class TrainingError(SeepError):
+    """A training run that cannot go on."""
+
+
+def listed(names: list[str], limit: int = 10) -> str:
+    """Up to `limit` names for an error message, then how many are left.
+
+    >>> listed(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
+    if len(names) <= limit:
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
