@@ -6,6 +6,8 @@ Instance files number the seep classes from 0: mask value k is category k - 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from seep_monai.errors import ConfigError
 
 N_SEEP_CLASSES = 7
@@ -29,7 +31,7 @@ CLASS_COLOURS: tuple[tuple[int, int, int], ...] = (
 NO_DATA_COLOUR = (60, 60, 70)
 
 
-def checked_class_names(names: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+def checked_class_names(names: Sequence[str]) -> tuple[str, ...]:
     """The seven seep class names, in label order 1..7.
 
     Raises:

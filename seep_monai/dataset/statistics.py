@@ -1,0 +1,106 @@
+"""Counts per class, and the class weights that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES, SEEP_LABELS
+from seep_monai.dataset.audit import Tile
+from seep_monai.errors import ConfigError
+
+WeightRule = Literal["none", "inverse_sqrt", "effective_number"]
+CountUnit = Literal["pixels", "tiles", "instances"]
+
+# Source: Cui et al. 2019, "Class-balanced loss based on effective number of samples", eq. 2; beta of .999 is their middle value.
+_EFFECTIVE_NUMBER_BETA = 0.999
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """What a set of tiles holds.
+
+    Attributes:
+        n_tiles: tiles.
+        n_scenes: scenes.
+        pixels: valid pixels of labels 0..7.
+        tiles: tiles in which label 0..7 occurs.
+        instances: 8-connected components of labels 1..7 (entry 0, the background, is 0).
+    """
+
+    n_tiles: int
+    n_scenes: int
+    pixels: tuple[int, ...]
+    tiles: tuple[int, ...]
+    instances: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same with one dictionary per unit, keyed by mask value."""
+        per_class = {
+            unit: {str(label): getattr(self, unit)[label] for label in range(N_CLASSES)} for unit in get_args(CountUnit)
+        }
+        return {"n_tiles": self.n_tiles, "n_scenes": self.n_scenes, **per_class}
+
+
+def count_classes(tiles: Iterable[Tile]) -> ClassCounts:
+    """The sums over the tiles."""
+    members = list(tiles)
+    pixels = np.array([tile.class_pixels for tile in members], dtype=np.int64).reshape(-1, N_CLASSES)
+    instances = np.array([tile.class_instances for tile in members], dtype=np.int64).reshape(-1, N_SEEP_CLASSES)
+    return ClassCounts(
+        n_tiles=len(members),
+        n_scenes=len({tile.scene for tile in members}),
+        pixels=tuple(pixels.sum(axis=0).tolist()),
+        tiles=tuple((pixels > 0).sum(axis=0).tolist()),
+        instances=(0, *instances.sum(axis=0).tolist()),
+    )
+
+
+def class_weights(
+    rule: WeightRule | Sequence[float], counts: ClassCounts, *, by: CountUnit = "instances"
+) -> tuple[float, ...]:
+    """Weights of the labels 1..7, with mean 1 over the classes that occur (given numbers stay as they are).
+
+    Args:
+        rule: `none` (all 1), `inverse_sqrt` (1 / sqrt(n)), `effective_number` ((1 - b) / (1 - b^n)), or seven numbers.
+        counts: counts of the training part.
+        by: what n counts. With pixels the effective number is flat: it saturates at some thousands.
+
+    Returns:
+        Seven floats. A class that does not occur gets 0 under a rule: it cannot be learnt, and 1 / n has no value.
+
+    Raises:
+        ConfigError: if the rule or unit is unknown, there are not seven numbers, or one is negative or not finite.
+    """
+    if not isinstance(rule, str):
+        return _given_weights(rule)
+    if rule not in get_args(WeightRule) or by not in get_args(CountUnit):
+        raise ConfigError(
+            f"class_weights: expected one of {list(get_args(WeightRule))} or seven numbers, counted by one of "
+            f"{list(get_args(CountUnit))}, but got {rule!r} by {by!r}."
+        )
+    if rule == "none":
+        return (1.0,) * N_SEEP_CLASSES
+    n = np.array([getattr(counts, by)[label] for label in SEEP_LABELS], dtype=np.float64)
+    present = n > 0
+    raw = np.zeros(N_SEEP_CLASSES)
+    if rule == "inverse_sqrt":
+        raw[present] = 1 / np.sqrt(n[present])
+    else:
+        raw[present] = (1 - _EFFECTIVE_NUMBER_BETA) / (1 - _EFFECTIVE_NUMBER_BETA ** n[present])
+    if present.any():
+        raw /= raw[present].mean()
+    return tuple(raw.tolist())
+
+
+def _given_weights(numbers: Sequence[float]) -> tuple[float, ...]:
+    values = tuple(float(number) for number in numbers)
+    if len(values) != N_SEEP_CLASSES or not np.isfinite(values).all() or min(values) < 0:
+        raise ConfigError(
+            f"class_weights: expected {N_SEEP_CLASSES} finite numbers of at least 0, one per mask value 1..{N_SEEP_CLASSES}, "
+            f"but got {len(values)}: {list(values)}."
+        )
+    return values

@@ -1,0 +1,152 @@
+"""Which tiles an evaluation scores, by the plan stored with the weights, and what it writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seep_monai.classes import checked_class_names
+from seep_monai.dataset.audit import Audit
+from seep_monai.dataset.plan import PARTS, Plan, audit_data, parts_from_lists, whole_plan
+from seep_monai.dataset.split import SplitSettings
+from seep_monai.errors import ConfigError, DataError
+from seep_monai.report.figures import class_figure, save_figure, tile_figure
+from seep_monai.report.panels import TilePicture
+from seep_monai.report.tables import headline, metrics_csv, nested_metrics
+from seep_monai.workflow import write_json, write_text
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What is scored.
+
+    Attributes:
+        plan: the data set's plan; for a foreign folder one with all tiles in `test`.
+        part: `training`, `validation`, `test` or `all`.
+        leaky: whether scored scenes were trained on.
+        class_names: the seven names stored with the weights.
+        instance_mode: the mode stored with the weights.
+        weights_sha256: checksum of the weights.
+        plan_fingerprint: fingerprint of the plan the weights were trained with.
+    """
+
+    plan: Plan
+    part: str
+    leaky: bool
+    class_names: tuple[str, ...]
+    instance_mode: str
+    weights_sha256: str
+    plan_fingerprint: str
+
+    def items(self) -> list[dict[str, Any]]:
+        """The tiles to score, as MONAI's data sets take them."""
+        return self.plan.items(self.part)
+
+
+def plan_evaluation(
+    description: Mapping[str, Any],
+    part: str | None,
+    *,
+    dataset_dir: str | os.PathLike[str],
+    images_dir: str | os.PathLike[str],
+    masks_dir: str | os.PathLike[str],
+    size_multiple: int,
+) -> EvaluationPlan:
+    """The part of the stored plan that is asked for, on audited data.
+
+    Args:
+        description: the content of `model.json`.
+        part: `training`, `validation`, `test` or `all`; None is `test` where the plan has one, else `validation`.
+        dataset_dir: the folder that the stored paths start from.
+        images_dir: folder of the images.
+        masks_dir: folder of the masks.
+        size_multiple: see `audit_pairs`.
+
+    Raises:
+        DataError: if the data are bad, or not those the weights were trained on and the part is not `all`.
+        ConfigError: if there is no such part.
+    """
+    stored = description["plan"]
+    settings = SplitSettings(**stored["settings"])
+    if part is None:
+        part = "test" if stored["test"] else "validation"
+    if part not in (*PARTS, "all"):
+        raise ConfigError(f"part: expected one of {[*PARTS, 'all']}, but got {part!r}.")
+    audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple)
+    plan = _stored_plan(stored, audit, settings, Path(dataset_dir))
+    if plan is None:
+        if part != "all":
+            raise DataError(
+                f"{dataset_dir}: is not the data set that the weights were trained on, so it has no {part} part. "
+                "Score all of it with --part all, or give the --dataset_dir of the training."
+            )
+        plan = whole_plan(dataset_dir, audit, settings)
+    trained_scenes = {entry["scene"] for entry in stored["training"]}
+    scored_scenes = {tile.scene for tile in plan.tiles(part)}
+    return EvaluationPlan(
+        plan=plan,
+        part=part,
+        leaky=bool(trained_scenes & scored_scenes),
+        class_names=checked_class_names(description["class_names"]),
+        instance_mode=description["instance_mode"],
+        weights_sha256=description["sha256"],
+        plan_fingerprint=description["plan_fingerprint"],
+    )
+
+
+def write_results(
+    values: Mapping[str, float], evaluation: EvaluationPlan, pictures: Sequence[TilePicture], output_dir: Path
+) -> str:
+    """Write `metrics.json`, `metrics.csv` and `figures/*.png`.
+
+    Args:
+        values: the flat values of `SeepScores`.
+        evaluation: what was scored.
+        pictures: tiles to show.
+        output_dir: an existing folder.
+
+    Returns:
+        The headline, one line.
+    """
+    tiles = evaluation.plan.tiles(evaluation.part)
+    metrics: dict[str, Any] = {
+        "n_tiles": len(tiles),
+        "n_scenes": len({tile.scene for tile in tiles}),
+        "part": evaluation.part,
+        "leaky": evaluation.leaky,
+        "instance_mode": evaluation.instance_mode,
+        "weights_sha256": evaluation.weights_sha256,
+        "plan_fingerprint": evaluation.plan_fingerprint,
+        **nested_metrics(values),
+    }
+    write_json(output_dir / "metrics.json", metrics)
+    write_text(output_dir / "metrics.csv", metrics_csv(metrics, evaluation.class_names))
+    figures = output_dir / "figures"
+    figures.mkdir(exist_ok=True)
+    title = _title(metrics)
+    save_figure(class_figure(metrics, evaluation.class_names, title), figures / "classes.png")
+    if pictures:
+        save_figure(tile_figure(pictures, evaluation.class_names, title), figures / "tiles.png")
+    return headline(metrics)
+
+
+def _stored_plan(stored: Mapping[str, Any], audit: Audit, settings: SplitSettings, dataset_dir: Path) -> Plan | None:
+    """The stored plan on the audited tiles; None if these are other data (names or levels differ)."""
+    try:
+        parts = parts_from_lists(
+            {part: stored[part] for part in PARTS}, audit, dataset_dir=dataset_dir, source="model.json"
+        )
+    except DataError:
+        return None
+    plan = Plan(dataset_dir, parts, audit.scene_levels, settings, audit.left_out)
+    return plan if plan.fingerprint == stored["fingerprint"] else None
+
+
+def _title(metrics: Mapping[str, Any]) -> str:
+    leak = "LEAKY: scored scenes were trained on. " if metrics["leaky"] else ""
+    return (
+        f"{leak}{metrics['part']} part, {metrics['n_tiles']} tiles of {metrics['n_scenes']} scenes: {headline(metrics)}"
+    )

@@ -1,0 +1,108 @@
+"""TensorBoard curves: one writer for the trainer and the validator, with the same grouping of names for every run."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+
+import torch
+from ignite.engine import Engine, Events
+from torch.utils.tensorboard import SummaryWriter
+
+from seep_monai.classes import SEEP_LABELS
+from seep_monai.losses import SeepLoss
+
+logger = logging.getLogger(__name__)
+
+_HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR100", "mean_iou")
+_SEEP = ("dice", "iou", "precision", "recall", "AP", "AP50", "AP10_50")
+_PER_CLASS = ("iou", "dice", "AP50")
+
+
+class TrainingCurves:
+    """Trainer handler: mean loss and terms per epoch, learning rate, tiles per second.
+
+    Args:
+        writer: the run's only TensorBoard writer.
+        loss: the loss, whose terms are read after each iteration.
+        optimizer: whose learning rate is shown.
+    """
+
+    def __init__(self, writer: SummaryWriter, loss: SeepLoss, optimizer: torch.optim.Optimizer) -> None:
+        self.writer, self.loss, self.optimizer = writer, loss, optimizer
+        self._sums: dict[str, torch.Tensor] = {}
+        self._n_tiles = 0
+        self._started = 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the trainer; in its list of handlers it stands before the validation, whose time is not its own."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
+
+    def start(self, engine: Engine) -> None:
+        """Begin an epoch."""
+        self._sums, self._n_tiles, self._started = {}, 0, time.perf_counter()
+
+    def update(self, engine: Engine) -> None:
+        """Add one iteration. Sums stay on the device: a value read here would make a GPU wait."""
+        n_tiles = len(engine.state.output["image"])
+        for name, value in {"loss": engine.state.output["loss"].detach(), **self.loss.terms}.items():
+            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + n_tiles * value
+        self._n_tiles += n_tiles
+
+    def write(self, engine: Engine) -> None:
+        """Write the epoch's means."""
+        epoch, seconds = engine.state.epoch, time.perf_counter() - self._started
+        means = {name: float(total) / self._n_tiles for name, total in self._sums.items()}
+        for name, value in means.items():
+            self.writer.add_scalar("train/loss" if name == "loss" else f"train_terms/{name}", value, epoch)
+        self.writer.add_scalar("train/learning_rate", self.optimizer.param_groups[0]["lr"], epoch)
+        self.writer.add_scalar("train/tiles_per_second", self._n_tiles / seconds, epoch)
+        logger.info(
+            "epoch %d/%d: loss %.4f, %.1f tiles/s",
+            epoch,
+            engine.state.max_epochs,
+            means["loss"],
+            self._n_tiles / seconds,
+        )
+
+
+class ValidationCurves:
+    """Validator handler: every defined value of `SeepScores`, grouped for TensorBoard.
+
+    Args:
+        writer: the run's only TensorBoard writer.
+    """
+
+    def __init__(self, writer: SummaryWriter) -> None:
+        self.writer = writer
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the validator, behind `SeepScores`."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the values; undefined ones leave a gap in their curve."""
+        metrics, epoch = engine.state.metrics, engine.state.epoch
+        for name, tag in validation_tags().items():
+            if not math.isnan(metrics[name]):
+                self.writer.add_scalar(tag, metrics[name], epoch)
+        self.writer.flush()
+        logger.info(
+            "epoch %d validation: seep Dice %.3f, seep IoU %.3f, seep AP50 %.3f, mAP50 %.3f",
+            epoch,
+            metrics["seep_dice"],
+            metrics["seep_iou"],
+            metrics["seep_AP50"],
+            metrics["mAP50"],
+        )
+
+
+def validation_tags() -> dict[str, str]:
+    """Name of a metric -> TensorBoard tag."""
+    tags = {name: f"validation/{name}" for name in _HEADLINE}
+    tags |= {f"seep_{name}": f"validation_seep/{name}" for name in _SEEP}
+    tags |= {f"{name}_{label}": f"validation_{name}/cls{label}" for name in _PER_CLASS for label in SEEP_LABELS}
+    return tags

@@ -1,0 +1,89 @@
+"""Trainer handlers that keep a run sane: non-finite losses stop it, gradients are clipped, patience ends it."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines.utils import IterationEvents
+from torch import nn
+
+from seep_monai.checkpoints import BestCheckpoint
+from seep_monai.errors import ConfigError, TrainingError, listed
+
+logger = logging.getLogger(__name__)
+
+
+class StopOnNonFiniteLoss:
+    """Raises before the weights take harm, so that the last checkpoint stays good."""
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the trainer."""
+        engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Look at the loss of this iteration.
+
+        Raises:
+            TrainingError: if it is NaN or infinite; names epoch, iteration and tiles.
+        """
+        loss = engine.state.output["loss"]
+        if torch.isfinite(loss):
+            return
+        tiles = [str(tile) for tile in engine.state.batch.get("tile", [])]
+        raise TrainingError(
+            f"The loss became {float(loss)} in epoch {engine.state.epoch}, iteration {engine.state.iteration}, on the tiles "
+            f"{listed(tiles)}. The last checkpoint is kept. Look at these tiles, or lower --learning_rate and --resume True."
+        )
+
+
+class ClipGradients:
+    """Scales the gradients down to a total norm.
+
+    Args:
+        network: whose gradients are clipped.
+        max_norm: largest L2 norm of all gradients together, above 0.
+    """
+
+    def __init__(self, network: nn.Module, max_norm: float) -> None:
+        if not max_norm > 0:
+            raise ConfigError(f"max_grad_norm: expected a number above 0, but got {max_norm!r}.")
+        self.network, self.max_norm = network, max_norm
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the trainer."""
+        engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Clip; with a gradient scaler after unscaling, which the following step then knows of."""
+        scaler = getattr(engine, "scaler", None)
+        if scaler is not None:
+            scaler.unscale_(engine.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
+
+
+class StopEarly:
+    """Ends the training when the key metric has not improved for some epochs.
+
+    Args:
+        best: the validator's handler, whose record is watched.
+        patience: epochs without improvement, at least 1; 0 never stops.
+    """
+
+    def __init__(self, best: BestCheckpoint, patience: int) -> None:
+        if patience < 0:
+            raise ConfigError(f"patience: expected 0 (off) or a number of epochs, but got {patience!r}.")
+        self.best, self.patience = best, patience
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the trainer; in its list of handlers it stands behind the validation."""
+        if self.patience:
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Terminate where patience is over."""
+        idle = engine.state.epoch - self.best.best.epoch
+        if idle >= self.patience:
+            logger.info("stopping early: %s has not improved for %d epochs", self.best.key_metric, idle)
+            engine.terminate()

@@ -1,0 +1,71 @@
+"""Validator handler: the same few tiles after every validation, as image | truth | prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ignite.engine import Engine, Events
+from torch.utils.tensorboard import SummaryWriter
+
+from seep_monai.dataset.audit import Tile
+from seep_monai.instances import class_map, without_no_data
+from seep_monai.report.panels import TilePicture, panel
+
+
+class TilePictures:
+    """Keeps pictures of named tiles as they pass the validator; with a writer also shows them in TensorBoard.
+
+    Args:
+        names: the tiles to keep.
+        writer: the run's only TensorBoard writer, or None.
+    """
+
+    def __init__(self, names: Sequence[str], writer: SummaryWriter | None = None) -> None:
+        self.names = tuple(names)
+        self.writer = writer
+        self.pictures: dict[str, TilePicture] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the validator."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
+        if self.writer is not None:
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
+
+    def update(self, engine: Engine) -> None:
+        """Keep the named tiles of this batch."""
+        for source, tile in zip(engine.state.batch, engine.state.output, strict=True):
+            name = source["tile"]
+            if name not in self.names:
+                continue
+            truth = tile["label"][0].cpu().numpy().astype(np.uint8)
+            prediction = without_no_data(class_map(tile["pred"].float().cpu().numpy()), truth=truth)
+            self.pictures[name] = TilePicture(name, tile["image"][0].cpu().numpy(), truth, prediction)
+
+    def write(self, engine: Engine) -> None:
+        """Add one image per tile to TensorBoard."""
+        if self.writer is None:
+            return
+        for name in self.names:
+            picture = self.pictures[name]
+            pixels = panel(picture)
+            self.writer.add_image(f"validation/{name}", pixels, engine.state.epoch, dataformats="HWC")
+
+
+def choose_tiles(tiles: Sequence[Tile], n_tiles: int) -> list[str]:
+    """Names of tiles that show all classes: in turn the one with most pixels of each class, the rarest class first.
+
+    The same tiles give the same choice, so that panels of different runs can be compared.
+    """
+    chosen: list[str] = []
+    n_tiles = min(n_tiles, len(tiles))
+    pixels = np.array([tile.class_pixels[1:] for tile in tiles])
+    order = np.argsort((pixels > 0).sum(axis=0), kind="stable")
+    rank = 0
+    while len(chosen) < n_tiles:
+        for column in order:
+            name = tiles[int(np.argsort(-pixels[:, column], kind="stable")[rank])].name
+            if name not in chosen and len(chosen) < n_tiles:
+                chosen.append(name)
+        rank += 1
+    return chosen

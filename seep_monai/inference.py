@@ -1,0 +1,118 @@
+"""Inference on tiles: what to read, and the two maps that are written per image."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from tqdm import tqdm
+
+from seep_monai.classes import NO_DATA_LABEL
+from seep_monai.dataset.level import LevelCounter
+from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, find_images, scene_of
+from seep_monai.errors import ConfigError, DataError
+from seep_monai.instances import class_map
+from seep_monai.tiff import TiffMeta, read_tiff, valid_mask, write_tiff
+from seep_monai.transforms import NORMALISATION_VERSION
+
+
+def inference_items(
+    source: str | os.PathLike[str], *, scene_level: float | None = None, scene_pattern: str = DEFAULT_SCENE_PATTERN
+) -> list[dict[str, Any]]:
+    """One dictionary per TIFF with `image` (path), `tile`, `scene` and `scene_level`.
+
+    Args:
+        source: a TIFF or a folder of them.
+        scene_level: level in DN for all of them; None takes the median of the valid DN of all given tiles of a scene.
+        scene_pattern: see `find_pairs`.
+
+    Raises:
+        DataError: if there is nothing to read, or a scene has no valid pixel.
+        TiffError: if a file cannot be read.
+        ConfigError: if `scene_level` is not above 0.
+    """
+    paths = find_images(source)
+    scenes = [scene_of(path.stem, scene_pattern) for path in paths]
+    if scene_level is None:
+        levels = _scene_levels(paths, scenes)
+    elif scene_level > 0:
+        levels = dict.fromkeys(scenes, float(scene_level))
+    else:
+        raise ConfigError(f"scene_level: expected a number above 0 (DN), but got {scene_level!r}.")
+    return [
+        {"image": str(path.absolute()), "tile": path.stem, "scene": scene, "scene_level": levels[scene]}
+        for path, scene in zip(paths, scenes, strict=True)
+    ]
+
+
+class SaveSeepMapsd(MapTransform):
+    """Writes `<name>_classes.tif` and `<name>_probability.tif` for each image, with the image's geo tags.
+
+    The class map is uint8, 0..7 and 255 = no data; the probability is float32, the summed seep probability, NaN = no data. Both
+    declare their no-data value, and say in the image description by which level and weights they were made.
+
+    Args:
+        keys: key of the class probabilities, (8, H, W) with the metadata of `TiffReader`.
+        output_dir: folder for the files.
+        weights_sha256: checksum of the weights.
+        valid_key: key of the mask of valid pixels (1, H, W).
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "pred",
+        *,
+        output_dir: str | os.PathLike[str],
+        weights_sha256: str,
+        valid_key: str = "valid",
+    ) -> None:
+        super().__init__(keys)
+        self.folder = Path(output_dir)
+        self.weights_sha256 = weights_sha256
+        self.valid_key = valid_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Write the maps and pass the data on."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            self._save(result, result[key])
+        return result
+
+    def _save(self, tile: Mapping[Hashable, Any], prediction: Any) -> None:
+        probabilities = prediction.float().cpu().numpy()
+        valid = np.asarray(tile[self.valid_key].cpu())[0].astype(bool)
+        classes = np.where(valid, class_map(probabilities), NO_DATA_LABEL).astype(np.uint8)
+        seep_prob = np.where(valid, 1 - probabilities[0], np.nan).astype(np.float32)
+        geo_tags = TiffMeta.from_meta(tile["image"].meta).geo_tags
+        description = json.dumps(
+            {
+                "software": "seep_monai",
+                "scene_level": float(tile["scene_level"]),
+                "normalisation_version": NORMALISATION_VERSION,
+                "weights_sha256": self.weights_sha256,
+            }
+        )
+        stem = self.folder / str(tile["tile"])
+        write_tiff(f"{stem}_classes.tif", classes, no_data=NO_DATA_LABEL, geo_tags=geo_tags, description=description)
+        write_tiff(f"{stem}_probability.tif", seep_prob, no_data=np.nan, geo_tags=geo_tags, description=description)
+
+
+def _scene_levels(paths: list[Path], scenes: list[str]) -> dict[str, float]:
+    counters: dict[str, LevelCounter] = defaultdict(LevelCounter)
+    for path, scene in tqdm(
+        list(zip(paths, scenes, strict=True)), desc="levels", unit="tile", leave=False, disable=not sys.stderr.isatty()
+    ):
+        image = read_tiff(path)
+        counters[scene].add(image.array[valid_mask(image.array, image.no_data)])
+    try:
+        return {scene: counter.median() for scene, counter in counters.items()}
+    except DataError as error:
+        raise DataError(f"{paths[0].parent}: {error} A level can be given with --scene_level.") from error

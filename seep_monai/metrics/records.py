@@ -1,0 +1,124 @@
+"""The rows that a tile leaves behind once its instances are matched: all that AP needs, six float64 numbers each.
+
+A tile has one header row (so that a tile without any instance still counts), one row per true instance and one per
+detection that counts. Rows are plain numbers of one width, so that they can be gathered over processes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from seep_monai.instances import (
+    ClassMap,
+    Components,
+    Floats,
+    class_components,
+    class_map,
+    seep_components,
+    without_no_data,
+)
+from seep_monai.metrics.matching import match_components
+
+logger = logging.getLogger(__name__)
+
+# image_id: a whole number. kind: see RowKind. group: mask value 1..7, 8 = any seep, 0 in a header.
+# score: of a detection, NaN otherwise. matches: bit i is set where the instance is matched at IoU threshold i.
+ROW_NAMES = ("image_id", "kind", "group", "score", "area_px", "matches")
+ROW_DTYPE = np.dtype([(name, np.float64) for name in ROW_NAMES])
+
+
+class RowKind(IntEnum):
+    """What a row stands for; PADDING is what a process without any tile sends, and is dropped."""
+
+    PADDING = -1
+    TILE = 0
+    TRUTH = 1
+    DETECTION = 2
+
+
+def tile_rows(
+    image_id: int, probabilities: Floats, truth: ClassMap, thresholds: npt.NDArray[np.float64]
+) -> npt.NDArray[np.void]:
+    """The rows of one tile, for each class and for any seep.
+
+    Args:
+        image_id: what the tile is sorted by, and what tells a repeat.
+        probabilities: (8, H, W) float in [0, 1], without NaN.
+        truth: (H, W) uint8, 0..7 and 255 = no-data; truth and prediction are background there.
+        thresholds: (T,) float64, ascending IoU thresholds.
+    """
+    predicted_map = without_no_data(class_map(probabilities), truth=truth)
+    true_map = without_no_data(truth, truth=truth)
+    by_class = class_components(true_map), class_components(predicted_map, probabilities)
+    by_seep = seep_components(true_map), seep_components(predicted_map, probabilities)
+    return instance_rows(image_id, [by_class, by_seep], thresholds)
+
+
+def instance_rows(
+    image_id: int, pairs: Sequence[tuple[Components, Components]], thresholds: npt.NDArray[np.float64]
+) -> npt.NDArray[np.void]:
+    """A header and the rows of each (truth, prediction) pair of component tables; see `tile_rows`.
+
+    Detections are in COCO's order: class by class, best score first, equal scores in raster order.
+    """
+    blocks = [header_row(image_id, RowKind.TILE)]
+    for truth, predicted in pairs:
+        matches = match_components(truth, predicted, thresholds)
+        kept = matches.order
+        blocks.append(_rows(image_id, RowKind.TRUTH, truth, np.arange(len(truth)), matches.truth_bits))
+        blocks.append(_rows(image_id, RowKind.DETECTION, predicted, kept, matches.detection_bits))
+    return np.concatenate(blocks)
+
+
+def header_row(image_id: int, kind: RowKind) -> npt.NDArray[np.void]:
+    """One row without an instance."""
+    return np.array([(image_id, kind, 0, np.nan, 0, 0)], ROW_DTYPE)
+
+
+def unique_tiles(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """The rows in image-id order, each image once: of repeats, the first tile stays whole. Padding is dropped.
+
+    Args:
+        rows: rows of whole tiles, one after the other, each tile's header first.
+
+    Samplers that share tiles out evenly repeat some, and a repeat may differ in the last digits of its scores, so
+    whole tiles are dropped, not equal rows. The number dropped is logged.
+    """
+    rows = rows[rows["kind"] != RowKind.PADDING]
+    is_header = rows["kind"] == RowKind.TILE
+    _, first = np.unique(rows["image_id"][is_header], return_index=True)
+    tile_of_row = np.cumsum(is_header) - 1
+    keep = np.zeros(np.count_nonzero(is_header), bool)
+    keep[first] = True
+    if len(keep) > len(first):
+        logger.info("%d repeated tiles of %d dropped", len(keep) - len(first), len(keep))
+    kept = rows[keep[tile_of_row]]
+    return kept[np.argsort(kept["image_id"], kind="stable")]
+
+
+def to_matrix(rows: npt.NDArray[np.void]) -> npt.NDArray[np.float64]:
+    """The rows as (n, 6) float64, columns as in `ROW_DTYPE`."""
+    return rows.view(np.float64).reshape(len(rows), len(ROW_NAMES))
+
+
+def from_matrix(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.void]:
+    """The inverse of `to_matrix`."""
+    return np.ascontiguousarray(matrix).view(ROW_DTYPE).reshape(len(matrix))
+
+
+def _rows(
+    image_id: int, kind: RowKind, table: Components, index: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]
+) -> npt.NDArray[np.void]:
+    rows = np.empty(len(index), ROW_DTYPE)
+    rows["image_id"] = image_id
+    rows["kind"] = kind
+    rows["group"] = table.classes[index]
+    rows["score"] = table.scores[index]
+    rows["area_px"] = table.areas_px[index]
+    rows["matches"] = bits
+    return rows

@@ -1,0 +1,89 @@
+"""The network, built from a frozen description that goes into model.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from monai.networks.nets import SegResNet
+
+from seep_monai.classes import N_CLASSES
+from seep_monai.errors import ConfigError
+
+_NORM_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class SegResNetSettings:
+    """A two-dimensional SegResNet with one channel in, eight logits out, at full resolution.
+
+    Attributes:
+        init_filters: filters of the first level, a multiple of 8 (group norm); doubled at each level.
+        blocks_down: residual blocks per level going down; their number is the number of levels.
+        blocks_up: residual blocks per level going up, one entry less.
+        dropout_prob: dropout behind the first convolution, in [0, 1).
+    """
+
+    init_filters: int = 16
+    blocks_down: tuple[int, ...] = (1, 2, 2, 4)
+    blocks_up: tuple[int, ...] = (1, 1, 1)
+    dropout_prob: float = 0.0
+
+    def __post_init__(self) -> None:
+        # Config files and model.json give lists; settings compare equal only as tuples.
+        object.__setattr__(self, "blocks_down", tuple(self.blocks_down))
+        object.__setattr__(self, "blocks_up", tuple(self.blocks_up))
+        if not isinstance(self.init_filters, int) or self.init_filters < 1 or self.init_filters % _NORM_GROUPS:
+            raise ConfigError(
+                f"init_filters: expected a positive multiple of {_NORM_GROUPS} (group norm), but got {self.init_filters!r}."
+            )
+        if len(self.blocks_up) != len(self.blocks_down) - 1 or min(*self.blocks_down, *self.blocks_up) < 1:
+            raise ConfigError(
+                "blocks_up: expected one entry less than blocks_down, all at least 1, but got "
+                f"blocks_down {list(self.blocks_down)} and blocks_up {list(self.blocks_up)}."
+            )
+        if not 0 <= self.dropout_prob < 1:
+            raise ConfigError(f"dropout_prob: expected a number in [0, 1), but got {self.dropout_prob!r}.")
+
+    @property
+    def size_multiple(self) -> int:
+        """Rows and columns must be multiples of this: each level halves them.
+
+        >>> SegResNetSettings().size_multiple
+        8
+        """
+        return 2 ** (len(self.blocks_down) - 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and numbers."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+def settings_from_json(stored: Mapping[str, Any]) -> SegResNetSettings:
+    """The settings in a model.json's `network`.
+
+    Raises:
+        ConfigError: if an argument is unknown.
+    """
+    known = {field.name for field in fields(SegResNetSettings)}
+    unknown = sorted(set(stored) - known)
+    if unknown:
+        raise ConfigError(
+            f"model.json: unknown network arguments {unknown}; this version knows {sorted(known)}. Update seep_monai."
+        )
+    return SegResNetSettings(**stored)
+
+
+def build_network(settings: SegResNetSettings) -> SegResNet:
+    """The untrained network: (B, 1, H, W) float32 -> logits (B, 8, H, W), H and W multiples of `size_multiple`."""
+    return SegResNet(
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=N_CLASSES,
+        init_filters=settings.init_filters,
+        blocks_down=settings.blocks_down,
+        blocks_up=settings.blocks_up,
+        dropout_prob=settings.dropout_prob or None,
+        norm=("GROUP", {"num_groups": _NORM_GROUPS}),
+    )

@@ -1,0 +1,84 @@
+"""The figures of one evaluation: `metrics.json` for programs, `metrics.csv` for spreadsheets, a few lines for a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seep_monai.classes import SEEP_LABELS
+
+_HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR100")
+_SEEP = ("iou", "dice", "precision", "recall", "AP", "AP50", "AP10_50")
+_PER_CLASS = ("iou", "dice", "AP", "AP50", "AP10_50", "n_instances")
+_COUNTS = ("n_instances",)
+
+
+def nested_metrics(flat: Mapping[str, float]) -> dict[str, Any]:
+    """The values of `SeepScores` in the shape of `metrics.json`; undefined values become None, never 0.
+
+    >>> nested_metrics({"mAP": float("nan"), "seep_dice": 0.5})["mAP"] is None
+    True
+    """
+    return {
+        **{name: _number(name, flat.get(name)) for name in _HEADLINE},
+        "n_instances": _number("n_instances", flat.get("n_instances")),
+        "classes": {
+            str(label): {name: _number(name, flat.get(f"{name}_{label}")) for name in _PER_CLASS}
+            for label in SEEP_LABELS
+        },
+        "seep": {name: _number(name, flat.get(f"seep_{name}")) for name in _SEEP},
+    }
+
+
+def metrics_csv(metrics: Mapping[str, Any], class_names: Sequence[str]) -> str:
+    """One row per class and one for seep / no seep; undefined values are empty cells."""
+    columns = ["label", "name", *_PER_CLASS, "precision", "recall"]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    for label, name in zip(SEEP_LABELS, class_names, strict=True):
+        writer.writerow({"label": label, "name": name, **_blank(metrics["classes"][str(label)])})
+    writer.writerow({"label": "1-7", "name": "seep / no seep", **_blank(metrics["seep"])})
+    return buffer.getvalue()
+
+
+def headline(metrics: Mapping[str, Any]) -> str:
+    """The figures of `metrics.json` that a reader looks at first, in one line."""
+    seep = metrics["seep"]
+    return (
+        f"seep Dice {_shown(seep['dice'])}, seep IoU {_shown(seep['iou'])}, seep AP50 {_shown(seep['AP50'])}, "
+        f"mAP50 {_shown(metrics['mAP50'])}, mAP {_shown(metrics['mAP'])}"
+        + (" (leaky split)" if metrics.get("leaky") else "")
+    )
+
+
+def comparison_table(columns: Mapping[str, Mapping[str, Any]]) -> str:
+    """A text table: one row per figure, one column per evaluation (name -> metrics in the shape of `metrics.json`)."""
+    rows = {
+        "seep Dice": [metrics["seep"]["dice"] for metrics in columns.values()],
+        "seep IoU": [metrics["seep"]["iou"] for metrics in columns.values()],
+        "seep AP50": [metrics["seep"]["AP50"] for metrics in columns.values()],
+        "mAP50": [metrics["mAP50"] for metrics in columns.values()],
+        "mAP50-95": [metrics["mAP"] for metrics in columns.values()],
+    }
+    width = max(18, *(len(name) + 2 for name in columns))
+    lines = [f"{'':<12}" + "".join(f"{name:>{width}}" for name in columns)]
+    lines += [f"{name:<12}" + "".join(f"{_shown(value):>{width}}" for value in values) for name, values in rows.items()]
+    return "\n".join(lines)
+
+
+def _number(name: str, value: float | None) -> float | int | None:
+    if value is None or math.isnan(value):
+        return None
+    return int(value) if name in _COUNTS else float(value)
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _blank(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: "" if value is None else value for key, value in values.items()}

@@ -1,0 +1,400 @@
+"""TIFF images in and out: one band as a (row, col) array, with its no-data value and geo tags.
+
+`read_tiff`, `write_tiff` and `valid_mask` work on arrays. `TiffReader` and `TiffWriter` are thin shells around them for
+MONAI: the reader keeps no-data and geo tags in the metadata, the writer puts them back unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tifffile
+from monai.data import ImageReader, ImageWriter
+from monai.transforms.io.array import SUPPORTED_READERS
+from monai.utils import convert_data_type, ensure_tuple
+
+from seep_monai import geo
+from seep_monai.errors import TiffError
+
+DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
+Compression = Literal["zlib", "deflate"]
+PathLike = str | os.PathLike[str]
+
+_DESCRIPTION = 270
+_NO_DATA = 42113
+# Tags that change pixels, place or no-data: losing one of them must not pass unseen.
+_NEEDED_TAGS = {256, 257, 258, 259, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 339, _NO_DATA, *geo.TAG_DTYPES}
+_REDUCED_OR_MASK = 0b101
+# Choice: 256 x 256 px, GDAL's usual tile, so that a window of a large compressed scene can be read alone.
+_TILE_PX = 256
+_COPY_AGAIN = "The file is damaged or was not copied completely: copy it again."
+
+
+@dataclass(frozen=True)
+class TiffImage:
+    """One band of a TIFF file.
+
+    Attributes:
+        array: (H, W), in the file's dtype (one of `DTYPES`) and native byte order.
+        no_data: value of the GDAL no-data tag, may be NaN; None without the tag.
+        transform: affine on pixel corners (see `geo`), None without one (also with ground control points only).
+        geo_tags: the file's GeoTIFF tags by number, unchanged.
+        description: the ImageDescription tag, None without one.
+    """
+
+    array: np.ndarray
+    no_data: float | None
+    transform: geo.Transform | None
+    geo_tags: geo.GeoTags
+    description: str | None
+
+
+@dataclass(frozen=True)
+class TiffMeta:
+    """What MONAI metadata keep of a `TiffImage`, and the dtype of its file ("uint16": MONAI makes float32 of it).
+
+    Each attribute is a metadata key and stands there as JSON text ("null" for None): only text survives MONAI's
+    collate for any mix of files in one batch. Decollate first, then `from_meta`.
+    """
+
+    no_data: float | None = None
+    transform: geo.Transform | None = None
+    geo_tags: geo.GeoTags = field(default_factory=dict)
+    source_dtype: str | None = None
+
+    def to_meta(self) -> dict[str, str]:
+        """The four metadata entries."""
+        return {key: json.dumps(value) for key, value in vars(self).items()}
+
+    @classmethod
+    def from_meta(cls, meta: Mapping[str, Any]) -> TiffMeta:
+        """The values in the metadata of one image; the defaults where they are absent."""
+        stored = {key: json.loads(meta[key]) for key in vars(cls()) if key in meta}
+        if stored.get("transform"):
+            stored["transform"] = tuple(stored["transform"])
+        tags = stored.get("geo_tags", {})
+        stored["geo_tags"] = {int(code): v if isinstance(v, str) else tuple(v) for code, v in tags.items()}
+        return cls(**stored)
+
+
+def read_tiff(path: PathLike, *, band: int | None = None) -> TiffImage:
+    """One band of a TIFF file, in (row, col) order and the file's dtype.
+
+    Args:
+        path: the file.
+        band: number of the band, from 1 as in GDAL; further pages count on. Needed where there is more than one;
+            overviews and mask pages are no bands.
+
+    Raises:
+        TiffError: if the file is absent, no TIFF, truncated or damaged, of another dtype or an undecodable
+            compression, or if it has several bands and `band` does not name one of them.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            page, sample = _chosen_band(_image_pages(tiff, path), band, path)
+            _check_dtype(page, path)
+            _check_complete(page, tiff.filehandle.size, path)
+            return _image(page, sample, path)
+    except (TiffError, MemoryError):
+        raise
+    except OSError as error:
+        raise _error(path, "a TIFF file", _one_line(error), "Check the path and its permissions.") from error
+    except Exception as error:  # a damaged file makes tifffile and the codecs raise almost anything
+        remedy = "Run: pip install imagecodecs" if "imagecodecs" in str(error) else _COPY_AGAIN
+        raise _error(path, "a readable TIFF file", _one_line(error), remedy) from error
+
+
+def write_tiff(
+    path: PathLike,
+    array: np.ndarray,
+    *,
+    no_data: float | None = None,
+    geo_tags: geo.GeoTags | None = None,
+    description: str | None = None,
+    compression: Compression | None = None,
+) -> None:
+    """Write one band; the file appears under its name only when it is complete.
+
+    Args:
+        path: target; an existing file is replaced, its folder must exist.
+        array: (H, W) of one of `DTYPES`.
+        no_data: value of the GDAL no-data tag, None for no tag.
+        geo_tags: GeoTIFF tags by number, as in `TiffImage`.
+        description: text of the ImageDescription tag.
+        compression: "zlib" and "deflate" name the same one; None for none.
+
+    Raises:
+        TiffError: if array, no-data value, tags or compression do not fit, or the file cannot be written.
+    """
+    _check_writable(path, array, no_data, compression)
+    tags = geo.tags_to_write(geo_tags or {})
+    if no_data is not None:
+        tags.append((_NO_DATA, "s", 0, f"{no_data:.17g}", True))
+    part = Path(path).with_name(f".{Path(path).name}.{uuid.uuid4().hex}.part")
+    try:
+        tifffile.imwrite(
+            part,
+            np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")),
+            photometric="minisblack",
+            compression=compression and "zlib",
+            tile=(_TILE_PX, _TILE_PX) if compression and min(array.shape) > _TILE_PX else None,
+            description=None if description is None else description.encode(),
+            metadata=None,
+            software=False,
+            extratags=tags,
+        )
+        part.replace(path)
+    except OSError as error:
+        raise _error(path, "a place to write", _one_line(error), "Check the folder and the free space.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def no_data_value(no_data: float | None, dtype: np.dtype | str) -> float | None:
+    """The no-data value of an image: that of the tag, else 0 for integer dtypes and None for floats."""
+    return 0.0 if no_data is None and np.issubdtype(dtype, np.integer) else no_data
+
+
+def valid_mask(array: np.ndarray, no_data: float | None, *, is_mask: bool = False) -> np.ndarray:
+    """True where data exist, bool of the array's shape.
+
+    NaN and infinity in a float image whose tag does not say NaN stay valid: they are for an audit to report.
+
+    Args:
+        array: pixels in the file's own dtype (it decides what no tag means).
+        no_data: value of the no-data tag, may be NaN; None without the tag.
+        is_mask: the array holds classes: 0 is background, thus valid, whatever the tag says.
+
+    >>> valid_mask(np.array([0, 7], np.uint16), None)
+    array([False,  True])
+    """
+    value = no_data if is_mask else no_data_value(no_data, array.dtype)
+    if value is None or (is_mask and value == 0):
+        return np.ones(array.shape, dtype=bool)
+    if math.isnan(value):
+        return ~np.isnan(array)
+    with np.errstate(over="ignore"):
+        # NumPy rounds the tag's value to float32 for float32 pixels, so -3.4028234663852886e+38 is found.
+        return array != value
+
+
+class TiffReader(ImageReader):
+    """MONAI reader of .tif and .tiff files; rows first, one band.
+
+    Registered when `seep_monai` is imported: `LoadImaged(keys)` finds it by the file's suffix. Give no `reader=`, for
+    MONAI replaces a named reader that raises by another one in silence.
+
+    Metadata: `original_channel_dim` ("no_channel"), `spatial_shape` (H, W), `affine` (3 x 3: (row, col) -> (x, y) of
+    the pixel's centre, identity without a transform), and the keys of `TiffMeta`.
+
+    Args:
+        band: as in `read_tiff`; `LoadImaged(keys, band=2)` passes it on.
+    """
+
+    def __init__(self, band: int | None = None) -> None:
+        self.band = band
+
+    def verify_suffix(self, filename: Any) -> bool:
+        """Whether the name, or each of a list, ends in .tif or .tiff."""
+        return all(Path(name).suffix.lower() in (".tif", ".tiff") for name in ensure_tuple(filename))
+
+    def read(self, data: Any, **_: Any) -> TiffImage:
+        """The image of one file name; TiffError as `read_tiff`, and for a list of several names."""
+        names = ensure_tuple(data)
+        if len(names) != 1:
+            raise _error(names[0], "one file per image", f"{len(names)}", "Load each under a key of its own.")
+        return read_tiff(names[0], band=self.band)
+
+    def get_data(self, img: TiffImage) -> tuple[np.ndarray, dict[str, Any]]:
+        """The (H, W) array and its metadata."""
+        return img.array, {
+            "original_channel_dim": "no_channel",
+            "spatial_shape": np.array(img.array.shape),
+            "affine": geo.centre_affine(img.transform),
+            **TiffMeta(img.no_data, img.transform, img.geo_tags, img.array.dtype.name).to_meta(),
+        }
+
+
+class TiffWriter(ImageWriter):
+    """MONAI writer of one band, rows first: `SaveImaged(..., writer="seep_monai.tiff.TiffWriter")`.
+
+    Geo tags and no-data come unchanged from the metadata that `TiffReader` made. MONAI's `resample`, `mode` and
+    `padding_mode` have no effect: nothing is resampled, and a geo-referenced image that was moved is refused.
+
+    Args:
+        output_dtype: dtype of the file, None for that of the data. Values must fit.
+        scale: MONAI passes it; only None is accepted.
+        no_data: value of the no-data tag, None for no tag, "source" for that of the metadata. This and the next two
+            reach the writer by `SaveImaged(...).set_options(init_kwargs={...})`.
+        description: as in `write_tiff`.
+        compression: as in `write_tiff`.
+    """
+
+    def __init__(
+        self,
+        output_dtype: Any = None,
+        scale: None = None,
+        *,
+        no_data: float | Literal["source"] | None = "source",
+        description: str | None = None,
+        compression: Compression | None = None,
+    ) -> None:
+        if scale is not None:
+            raise TiffError(f"scale: expected None, but got {scale}. Scale the values before saving.")
+        super().__init__(output_dtype=output_dtype, source=TiffMeta())
+        self.no_data, self.description, self.compression = no_data, description, compression
+
+    def set_data_array(self, data_array: Any, channel_dim: int | None = 0, **_: Any) -> None:
+        """Take (H, W), or three dimensions with one channel at `channel_dim` (None as 0); else TiffError."""
+        array = convert_data_type(data_array, np.ndarray)[0]
+        shape = array.shape
+        if array.ndim == 3:
+            array = np.moveaxis(array, channel_dim or 0, 0)
+            array = array[0] if len(array) == 1 else array
+        if array.ndim != 2:
+            raise TiffError(f"expected one channel of (H, W), but got shape {shape}. Choose one before saving.")
+        self.data_obj = array
+
+    def set_metadata(self, meta_dict: Mapping[str, Any] | None, **_: Any) -> None:
+        """Take no-data and geo tags; TiffError if a flip, crop or resize moved a geo-referenced image."""
+        meta = meta_dict or {}
+        self.source = TiffMeta.from_meta(meta)
+        if self.source.geo_tags and "affine" in meta and not geo.is_unmoved(meta["affine"], self.source.transform):
+            where, affine = meta.get("filename_or_obj", "image"), np.asarray(meta["affine"]).tolist()
+            expected = geo.centre_affine(self.source.transform).tolist()
+            raise _error(
+                where, f"affine {expected} as read", f"{affine}", "Undo flips, crops and resizing with Invertd."
+            )
+
+    def write(self, filename: PathLike, verbose: bool = True, **_: Any) -> None:
+        """Write the file; TiffError as `write_tiff`, and if a value does not fit `output_dtype`."""
+        super().write(filename, verbose=verbose)
+        array = _cast(self.data_obj, np.dtype(self.output_dtype or self.data_obj.dtype), filename)
+        write_tiff(
+            filename,
+            array,
+            no_data=self.source.no_data if self.no_data == "source" else self.no_data,
+            geo_tags=self.source.geo_tags,
+            description=self.description,
+            compression=self.compression,
+        )
+
+
+SUPPORTED_READERS["tiffreader"] = TiffReader
+
+
+def _image_pages(tiff: tifffile.TiffFile, path: PathLike) -> list[Any]:
+    """The pages that hold bands: all but overviews and masks (the first one always counts)."""
+    pages: list[Any] = list(tiff.pages)
+    file, form = tiff.filehandle, tiff.tiff
+    for page in pages:
+        # tifffile drops a tag or page that it cannot reach with no more than a log line, so look at the list itself.
+        file.seek(page.offset)
+        n_tags = struct.unpack(form.tagnoformat, file.read(form.tagnosize))[0]
+        *entries, following = struct.unpack(
+            f"{form.byteorder}{f'H{form.tagsize - 2}x' * n_tags}{form.offsetformat[1:]}",
+            file.read(form.tagsize * n_tags + form.offsetsize),
+        )
+        lost = sorted(code for code in _NEEDED_TAGS.intersection(entries) if code not in page.tags)
+        if lost:
+            raise _error(path, "all tags inside the file", f"tags {lost} beyond its end", _COPY_AGAIN)
+    if following != 0:
+        raise _error(path, "all pages inside the file", f"one after page {len(pages)} beyond its end", _COPY_AGAIN)
+    return [page for i, page in enumerate(pages) if i == 0 or not page.subfiletype & _REDUCED_OR_MASK]
+
+
+def _chosen_band(pages: list[Any], band: int | None, path: PathLike) -> tuple[Any, int]:
+    """The page and the sample in it (from 0) of a band."""
+    places = [(page, sample) for page in pages for sample in range(page.samplesperpixel)]
+    if band is None and len(places) == 1:
+        return places[0]
+    if band is None or not 1 <= band <= len(places):
+        got = f"{len(places)} bands on {len(pages)} pages and band={band}"
+        raise _error(path, "one band", got, f"Choose by the option band=1..{len(places)}.")
+    return places[band - 1]
+
+
+def _check_dtype(page: Any, path: PathLike) -> None:
+    dtype = page.dtype
+    if dtype is None or dtype.name not in DTYPES or page.bitspersample != 8 * dtype.itemsize or page.imagedepth != 1:
+        got = f"{page.bitspersample} bits as {dtype.name if dtype else 'an unknown type'}, depth {page.imagedepth}"
+        raise _error(path, f"{', '.join(DTYPES)}", got, "Convert it: gdal_translate -ot Float32 IN.tif OUT.tif")
+
+
+def _check_complete(page: Any, file_size: int, path: PathLike) -> None:
+    """Refuse pixels beyond the file's end, for which tifffile may return zeros."""
+    offsets, counts, n_segments = page.dataoffsets, page.databytecounts, math.prod(page.chunked)
+    if min(len(offsets), len(counts)) < n_segments:
+        raise _error(path, f"{n_segments} strips or tiles", f"{len(offsets)}", _COPY_AGAIN)
+    end = max(offset + count for offset, count in zip(offsets, counts, strict=False))
+    if page.is_contiguous and any(counts):
+        end = max(end, offsets[0] + page.nbytes)
+    if end > file_size:
+        raise _error(path, f"{end} bytes or more", f"{file_size}, so it is truncated", _COPY_AGAIN)
+
+
+def _image(page: Any, sample: int, path: PathLike) -> TiffImage:
+    no_data = _parsed_no_data(page.tags.valueof(_NO_DATA), path)
+    # Sparse files leave out tiles: they hold no-data, or 0 where that is unknown or does not fit.
+    page.nodata = no_data if no_data is not None and _fits(no_data, page.dtype) else 0
+    stored = any(page.databytecounts)
+    bands = page.asarray(squeeze=False) if stored else np.full(page.shaped, page.nodata, page.dtype)
+    # (planar samples, depth, H, W, contiguous samples)
+    array = bands[sample, 0, :, :, 0] if bands.shape[4] == 1 else bands[0, 0, :, :, sample]
+    geo_tags = geo.tags_of(page.tags.valueof)
+    return TiffImage(
+        array=np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")),
+        no_data=no_data,
+        transform=geo.transform_from_tags(geo_tags),
+        geo_tags=geo_tags,
+        description=page.description if _DESCRIPTION in page.tags else None,
+    )
+
+
+def _parsed_no_data(text: str | None, path: PathLike) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError as error:
+        remedy = "Set it: gdal_edit.py -a_nodata 0 FILE"
+        raise _error(path, "a number in the no-data tag", repr(text), remedy) from error
+
+
+def _fits(no_data: float, dtype: np.dtype) -> bool:
+    return dtype.kind == "f" or (no_data % 1 == 0 and np.iinfo(dtype).min <= no_data <= np.iinfo(dtype).max)
+
+
+def _check_writable(path: PathLike, array: np.ndarray, no_data: float | None, compression: str | None) -> None:
+    name = array.dtype.name
+    if array.ndim != 2 or array.size == 0 or name not in DTYPES:
+        raise _error(path, f"(H, W) of {', '.join(DTYPES)}", f"{name} of shape {array.shape}", "Convert the array.")
+    if no_data is not None and not _fits(no_data, array.dtype):
+        raise _error(path, f"a no-data value that {name} can hold", f"{no_data}", "Give another, or None for no tag.")
+    if compression not in (None, "zlib", "deflate"):
+        raise _error(path, "compression zlib, deflate or None", repr(compression), "Take one of them.")
+
+
+def _cast(array: np.ndarray, dtype: np.dtype, path: PathLike) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = array.astype(dtype)
+    kept = np.isfinite(cast) == np.isfinite(array) if dtype.kind == "f" else cast == array
+    if not kept.all():
+        got = f"{np.count_nonzero(~kept)} others, e.g. {array[~kept][0]}"
+        raise _error(path, f"values that {dtype} can hold", got, "Convert them, or choose another output_dtype.")
+    return cast
+
+
+def _one_line(error: Exception) -> str:
+    return "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+
+
+def _error(path: PathLike, expected: str, got: str, remedy: str) -> TiffError:
+    return TiffError(f"{os.fspath(path)}: expected {expected}, but got {got}. {remedy}")
