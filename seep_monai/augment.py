@@ -18,7 +18,7 @@ N_SYMMETRIES = 8
 
 
 def symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
-    """One of the eight symmetries of the square on the last two dimensions: `index % 4` quarter turns, from 4 on mirrored.
+    """One of the square's eight symmetries on the last two dimensions: `index % 4` quarter turns, from 4 on mirrored.
 
     >>> symmetry(torch.tensor([[1, 2], [3, 4]]), 1).tolist()
     [[2, 4], [1, 3]]
@@ -31,9 +31,10 @@ class BatchAugment:
     """Random symmetries and gain for normalised batches.
 
     Args:
-        symmetries: draw one of the eight symmetries per tile (of the four that keep the shape where tiles are not square).
-        gain: a factor drawn from [1 - gain, 1 + gain] per tile multiplies the DN: the scene's level that inference takes
-            from fewer tiles than training differs by about as much. 0 is off.
+        symmetries: draw one of the eight symmetries per tile (of the four that keep the shape where tiles are not
+            square).
+        gain: a factor drawn from [1 - gain, 1 + gain] per tile multiplies the DN: the scene's level that inference
+            takes from fewer tiles than training differs by about as much. 0 is off.
         seed: seed of the generator.
     """
 

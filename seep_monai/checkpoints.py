@@ -1,6 +1,7 @@
 """Weights on disk: the best by the key metric with its description, and the last with all that a resumed run needs.
 
-Every file is written whole under a temporary name and then renamed, so that a reader or a crash never meets half of one.
+Every file is written whole under a temporary name and then renamed, so that a reader or a crash never meets half of
+one.
 """
 
 from __future__ import annotations
@@ -141,8 +142,8 @@ class BestCheckpoint:
 class LastCheckpoint:
     """Trainer handler: writes `last.pt` after each epoch, and goes on from it at the start where asked.
 
-    It holds weights, optimiser, schedule, gradient scaler, random states, epoch, iteration and the best validation: a run that
-    was stopped after an epoch and resumed ends with the weights of one that was not (on the CPU bit for bit).
+    It holds weights, optimiser, schedule, gradient scaler, random states, epoch, iteration and the best validation: a
+    run that was stopped after an epoch and resumed ends with the weights of one that was not (on the CPU bit for bit).
 
     Args:
         network: the network in training.
@@ -214,7 +215,8 @@ class LastCheckpoint:
             )
         if content["epoch"] >= engine.state.max_epochs:
             raise TrainingError(
-                f"{self.path}: has already {content['epoch']} of {engine.state.max_epochs} epochs. Give a higher --max_epochs."
+                f"{self.path}: has already {content['epoch']} of {engine.state.max_epochs} epochs. Give a higher "
+                f"--max_epochs."
             )
         try:
             self.network.load_state_dict(content["network"])
@@ -270,7 +272,8 @@ def check_free(ckpt_dir: Path, *, resume: bool, overwrite: bool) -> None:
     found = [name for name in (MODEL_FILE, LAST_FILE) if (ckpt_dir / name).exists()]
     if found and not overwrite:
         raise ConfigError(
-            f"{ckpt_dir / found[0]}: another run's weights are in the way. Go on from them with --resume True, replace them with "
+            f"{ckpt_dir / found[0]}: another run's weights are in the way. Go on from them with --resume True, "
+            f"replace them with "
             "--overwrite True, or write elsewhere with --ckpt_dir DIR."
         )
 

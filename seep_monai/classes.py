@@ -17,7 +17,8 @@ SEEP_LABELS = tuple(range(1, N_CLASSES))
 # The meaning of the seven classes is not published, so the names only count.
 DEFAULT_CLASS_NAMES = tuple(f"Seep cls{k}" for k in SEEP_LABELS)
 
-# RGB of labels 0..7. Choice: Paul Tol's "bright" scheme and orange, told apart by colour-blind readers on grey radar images.
+# RGB of labels 0..7. Choice: Paul Tol's "bright" scheme and orange, told apart by colour-blind readers on grey radar
+# images.
 CLASS_COLOURS: tuple[tuple[int, int, int], ...] = (
     (0, 0, 0),
     (238, 102, 119),

@@ -56,8 +56,8 @@ def inference_items(
 class SaveSeepMapsd(MapTransform):
     """Writes `<name>_classes.tif` and `<name>_probability.tif` for each image, with the image's geo tags.
 
-    The class map is uint8, 0..7 and 255 = no data; the probability is float32, the summed seep probability, NaN = no data. Both
-    declare their no-data value, and say in the image description by which level and weights they were made.
+    The class map is uint8, 0..7 and 255 = no data; the probability is float32, the summed seep probability, NaN = no
+    data. Both declare their no-data value, and say in the image description by which level and weights they were made.
 
     Args:
         keys: key of the class probabilities, (8, H, W) with the metadata of `TiffReader`.

@@ -1,8 +1,9 @@
 """DiceCE + Jaccard for seeps: a part that decides seep or not, and a part that names what is seep.
 
-The softmax over eight logits factors exactly: p(class k) = p(seep) * p(k | seep). The outline is learnt from p(seep) alone and
-the name from p(k | seep) on true seep pixels alone, so that class weights, which belong to the naming, cannot make ribbons wider.
-With seep_ce and class_ce in the proportion of all pixels to seep pixels, their sum is the ordinary cross-entropy.
+The softmax over eight logits factors exactly: p(class k) = p(seep) * p(k | seep). The outline is learnt from p(seep)
+alone and the name from p(k | seep) on true seep pixels alone, so that class weights, which belong to the naming,
+cannot make ribbons wider. With seep_ce and class_ce in the proportion of all pixels to seep pixels, their sum is the
+ordinary cross-entropy.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class SeepLoss(nn.Module):
     - `class_dice`: Dice of p(k | seep) on true seep pixels, mean over the classes present, weighted where asked.
 
     Absent classes: a class without a pixel in the batch has no part in `class_dice` and none as a target of `class_ce`.
-    A batch without any seep pixel has `class_ce` = `class_dice` = 0, while `seep_dice` and `seep_jaccard` are about 1 and
-    nearly flat, so that `seep_ce` alone pushes false alarms down. A batch that is all no-data has the loss 0.
+    A batch without any seep pixel has `class_ce` = `class_dice` = 0, while `seep_dice` and `seep_jaccard` are about 1
+    and nearly flat, so that `seep_ce` alone pushes false alarms down. A batch that is all no-data has the loss 0.
 
     Args:
         class_weights: seven weights for the mask values 1..7, at least one above 0.
@@ -64,7 +65,8 @@ class SeepLoss(nn.Module):
         terms: after each call the unscaled value of each term with a share above 0, detached, for logging.
 
     Raises:
-        ConfigError: if a term is unknown, a share is negative, all are 0, or weights have the wrong length or are all 0.
+        ConfigError: if a term is unknown, a share is negative, all are 0, or weights have the wrong length or are all
+            0.
     """
 
     weights: torch.Tensor
@@ -140,7 +142,8 @@ def check_loss(class_weights: Sequence[float], shares: Mapping[str, float], weig
     unknown = sorted(set(shares) - set(known))
     if unknown or any(not share >= 0 for share in shares.values()) or not any(shares.values()):
         raise ConfigError(
-            f"loss_shares: expected shares of at least 0 (one above) for the terms {list(known)}, but got {dict(shares)}."
+            f"loss_shares: expected shares of at least 0 (one above) for the terms {list(known)}, but got "
+            f"{dict(shares)}."
         )
     wrong = sorted(set(weighted_terms) - set(CLASS_TERMS))
     if wrong:

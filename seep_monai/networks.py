@@ -36,7 +36,8 @@ class SegResNetSettings:
         object.__setattr__(self, "blocks_up", tuple(self.blocks_up))
         if not isinstance(self.init_filters, int) or self.init_filters < 1 or self.init_filters % _NORM_GROUPS:
             raise ConfigError(
-                f"init_filters: expected a positive multiple of {_NORM_GROUPS} (group norm), but got {self.init_filters!r}."
+                f"init_filters: expected a positive multiple of {_NORM_GROUPS} (group norm), but got "
+                f"{self.init_filters!r}."
             )
         if len(self.blocks_up) != len(self.blocks_down) - 1 or min(*self.blocks_down, *self.blocks_up) < 1:
             raise ConfigError(

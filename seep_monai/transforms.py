@@ -17,13 +17,14 @@ from seep_monai.tiff import TiffMeta, no_data_value, valid_mask
 
 # Goes into model.json: weights work only with the normalisation they were trained with.
 NORMALISATION_VERSION = 1
-# Choice: e^-2 .. e^2 holds 0.14 .. 7.4 times the level. Slicks (0.7-0.95) and swath trend (0.5-2) lie inside; border noise
+# Choice: e^-2 .. e^2 holds 0.14 .. 7.4 times the level. Slicks (0.7-0.95) and swath trend (0.5-2) lie inside; border
+# noise
 # and ships saturate here instead of ruling the group norms.
 LOG_LIMIT = 2.0
 
 
 def normalise(dn: np.ndarray | torch.Tensor, valid: np.ndarray | torch.Tensor, level: float) -> torch.Tensor:
-    """The log of DN over the scene's level; speckle is multiplicative, so that it becomes additive and alike everywhere.
+    """The log of DN over the scene's level; multiplicative speckle becomes additive and alike everywhere.
 
     Args:
         dn: raw counts in linear units (amplitude or intensity), any shape.
@@ -53,7 +54,8 @@ class NormaliseByScene(Transform):
         source = TiffMeta.from_meta(image.meta)
         if source.source_dtype is None:
             raise ConfigError(
-                "image: expected metadata of seep_monai.tiff.TiffReader, but they came from another reader. Load .tif files."
+                "image: expected metadata of seep_monai.tiff.TiffReader, but they came from another reader. Load .tif "
+                "files."
             )
         # The loader made float32 of the DN: what no-data is without a tag depends on the file's own dtype.
         no_data = no_data_value(source.no_data, source.source_dtype)

@@ -1,4 +1,4 @@
-"""What stands between MONAI's command line and the rest: where the bundle is, which ids it knows, where a run writes."""
+"""What stands between MONAI's command line and the rest: the bundle's place, its ids, its run folder."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
 import seep_monai
 from seep_monai.errors import ConfigError
@@ -22,17 +23,15 @@ from seep_monai.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 BUNDLE_ROOT_VARIABLE = "SEEP_BUNDLE_ROOT"
-# Ids that `--tracking` merges into the config before anybody looks, see monai.bundle.utils.
-_TRACKING_IDS = frozenset(
-    ["tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0"]
-    + ["mlflow_dataset", "mlflow_trainer", "mlflow_validator", "mlflow_evaluator", "output_dir"]
-    + ["train_mlflow_handler", "validate_mlflow_handler", "eval_mlflow_handler", "evaluator", "trainer", "validator"]
-)
+# Ids that `--tracking mlflow` merges into the config before anybody looks.
+_TRACKING_IDS = frozenset(DEFAULT_MLFLOW_SETTINGS["configs"])
 _VERSIONED_PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "tifffile", "scikit-image", "scipy")
 
 
 def bundle_root() -> str:
-    """The bundle's folder: `SEEP_BUNDLE_ROOT`, else the folder above the running workflow's configs, else `bundle/` beside the package.
+    """The bundle's folder.
+
+    That is `SEEP_BUNDLE_ROOT`, else the folder above the running workflow's configs, else `bundle/` beside the package.
 
     Raises:
         ConfigError: if none of them exists.
@@ -102,7 +101,8 @@ def make_folder(path: str | os.PathLike[str], *, option: str) -> Path:
             pass
     except OSError as error:
         raise ConfigError(
-            f"{folder}: expected a folder that can be written, but got {error.strerror or error}. Choose another with {option}."
+            f"{folder}: expected a folder that can be written, but got {error.strerror or error}. Choose another with "
+            f"{option}."
         ) from error
     return folder
 
@@ -134,7 +134,10 @@ def versions() -> dict[str, str]:
 def merged_config() -> dict[str, Any]:
     """The running workflow's config with all files and overrides merged; empty outside a workflow."""
     workflow = running_workflow()
-    return {} if workflow is None else {key: value for key, value in workflow.parser.get().items() if key != "_meta_"}
+    content = {} if workflow is None else workflow.parser.get()
+    # An override given from Python may be any object; its text is what a reader of the file needs.
+    plain: dict[str, Any] = json.loads(json.dumps(content, default=str))
+    return {key: value for key, value in plain.items() if key != "_meta_"}
 
 
 def start_log(run_dir: Path) -> None:
@@ -165,7 +168,7 @@ def _stack() -> Iterator[dict[str, Any]]:
 
 
 def _given_config_files(workflow: ConfigWorkflow) -> list[Path]:
-    """The files the command line gave; used directly, a ConfigWorkflow forgets them, and all configs beside it count."""
+    """The files the command line gave; a ConfigWorkflow used directly forgets them, then all beside it count."""
     for local_variables in _stack():
         if "workflow_class" in local_variables and local_variables.get("config_file"):
             given = local_variables["config_file"]

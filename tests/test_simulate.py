@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -206,18 +206,30 @@ def test_chosen_tiles_of_a_scene_without_data_is_refused() -> None:
         chosen_tiles(empty, empty.astype(np.uint8), 1, np.random.default_rng(0))
 
 
-def test_script_help_names_the_arguments() -> None:
-    text = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True).stdout
+def _run_script(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
 
+
+def test_script_help_names_the_arguments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        _run_script(monkeypatch, "--help")
+
+    text = capsys.readouterr().out
     assert all(word in text for word in ("OUT", "--n_tiles", "--seed", "--n_scenes", "--overwrite"))
 
 
-def test_script_error_is_one_line_without_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, SCRIPT, tmp_path / "out", "--n_tiles", "0"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_script_error_is_the_message_of_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        _run_script(monkeypatch, str(tmp_path / "out"), "--n_tiles", "0")
 
-    assert result.returncode == 1
-    assert result.stderr.strip() == "n_tiles: expected 1 or more, but got 0."
+    assert caught.value.code == "n_tiles: expected 1 or more, but got 0."
+
+
+def test_script_makes_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _run_script(monkeypatch, str(tmp_path / "out"), "--n_tiles", "1", "--seed", "3")
+
+    assert len(list((tmp_path / "out").glob("train_masks_256/900001.*.tif"))) == 1
 
 
 def test_tiles_are_plain_baseline_tiffs(pair: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,13 @@ from seep_monai.simulate.shapes import RECIPES
 from seep_monai.simulate.slicks import CORE_SHARE, Ribbon, SlickCanvas, rasterised
 
 SHAPE = (40, 60)
+Pattern = Callable[[np.ndarray, tuple[float, float], np.random.Generator], None]
+PATTERNS = [
+    artefacts.add_low_wind_patch,
+    artefacts.add_rain_cell,
+    artefacts.add_internal_waves,
+    artefacts.add_wake,
+]
 
 
 def _straight(row: float, *, first: float = 0, last: float = 59, width_px: float = 4, damping_db: float = 3) -> Ribbon:
@@ -97,17 +106,23 @@ def test_recipe_of_class_1_draws_up_to_six_neighbours() -> None:
     assert sizes == {1, 2, 3, 4, 5, 6}
 
 
-@pytest.mark.parametrize(
-    "draw", [artefacts.add_low_wind_patch, artefacts.add_rain_cell, artefacts.add_internal_waves, artefacts.add_wake]
-)
-@pytest.mark.parametrize("centre", [(150.0, 150.0), (0.0, 299.0)])
-def test_artefact_changes_only_its_neighbourhood(draw: object, centre: tuple[float, float]) -> None:
-    gain_db = np.zeros((300, 300), np.float32)
-    draw(gain_db, centre, np.random.default_rng(1))  # type: ignore[operator]
+@pytest.mark.parametrize("draw", PATTERNS)
+def test_artefact_changes_only_its_neighbourhood(draw: Pattern) -> None:
+    gain_db = np.zeros((400, 400), np.float32)
+    draw(gain_db, (200.0, 200.0), np.random.default_rng(1))
 
     assert np.abs(gain_db).max() > 0.3
     assert np.isfinite(gain_db).all()
-    assert gain_db[299, 0] == 0
+    assert gain_db[0, 0] == gain_db[399, 399] == 0
+
+
+@pytest.mark.parametrize("draw", PATTERNS)
+def test_artefact_over_a_corner_is_cut_off(draw: Pattern) -> None:
+    gain_db = np.zeros((400, 400), np.float32)
+    draw(gain_db, (0.0, 399.0), np.random.default_rng(2))
+
+    assert np.isfinite(gain_db).all()
+    assert not gain_db[200:, :200].any()
 
 
 @pytest.mark.parametrize("seed", range(5))

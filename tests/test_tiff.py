@@ -342,7 +342,8 @@ def test_read_too_few_strips_raises(tmp_path):
 
 
 def test_read_volume_raises(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 16, 16), np.uint8), volumetric=True, tile=(4, 16, 16))
+    volume = np.ones((4, 16, 16), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", volume, volumetric=True, tile=(4, 16, 16), photometric="minisblack")
     with pytest.raises(TiffError, match="depth 4"):
         read_tiff(tmp_path / "a.tif")
 

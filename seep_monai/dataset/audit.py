@@ -98,7 +98,8 @@ def audit_pair(pair: Pair, *, size_multiple: int) -> tuple[Tile, np.ndarray]:
     """The tile's record and its valid DN, flat.
 
     Raises:
-        DataError: if sizes differ or do not fit the network, a mask holds other values than 0..7, or an image NaN or infinity.
+        DataError: if sizes differ or do not fit the network, a mask holds other values than 0..7, or an image NaN or
+            infinity.
         TiffError: if a file cannot be read.
     """
     image = read_tiff(pair.image)
@@ -110,7 +111,8 @@ def audit_pair(pair: Pair, *, size_multiple: int) -> tuple[Tile, np.ndarray]:
         )
     if any(size % size_multiple for size in dn.shape):
         raise DataError(
-            f"{pair.image}: expected rows and columns that are multiples of {size_multiple} px (the network halves them), "
+            f"{pair.image}: expected rows and columns that are multiples of {size_multiple} px (the network halves "
+            f"them), "
             f"but got {dn.shape}. Cut or pad the tiles."
         )
     check_labels(mask, pair.mask)
@@ -118,7 +120,8 @@ def audit_pair(pair: Pair, *, size_multiple: int) -> tuple[Tile, np.ndarray]:
     valid_dn = dn[valid]
     if not np.isfinite(valid_dn).all():
         raise DataError(
-            f"{pair.image}: expected finite values, but {int((~np.isfinite(valid_dn)).sum())} pixels are NaN or infinite and not "
+            f"{pair.image}: expected finite values, but {int((~np.isfinite(valid_dn)).sum())} pixels are NaN or "
+            f"infinite and not "
             "the declared no-data. Declare them in the GDAL no-data tag or repair the file."
         )
     labels = np.where(valid, mask, 0).astype(np.uint8)
@@ -142,7 +145,8 @@ def check_labels(mask: np.ndarray, path: Path) -> None:
     wrong = [value for value in values.tolist() if value not in range(N_CLASSES)]
     if wrong:
         raise DataError(
-            f"{path}: expected mask values 0 (no seep) and 1..{N_SEEP_CLASSES}, but found {listed([str(v) for v in wrong])}. "
+            f"{path}: expected mask values 0 (no seep) and 1..{N_SEEP_CLASSES}, but found "
+            f"{listed([str(v) for v in wrong])}. "
             "Map the values before training."
         )
 

@@ -39,7 +39,8 @@ class LevelCounter:
         level = self._float_median() if self._floats else self._integer_median()
         if not level > 0:
             raise DataError(
-                f"A scene's level must be above 0, but its median is {level:g}. Give linear amplitude or intensity, not decibel."
+                f"A scene's level must be above 0, but its median is {level:g}. Give linear amplitude or intensity, "
+                f"not decibel."
             )
         return level
 

@@ -45,7 +45,8 @@ def find_pairs(
         scene_pattern: regular expression with one group, matched at a file's name: the group is the scene.
 
     Raises:
-        DataError: if a folder is missing or holds no TIFF, if a name occurs twice, or if an image lacks its mask or a mask its image.
+        DataError: if a folder is missing or holds no TIFF, if a name occurs twice, or if an image lacks its mask or a
+            mask its image.
         ConfigError: if the pattern is no regular expression with one group or does not match a name.
     """
     images = _tiffs_by_name(Path(images_dir), what="images", option="--images_dir")
@@ -80,7 +81,8 @@ def scene_of(name: str, scene_pattern: str = DEFAULT_SCENE_PATTERN) -> str:
     match = pattern.match(name)
     if pattern.groups != 1 or match is None or not match.group(1):
         raise ConfigError(
-            f"scene_pattern: expected a regular expression with one group that matches every name, but {scene_pattern!r} "
+            f"scene_pattern: expected a regular expression with one group that matches every name, but "
+            f"{scene_pattern!r} "
             f"({pattern.groups} groups) does not give a scene for {name!r}. Set --scene_pattern to fit your names."
         )
     return match.group(1)
@@ -89,7 +91,8 @@ def scene_of(name: str, scene_pattern: str = DEFAULT_SCENE_PATTERN) -> str:
 def _tiffs_by_name(folder: Path, *, what: str, option: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: expected a folder of {what} (.tif), but there is none. Give the data with --dataset_dir or {option}, "
+            f"{folder}: expected a folder of {what} (.tif), but there is none. Give the data with --dataset_dir or "
+            f"{option}, "
             "or make sample data: python scripts/make_sample_data.py data/sample"
         )
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in TIFF_SUFFIXES)
@@ -114,6 +117,7 @@ def _check_counterparts(names: list[str], *, what: str, other: str, folder: Path
     for name in names:
         logger.error("%s without %s: %s", what, other, name)
     raise DataError(
-        f"{folder}: expected one {other} per {what}, but {len(names)} {what}{'s have' if len(names) > 1 else ' has'} no {other} there: "
+        f"{folder}: expected one {other} per {what}, but {len(names)} {what}{'s have' if len(names) > 1 else ' has'} "
+        f"no {other} there: "
         f"{listed(names)}. Add the missing files or remove the extra ones (all of them are in the log)."
     )

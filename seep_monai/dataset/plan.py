@@ -186,7 +186,8 @@ def parts_from_lists(
         parts[part] = tuple(known)
     if missing:
         raise DataError(
-            f"{source}: {len(missing)} of its images are not in {dataset_dir}: {listed(missing)}. Check --dataset_dir and the file."
+            f"{source}: {len(missing)} of its images are not in {dataset_dir}: {listed(missing)}. Check --dataset_dir "
+            f"and the file."
         )
     names = [tile.name for tiles in parts.values() for tile in tiles]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -209,6 +210,8 @@ def _check_leak(parts: dict[str, tuple[Tile, ...]], settings: SplitSettings) -> 
     shared: Sequence[str] = shared_scenes(parts)
     if shared and not settings.allow_leak:
         raise DataError(
-            f"{settings.split_file}: expected every scene in one part, but {len(shared)} stand in several: {listed(list(shared))}. "
-            "Neighbouring tiles would be in training and validation. Mend the file, or accept and mark it with --allow_leak True."
+            f"{settings.split_file}: expected every scene in one part, but {len(shared)} stand in several: "
+            f"{listed(list(shared))}. "
+            "Neighbouring tiles would be in training and validation. Mend the file, or accept and mark it with "
+            "--allow_leak True."
         )

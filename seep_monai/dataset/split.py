@@ -49,13 +49,15 @@ class SplitSettings:
             raise ConfigError(f"split_by: expected one of {list(get_args(SplitBy))}, but got {self.split_by!r}.")
         if self.n_folds != 1 and self.n_folds < 3:
             raise ConfigError(
-                f"n_folds: expected 1 (training and validation) or at least 3 (a test part in turn), but got {self.n_folds}."
+                f"n_folds: expected 1 (training and validation) or at least 3 (a test part in turn), but got "
+                f"{self.n_folds}."
             )
         if not 0 <= self.fold < self.n_folds:
             raise ConfigError(f"fold: expected 0..{self.n_folds - 1} for n_folds {self.n_folds}, but got {self.fold}.")
         if self.split_by == "tile" and not self.allow_leak:
             raise ConfigError(
-                "split_by tile puts neighbouring tiles of one scene into training and validation, so its figures are too good. "
+                "split_by tile puts neighbouring tiles of one scene into training and validation, so its figures are "
+                "too good. "
                 "Use --split_by scene, or accept and mark it with --allow_leak True."
             )
 
@@ -135,7 +137,7 @@ def _tiles_per_class(tiles: Sequence[Tile], units: Sequence[str], names: Sequenc
 
 def _check_scenes(scenes: Sequence[str]) -> None:
     names, n_tiles = np.unique(np.array(scenes), return_counts=True)
-    remedy = "Check --scene_pattern, give a --split_file, or accept a leaky split by tile: --split_by tile --allow_leak True."
+    remedy = "Check --scene_pattern, give a --split_file, or accept a leak: --split_by tile --allow_leak True."
     if len(names) == 1:
         raise DataError(
             f"A split by scene needs at least two scenes, but all {len(scenes)} tiles are of scene {names[0]}. {remedy}"
@@ -143,6 +145,7 @@ def _check_scenes(scenes: Sequence[str]) -> None:
     n_single = int((n_tiles == 1).sum())
     if 2 * n_single > len(names):
         raise DataError(
-            f"A split by scene needs scenes with several tiles, but {n_single} of {len(names)} scenes hold one tile only: "
+            f"A split by scene needs scenes with several tiles, but {n_single} of {len(names)} scenes hold one tile "
+            f"only: "
             f"the names may not begin with the scene. {remedy}"
         )

@@ -15,7 +15,8 @@ from seep_monai.errors import ConfigError
 WeightRule = Literal["none", "inverse_sqrt", "effective_number"]
 CountUnit = Literal["pixels", "tiles", "instances"]
 
-# Source: Cui et al. 2019, "Class-balanced loss based on effective number of samples", eq. 2; beta of .999 is their middle value.
+# Source: Cui et al. 2019, "Class-balanced loss based on effective number of samples", eq. 2; beta of .999 is their
+# middle value.
 _EFFECTIVE_NUMBER_BETA = 0.999
 
 
@@ -100,7 +101,8 @@ def _given_weights(numbers: Sequence[float]) -> tuple[float, ...]:
     values = tuple(float(number) for number in numbers)
     if len(values) != N_SEEP_CLASSES or not np.isfinite(values).all() or min(values) < 0:
         raise ConfigError(
-            f"class_weights: expected {N_SEEP_CLASSES} finite numbers of at least 0, one per mask value 1..{N_SEEP_CLASSES}, "
+            f"class_weights: expected {N_SEEP_CLASSES} finite numbers of at least 0, one per mask value "
+            f"1..{N_SEEP_CLASSES}, "
             f"but got {len(values)}: {list(values)}."
         )
     return values

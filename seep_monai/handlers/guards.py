@@ -33,8 +33,10 @@ class StopOnNonFiniteLoss:
             return
         tiles = [str(tile) for tile in engine.state.batch.get("tile", [])]
         raise TrainingError(
-            f"The loss became {float(loss)} in epoch {engine.state.epoch}, iteration {engine.state.iteration}, on the tiles "
-            f"{listed(tiles)}. The last checkpoint is kept. Look at these tiles, or lower --learning_rate and --resume True."
+            f"The loss became {float(loss)} in epoch {engine.state.epoch}, iteration {engine.state.iteration}, on the "
+            f"tiles "
+            f"{listed(tiles)}. The last checkpoint is kept. Look at these tiles, or lower --learning_rate and "
+            f"--resume True."
         )
 
 

@@ -10,8 +10,8 @@ from seep_monai.metrics import InstanceAveragePrecision, PixelScores
 class SeepScores:
     """Feeds both metrics with every validation batch and writes their values into the engine's `state.metrics`.
 
-    The engine's output is a list of dictionaries (one per tile) with `pred` (8, H, W) probabilities and `label` (1, H, W).
-    Values are Python floats, NaN where undefined; names as in `InstanceAveragePrecision` and `PixelScores`.
+    The engine's output is a list of dictionaries (one per tile) with `pred` (8, H, W) probabilities and `label` (1, H,
+    W). Values are Python floats, NaN where undefined; names as in `InstanceAveragePrecision` and `PixelScores`.
     """
 
     def __init__(self) -> None:

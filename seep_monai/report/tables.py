@@ -1,4 +1,4 @@
-"""The figures of one evaluation: `metrics.json` for programs, `metrics.csv` for spreadsheets, a few lines for a terminal."""
+"""The figures of one evaluation: `metrics.json` for programs, `metrics.csv` for spreadsheets, lines for a terminal."""
 
 from __future__ import annotations
 

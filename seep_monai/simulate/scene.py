@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from seep_monai.classes import SEEP_LABELS
 from seep_monai.simulate import artefacts, coding, sea
 from seep_monai.simulate.shapes import RECIPES
 from seep_monai.simulate.slicks import SlickCanvas
+
+logger = logging.getLogger(__name__)
 
 TILE_PX = 256
 # Choice: 8 x 8 tiles (2048 px) hold several whole families and are drawn at once in about 200 MB.
@@ -170,6 +173,8 @@ def _draw_films(
                 canvas.add(ribbon, label)
             if label == 4:
                 sources.append(origin)
+        else:
+            logger.warning("scene %s: class %d did not reach %d tiles in %d tries", p.name, label, n_tiles, _MAX_TRIES)
     return canvas, sources
 
 

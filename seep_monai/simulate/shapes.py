@@ -6,7 +6,7 @@ The meaning of the classes is not published; each recipe copies what one class l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,7 @@ FILMS = {
     3: Film(2.1, 0.25, 60.0, 0.85, (2.0, 4.2), 0.26),
     4: Film(3.8, 0.30, 190.0, 0.60, (2.8, 5.4), 0.36),
     5: Film(3.5, 0.30, 18.0, 1.10, (1.8, 4.2), 0.35),
-    6: Film(3.2, 0.30, 130.0, 0.85, (1.8, 4.6), 0.65),
+    6: Film(3.2, 0.30, 130.0, 0.85, (1.8, 5.0), 0.65),
     7: Film(2.6, 0.25, 11.0, 0.95, (1.6, 3.0), 0.15),
 }
 # Choice: four of ten seeps stand alone; families of parallel neighbours get rarer with their size, up to six.
@@ -83,14 +83,16 @@ def single(label: int, *, gap_px: float = 0.0) -> Recipe:
 
 
 def angular_trail(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """Class 5: a dashed trail of straight pieces with sharp bends, dark, with stray spots beside it."""
+    """Class 5: a dashed trail of straight pieces with sharp bends, dark, with stray spots and, rarely, a broad pool."""
     film, point, heading, ribbons = FILMS[5], origin, drift_rad, []
     for _ in range(int(rng.integers(3, 13))):
         if rng.random() < 0.4:
             heading += rng.choice((-1, 1)) * np.deg2rad(rng.uniform(30, 100))
         length = _length(film, rng)
         piece = heading + np.deg2rad(6) * smooth_noise((_n_points(length),), 6, rng)
-        ribbons.append(_ribbon(point, piece, film, rng, blunt=True))
+        # Choice: one piece in 25 is a pool three times as wide; a few such films hold most pixels of the class.
+        width = (3 * film.width_px[0], 3 * film.width_px[1]) if rng.random() < 0.04 else film.width_px
+        ribbons.append(_ribbon(point, piece, replace(film, width_px=width), rng, blunt=True))
         point = _displaced(point, heading, along=length + rng.uniform(4, 30), across=rng.normal(0, 3))
         if rng.random() < 0.3:
             ribbons.extend(_spots(_displaced(point, heading, along=0, across=rng.normal(0, 30)), 1, film, rng))
@@ -98,12 +100,12 @@ def angular_trail(origin: Point, drift_rad: float, rng: np.random.Generator) -> 
 
 
 def branching(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """Class 6: a wandering, broken trunk with up to four side branches."""
+    """Class 6: a wandering, broken trunk with up to seven side branches."""
     film = FILMS[6]
     trunk = _headings(_length(film, rng), drift_rad, rng, jitter_deg=22)
     rows, cols = _walked(origin, trunk)
     ribbons = [_ribbon(origin, trunk, film, rng)]
-    for _ in range(int(rng.integers(0, 5))):
+    for _ in range(int(rng.integers(0, 8))):
         at = int(rng.integers(len(trunk)))
         side = trunk[at] + rng.choice((-1, 1)) * np.deg2rad(rng.uniform(25, 70))
         branch = _headings(0.35 * _length(film, rng), side, rng, jitter_deg=22)

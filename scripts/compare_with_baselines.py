@@ -1,0 +1,49 @@
+"""Print the figures of the last evaluation beside those of an empty map and of the untrained network on the same tiles."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from monai.bundle import ConfigWorkflow
+
+from seep_monai.report.tables import comparison_table, nested_metrics
+
+CONFIGS = Path(__file__).resolve().parent.parent / "bundle" / "configs"
+
+
+class EmptyMap(torch.nn.Module):
+    """Says "no seep" everywhere."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Logits that are all for class 0."""
+        logits = torch.zeros(image.shape[0], 8, *image.shape[2:])
+        logits[:, 0] = 100.0
+        return logits
+
+
+def main() -> None:
+    """Read the command line and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset_dir", help="data set of the evaluation (default: the bundle's)")
+    parser.add_argument("--output_dir", help="folder that holds metrics.json (default: the bundle's)")
+    parser.add_argument("--ckpt_dir", help="folder of the weights (default: the bundle's)")
+    overrides = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    configs = [str(CONFIGS / name) for name in ("train.json", "evaluate.json")]
+    workflow = ConfigWorkflow(configs, workflow_type="train", logging_file=False, **overrides)
+    workflow.initialize()
+    trained = json.loads((Path(workflow.parser.get_parsed_content("output_dir")) / "metrics.json").read_text())
+    workflow.parser["part"] = trained["part"]
+    columns = {"trained": trained}
+    evaluator = workflow.parser.get_parsed_content("validate#evaluator")
+    for name, network in {"untrained network": evaluator.network, "empty map": EmptyMap()}.items():
+        evaluator.network = network
+        evaluator.run()
+        columns[name] = nested_metrics(evaluator.state.metrics)
+    print(f"{trained['part']} part: {trained['n_tiles']} tiles of {trained['n_scenes']} scenes\n{comparison_table(columns)}")
+
+
+if __name__ == "__main__":
+    main()
