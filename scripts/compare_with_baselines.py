@@ -1,4 +1,4 @@
-"""Print the figures of the last evaluation beside those of an empty map and of the untrained network on the same tiles."""
+"""Print the last evaluation's figures beside those of an empty map and of the untrained network on the same tiles."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def main() -> None:
         evaluator.network = network
         evaluator.run()
         columns[name] = nested_metrics(evaluator.state.metrics)
-    print(f"{trained['part']} part: {trained['n_tiles']} tiles of {trained['n_scenes']} scenes\n{comparison_table(columns)}")
+    print(
+        f"{trained['part']} part: {trained['n_tiles']} tiles of {trained['n_scenes']} "
+        f"scenes\n{comparison_table(columns)}"
+    )
 
 
 if __name__ == "__main__":

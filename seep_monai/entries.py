@@ -174,6 +174,7 @@ def check_training(
     ckpt_dir: str,
     resume: object,
     overwrite: object,
+    amp: object,
     key_metric: str,
     class_names: Sequence[str],
     instance_mode: str,
@@ -187,6 +188,7 @@ def check_training(
         raise ConfigError(f"instance_mode: expected 'class', but got {instance_mode!r}.")
     if not isinstance(max_epochs, int) or max_epochs < 1:
         raise ConfigError(f"max_epochs: expected a whole number of at least 1, but got {max_epochs!r}.")
+    workflow.boolean("amp", amp)
     flags = {"resume": workflow.boolean("resume", resume), "overwrite": workflow.boolean("overwrite", overwrite)}
     workflow.make_folder(output_dir, option="--output_dir")
     checkpoints.check_free(workflow.make_folder(ckpt_dir, option="--ckpt_dir"), **flags)
@@ -266,9 +268,12 @@ def evaluation_plan(
 
 
 @entry
-def check_folder(folder: str, option: str) -> None:
-    """First step of an evaluation or inference: a place to write to."""
-    workflow.make_folder(folder, option=option)
+def begin_output(description: Mapping[str, Any], output_dir: str) -> None:
+    """First step of an evaluation or inference: a place to write to.
+
+    `description` is not used: that it has been read shows that there are weights before anything is written.
+    """
+    workflow.make_folder(output_dir, option="--output_dir")
 
 
 @entry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections import defaultdict
@@ -16,8 +17,9 @@ from monai.transforms import MapTransform
 from tqdm import tqdm
 
 from seep_monai.classes import NO_DATA_LABEL
+from seep_monai.dataset.audit import finite_fault
 from seep_monai.dataset.level import LevelCounter
-from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, find_images, scene_of
+from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, find_images, scenes_of
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.instances import class_map
 from seep_monai.tiff import TiffMeta, read_tiff, valid_mask, write_tiff
@@ -35,18 +37,22 @@ def inference_items(
         scene_pattern: see `find_pairs`.
 
     Raises:
-        DataError: if there is nothing to read, or a scene has no valid pixel.
+        DataError: if there is nothing to read, or a scene has no level: no valid pixel, pixels that are not finite, a
+            median that is not above 0, or integer and float tiles.
         TiffError: if a file cannot be read.
-        ConfigError: if `scene_level` is not above 0.
+        ConfigError: if `scene_level` is not a finite number above 0, or the pattern does not fit the names.
     """
     paths = find_images(source)
-    scenes = [scene_of(path.stem, scene_pattern) for path in paths]
+    scenes = scenes_of([path.stem for path in paths], scene_pattern)
     if scene_level is None:
         levels = _scene_levels(paths, scenes)
-    elif scene_level > 0:
+    elif isinstance(scene_level, int | float) and not isinstance(scene_level, bool) and 0 < scene_level < math.inf:
         levels = dict.fromkeys(scenes, float(scene_level))
     else:
-        raise ConfigError(f"scene_level: expected a number above 0 (DN), but got {scene_level!r}.")
+        raise ConfigError(
+            f"scene_level: expected a finite number above 0 (DN), but got {scene_level!r}. Leave it out for the median "
+            "of the scene's valid DN."
+        )
     return [
         {"image": str(path.absolute()), "tile": path.stem, "scene": scene, "scene_level": levels[scene]}
         for path, scene in zip(paths, scenes, strict=True)
@@ -60,8 +66,9 @@ class SaveSeepMapsd(MapTransform):
     data. Both declare their no-data value, and say in the image description by which level and weights they were made.
 
     Args:
-        keys: key of the class probabilities, (8, H, W) with the metadata of `TiffReader`.
-        output_dir: folder for the files.
+        keys: key of the class probabilities, (8, H, W). `image` must stand beside it with the metadata of `TiffReader`,
+            and `tile` and `scene_level` as `inference_items` gives them.
+        output_dir: an existing folder for the files.
         weights_sha256: checksum of the weights.
         valid_key: key of the mask of valid pixels (1, H, W).
     """
@@ -106,13 +113,27 @@ class SaveSeepMapsd(MapTransform):
 
 
 def _scene_levels(paths: list[Path], scenes: list[str]) -> dict[str, float]:
-    counters: dict[str, LevelCounter] = defaultdict(LevelCounter)
-    for path, scene in tqdm(
-        list(zip(paths, scenes, strict=True)), desc="levels", unit="tile", leave=False, disable=not sys.stderr.isatty()
-    ):
+    paths_of: dict[str, list[Path]] = defaultdict(list)
+    for path, scene in zip(paths, scenes, strict=True):
+        paths_of[scene].append(path)
+    progress = tqdm(total=len(paths), desc="levels", unit="tile", leave=False, disable=not sys.stderr.isatty())
+    with progress:
+        return {scene: _scene_level(scene, members, progress) for scene, members in paths_of.items()}
+
+
+def _scene_level(scene: str, paths: list[Path], progress: tqdm) -> float:
+    counter = LevelCounter()
+    for path in paths:
         image = read_tiff(path)
-        counters[scene].add(image.array[valid_mask(image.array, image.no_data)])
+        valid = valid_mask(image.array, image.no_data)
+        fault = finite_fault(image.array, valid, path)
+        if fault:
+            raise DataError(fault)
+        counter.add(image.array[valid])
+        progress.update()
     try:
-        return {scene: counter.median() for scene, counter in counters.items()}
+        return counter.median()
     except DataError as error:
-        raise DataError(f"{paths[0].parent}: {error} A level can be given with --scene_level.") from error
+        raise DataError(
+            f"{paths[0].parent}: scene {scene}: {error} Or give the level of all images with --scene_level."
+        ) from error

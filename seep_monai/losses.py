@@ -140,9 +140,9 @@ def check_loss(class_weights: Sequence[float], shares: Mapping[str, float], weig
         )
     known = (*SEEP_TERMS, *CLASS_TERMS)
     unknown = sorted(set(shares) - set(known))
-    if unknown or any(not share >= 0 for share in shares.values()) or not any(shares.values()):
+    if unknown or any(not 0 <= share < float("inf") for share in shares.values()) or not any(shares.values()):
         raise ConfigError(
-            f"loss_shares: expected shares of at least 0 (one above) for the terms {list(known)}, but got "
+            f"loss_shares: expected finite shares of at least 0 (one above) for the terms {list(known)}, but got "
             f"{dict(shares)}."
         )
     wrong = sorted(set(weighted_terms) - set(CLASS_TERMS))

@@ -12,14 +12,14 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
 from seep_monai.classes import NO_DATA_LABEL
-from seep_monai.errors import ConfigError
+from seep_monai.dataset.audit import finite_fault
+from seep_monai.errors import ConfigError, DataError
 from seep_monai.tiff import TiffMeta, no_data_value, valid_mask
 
 # Goes into model.json: weights work only with the normalisation they were trained with.
 NORMALISATION_VERSION = 1
 # Choice: e^-2 .. e^2 holds 0.14 .. 7.4 times the level. Slicks (0.7-0.95) and swath trend (0.5-2) lie inside; border
-# noise
-# and ships saturate here instead of ruling the group norms.
+# noise and ships saturate here instead of ruling the group norms.
 LOG_LIMIT = 2.0
 
 
@@ -27,7 +27,7 @@ def normalise(dn: np.ndarray | torch.Tensor, valid: np.ndarray | torch.Tensor, l
     """The log of DN over the scene's level; multiplicative speckle becomes additive and alike everywhere.
 
     Args:
-        dn: raw counts in linear units (amplitude or intensity), any shape.
+        dn: raw counts in linear units (amplitude or intensity), finite where valid, any shape.
         valid: True where data exist, the same shape.
         level: the scene's median valid DN, above 0.
 
@@ -49,18 +49,28 @@ class NormaliseByScene(Transform):
     """`normalise` for an image that `TiffReader` loaded: its metadata say what is no-data."""
 
     def __call__(self, image: MetaTensor, level: float) -> tuple[MetaTensor, torch.Tensor]:
-        """The normalised image (1, H, W) with the metadata of `image`, and the mask of valid pixels (1, H, W)."""
+        """The normalised image (1, H, W) with the metadata of `image`, and the mask of valid pixels (1, H, W).
+
+        Raises:
+            ConfigError: if another reader loaded the image, or the level is not a number above 0.
+            DataError: if valid pixels are NaN or infinite: one of them would spoil the whole window.
+        """
         dn = image.as_tensor()
         source = TiffMeta.from_meta(image.meta)
         if source.source_dtype is None:
             raise ConfigError(
-                "image: expected metadata of seep_monai.tiff.TiffReader, but they came from another reader. Load .tif "
-                "files."
+                "image: expected metadata of seep_monai.tiff.TiffReader, but they came from another reader. "
+                "Load .tif files."
             )
         # The loader made float32 of the DN: what no-data is without a tag depends on the file's own dtype.
         no_data = no_data_value(source.no_data, source.source_dtype)
-        valid = torch.from_numpy(valid_mask(dn.numpy(), no_data))
-        return MetaTensor(normalise(dn, valid, level), meta=image.meta), valid
+        valid = valid_mask(dn.numpy(), no_data)
+        fault = finite_fault(dn.numpy(), valid, image.meta.get("filename_or_obj", "image"))
+        if fault:
+            raise DataError(fault)
+        normalised = normalise(dn, valid, level)
+        result = MetaTensor(normalised, meta=image.meta, applied_operations=image.applied_operations)
+        return result, torch.from_numpy(valid)
 
 
 class NormaliseByScened(MapTransform):

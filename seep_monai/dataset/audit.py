@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -64,34 +65,26 @@ def audit_pairs(pairs: Sequence[Pair], *, size_multiple: int) -> Audit:
     """Read and check every pair, count its labels and take each scene's level.
 
     Args:
-        pairs: the pairs of one data set.
+        pairs: the pairs of one data set, at least one.
         size_multiple: rows and columns must be multiples of this number of px (what the network can take).
 
     Raises:
-        DataError: if any file breaks the contract; names up to ten of them with their faults, the log has all.
+        DataError: if any file breaks the contract; names up to ten pairs with their faults, the log has all.
     """
-    tiles: list[Tile] = []
-    left_out: list[str] = []
-    problems: list[str] = []
-    levels: dict[str, LevelCounter] = defaultdict(LevelCounter)
-    for pair in tqdm(pairs, desc="audit", unit="tile", leave=False, disable=not sys.stderr.isatty()):
-        try:
-            tile, valid_dn = audit_pair(pair, size_multiple=size_multiple)
-        except SeepError as error:
-            problems.append(str(error))
-            continue
-        if valid_dn.size == 0:
-            left_out.append(pair.name)
-            continue
-        tiles.append(tile)
-        levels[pair.scene].add(valid_dn)
-    problems += _shape_problems(tiles)
-    _raise_problems(problems, n_pairs=len(pairs))
-    if left_out:
-        logger.warning("%d tiles are all no-data and are left out: %s", len(left_out), listed(left_out))
-    if not tiles:
+    found = _Findings()
+    by_scene = sorted(pairs, key=lambda pair: pair.scene)
+    progress = tqdm(by_scene, desc="audit", unit="tile", leave=False, disable=not sys.stderr.isatty())
+    # Scene by scene, so that float tiles stay in memory for one scene only.
+    for scene, members in groupby(progress, key=lambda pair: pair.scene):
+        _audit_scene(scene, members, found, size_multiple=size_multiple)
+    _raise_problems([*found.problems, *_shape_problems(found.tiles)], n_pairs=len(pairs))
+    if not found.tiles:
         raise DataError(f"{pairs[0].image.parent}: expected tiles with data, but all {len(pairs)} are all no-data.")
-    return Audit(tuple(tiles), {scene: levels[scene].median() for scene in sorted(levels)}, tuple(left_out))
+    if found.left_out:
+        names = listed(sorted(found.left_out))
+        logger.warning("%d of %d tiles are all no-data and are left out: %s", len(found.left_out), len(pairs), names)
+    tiles = sorted(found.tiles, key=lambda tile: tile.name)
+    return Audit(tuple(tiles), found.scene_levels, tuple(sorted(found.left_out)))
 
 
 def audit_pair(pair: Pair, *, size_multiple: int) -> tuple[Tile, np.ndarray]:
@@ -99,64 +92,108 @@ def audit_pair(pair: Pair, *, size_multiple: int) -> tuple[Tile, np.ndarray]:
 
     Raises:
         DataError: if sizes differ or do not fit the network, a mask holds other values than 0..7, or an image NaN or
-            infinity.
+            infinity; one line per fault.
         TiffError: if a file cannot be read.
     """
-    image = read_tiff(pair.image)
-    mask = read_tiff(pair.mask).array
-    dn = image.array
-    if dn.shape != mask.shape:
-        raise DataError(
-            f"{pair.mask}: expected the image's size {dn.shape}, but got {mask.shape}. Cut both on one grid."
-        )
-    if any(size % size_multiple for size in dn.shape):
-        raise DataError(
-            f"{pair.image}: expected rows and columns that are multiples of {size_multiple} px (the network halves "
-            f"them), "
-            f"but got {dn.shape}. Cut or pad the tiles."
-        )
-    check_labels(mask, pair.mask)
-    valid = valid_mask(dn, image.no_data)
-    valid_dn = dn[valid]
-    if not np.isfinite(valid_dn).all():
-        raise DataError(
-            f"{pair.image}: expected finite values, but {int((~np.isfinite(valid_dn)).sum())} pixels are NaN or "
-            f"infinite and not "
-            "the declared no-data. Declare them in the GDAL no-data tag or repair the file."
-        )
+    image, mask = read_tiff(pair.image), read_tiff(pair.mask).array
+    dn, valid = image.array, valid_mask(image.array, image.no_data)
+    faults = [
+        _size_fault(dn, mask, pair, size_multiple=size_multiple),
+        _label_fault(mask, pair.mask),
+        finite_fault(dn, valid, pair.image),
+    ]
+    if any(faults):
+        raise DataError("\n".join(fault for fault in faults if fault))
     labels = np.where(valid, mask, 0).astype(np.uint8)
-    class_pixels = np.bincount(labels[valid], minlength=N_CLASSES)
-    class_instances = np.bincount(class_components(labels).classes, minlength=N_CLASSES)[1:]
     tile = Tile(
-        pair.name,
-        pair.scene,
-        pair.image,
-        pair.mask,
-        (int(dn.shape[0]), int(dn.shape[1])),
-        tuple(int(n) for n in class_pixels),
-        tuple(int(n) for n in class_instances),
+        name=pair.name,
+        scene=pair.scene,
+        image=pair.image,
+        mask=pair.mask,
+        shape=(dn.shape[0], dn.shape[1]),
+        class_pixels=tuple(np.bincount(labels[valid], minlength=N_CLASSES).tolist()),
+        class_instances=tuple(np.bincount(class_components(labels).classes, minlength=N_CLASSES)[1:].tolist()),
     )
-    return tile, valid_dn
+    return tile, dn[valid]
 
 
-def check_labels(mask: np.ndarray, path: Path) -> None:
-    """Raise a DataError unless the mask holds integers 0..7."""
-    values = np.unique(mask)
-    wrong = [value for value in values.tolist() if value not in range(N_CLASSES)]
-    if wrong:
-        raise DataError(
-            f"{path}: expected mask values 0 (no seep) and 1..{N_SEEP_CLASSES}, but found "
-            f"{listed([str(v) for v in wrong])}. "
-            "Map the values before training."
+def finite_fault(dn: np.ndarray, valid: np.ndarray, path: object) -> str | None:
+    """What is wrong if the valid DN hold NaN or infinity, else None.
+
+    Args:
+        dn: pixels of an image.
+        valid: True where data exist, the same shape.
+        path: the file, for the message.
+    """
+    if np.issubdtype(dn.dtype, np.integer):
+        return None
+    n_wrong = int((valid & ~np.isfinite(dn)).sum())
+    if not n_wrong:
+        return None
+    return (
+        f"{path}: expected finite values, but {n_wrong} pixels are NaN or infinite and not the declared no-data. "
+        "Declare them in the GDAL no-data tag or repair the file."
+    )
+
+
+@dataclass
+class _Findings:
+    """What the audit has gathered so far."""
+
+    tiles: list[Tile] = field(default_factory=list)
+    scene_levels: dict[str, float] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def _audit_scene(scene: str, pairs: Iterable[Pair], found: _Findings, *, size_multiple: int) -> None:
+    counter, n_before = LevelCounter(), len(found.tiles)
+    for pair in pairs:
+        try:
+            tile, valid_dn = audit_pair(pair, size_multiple=size_multiple)
+        except SeepError as error:
+            found.problems.append(str(error))
+            continue
+        if valid_dn.size == 0:
+            found.left_out.append(pair.name)
+            continue
+        found.tiles.append(tile)
+        counter.add(valid_dn)
+    if len(found.tiles) == n_before:
+        return
+    try:
+        found.scene_levels[scene] = counter.median()
+    except DataError as error:
+        found.problems.append(f"{found.tiles[-1].image.parent}: scene {scene}: {error}")
+
+
+def _size_fault(dn: np.ndarray, mask: np.ndarray, pair: Pair, *, size_multiple: int) -> str | None:
+    if dn.shape != mask.shape:
+        return f"{pair.mask}: expected the image's size {dn.shape}, but got {mask.shape}. Cut both on one grid."
+    if any(size % size_multiple for size in dn.shape):
+        return (
+            f"{pair.image}: expected rows and columns that are multiples of {size_multiple} px (the network halves "
+            f"them), but got {dn.shape}. Cut or pad the tiles."
         )
+    return None
+
+
+def _label_fault(mask: np.ndarray, path: Path) -> str | None:
+    wrong = [str(value) for value in np.unique(mask).tolist() if value not in range(N_CLASSES)]
+    if not wrong:
+        return None
+    return (
+        f"{path}: expected mask values 0 (no seep) and 1..{N_SEEP_CLASSES}, but found {listed(wrong)}. "
+        "Map the values before training."
+    )
 
 
 def _shape_problems(tiles: Sequence[Tile]) -> list[str]:
     """One line per tile whose size differs from the most frequent one: a batch needs one size."""
-    shapes = [tile.shape for tile in tiles]
-    if len(set(shapes)) <= 1:
+    counts = Counter(tile.shape for tile in tiles)
+    if len(counts) <= 1:
         return []
-    common = max(sorted(set(shapes)), key=shapes.count)
+    common = max(sorted(counts), key=counts.__getitem__)
     return [
         f"{tile.image}: expected the size {common} of most tiles, but got {tile.shape}. Cut all tiles to one size."
         for tile in tiles
@@ -172,4 +209,4 @@ def _raise_problems(problems: list[str], *, n_pairs: int) -> None:
     if len(problems) == 1:
         raise DataError(problems[0])
     first = "\n".join(problems[:10])
-    raise DataError(f"{len(problems)} of {n_pairs} pairs cannot be used; the first (the log has all):\n{first}")
+    raise DataError(f"{len(problems)} faults in {n_pairs} pairs; the first (the log has all):\n{first}")

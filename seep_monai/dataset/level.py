@@ -10,7 +10,7 @@ from seep_monai.errors import DataError
 class LevelCounter:
     """Median of values that come in pieces.
 
-    Integers are counted in a histogram, so that a scene of any size takes constant memory; floats are kept.
+    Integers are counted per value, so that a scene of any size takes little memory; floats are kept.
     """
 
     def __init__(self) -> None:
@@ -18,7 +18,9 @@ class LevelCounter:
         self._floats: list[np.ndarray] = []
 
     def add(self, valid_dn: np.ndarray) -> None:
-        """Take in the valid values of one tile or window, any shape."""
+        """Take in the valid values of one tile or window: any shape, also empty; finite integers or floats."""
+        if valid_dn.size == 0:
+            return
         if np.issubdtype(valid_dn.dtype, np.integer):
             values, counts = np.unique(valid_dn, return_counts=True)
             for value, count in zip(values.tolist(), counts.tolist(), strict=True):
@@ -27,32 +29,33 @@ class LevelCounter:
             self._floats.append(valid_dn.ravel())
 
     def median(self) -> float:
-        """The median in DN (mean of the two middle values for an even count), as `numpy.median` gives it.
+        """The median in DN (mean of the two middle values for an even count), as `numpy.median` gives it in float64.
 
         Raises:
             DataError: if there are no values, integers came mixed with floats, or the median is not above zero.
         """
+        if not self._floats and not self._counts:
+            raise DataError("the level needs at least one valid pixel, but there is none.")
         if self._floats and self._counts:
-            raise DataError(
-                "A scene's tiles must all be integers or all be floats, but both came. Convert them to one type."
-            )
+            raise DataError("expected tiles of integers or of floats, but got both. Convert them to one type.")
         level = self._float_median() if self._floats else self._integer_median()
         if not level > 0:
             raise DataError(
-                f"A scene's level must be above 0, but its median is {level:g}. Give linear amplitude or intensity, "
-                f"not decibel."
+                f"expected a level (median of the valid DN) above 0, but got {level:g}. Give linear amplitude or "
+                "intensity, not decibel, and declare no-data in the GDAL no-data tag."
             )
         return level
 
     def _float_median(self) -> float:
-        return float(np.median(np.concatenate(self._floats).astype(np.float64)))
+        values = np.concatenate(self._floats)
+        middle = [(values.size - 1) // 2, values.size // 2]
+        # Sorted in the files' own dtype, a float32 scene takes half the memory; only the mean needs float64.
+        return float(np.partition(values, middle)[middle].astype(np.float64).mean())
 
     def _integer_median(self) -> float:
-        if not self._counts:
-            raise DataError("A scene's level needs at least one valid pixel, but there is none.")
-        values = np.array(sorted(self._counts))
-        cumulative = np.cumsum([self._counts[value] for value in values.tolist()])
+        values = sorted(self._counts)
+        cumulative = np.cumsum([self._counts[value] for value in values])
         total = int(cumulative[-1])
         # Five values 1 1 3 7 9: cumulative 2 3 4 5 for values 1 3 7 9; middle ranks (0-based) 2 and 2 -> 3 and 3.
         low, high = np.searchsorted(cumulative, [(total - 1) // 2, total // 2], side="right")
-        return float(values[low] + values[high]) / 2.0
+        return (values[low] + values[high]) / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,53 +48,70 @@ def find_pairs(
     Raises:
         DataError: if a folder is missing or holds no TIFF, if a name occurs twice, or if an image lacks its mask or a
             mask its image.
-        ConfigError: if the pattern is no regular expression with one group or does not match a name.
+        ConfigError: if the pattern is no regular expression with one group or does not match every name.
     """
     images = _tiffs_by_name(Path(images_dir), what="images", option="--images_dir")
     masks = _tiffs_by_name(Path(masks_dir), what="masks", option="--masks_dir")
-    _check_counterparts(sorted(images.keys() - masks.keys()), what="image", other="mask", folder=Path(masks_dir))
-    _check_counterparts(sorted(masks.keys() - images.keys()), what="mask", other="image", folder=Path(images_dir))
-    return [Pair(name, scene_of(name, scene_pattern), images[name], masks[name]) for name in sorted(images)]
+    _check_counterparts(images, masks, images_dir=Path(images_dir), masks_dir=Path(masks_dir))
+    names = sorted(images)
+    scenes = scenes_of(names, scene_pattern)
+    return [Pair(name, scene, images[name], masks[name]) for name, scene in zip(names, scenes, strict=True)]
 
 
 def find_images(source: str | os.PathLike[str]) -> list[Path]:
     """The TIFF itself, or all TIFFs of the folder in the order of their names.
 
     Raises:
-        DataError: if `source` does not exist or holds no TIFF, or a name occurs twice.
+        DataError: if `source` does not exist, is another kind of file or holds no TIFF, or a name occurs twice.
     """
     path = Path(source)
-    if path.is_file():
-        return [path]
-    return [file for _, file in sorted(_tiffs_by_name(path, what="images", option="--input").items())]
+    if not path.is_file():
+        return [file for _, file in sorted(_tiffs_by_name(path, what="images", option="--input").items())]
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        raise DataError(f"{path}: expected a name that ends in {' or '.join(TIFF_SUFFIXES)}. Convert or rename it.")
+    return [path]
 
 
-def scene_of(name: str, scene_pattern: str = DEFAULT_SCENE_PATTERN) -> str:
-    """The scene in a tile's name.
+def scenes_of(names: Sequence[str], scene_pattern: str = DEFAULT_SCENE_PATTERN) -> list[str]:
+    """The scene in each name.
 
-    >>> scene_of("041869.000003")
-    '041869'
+    Args:
+        names: file names without suffix.
+        scene_pattern: see `find_pairs`.
+
+    Raises:
+        ConfigError: see `find_pairs`; names up to ten names that do not match.
+
+    >>> scenes_of(["041869.000003", "045551.000001"])
+    ['041869', '045551']
     """
     try:
         pattern = re.compile(scene_pattern)
-    except re.error as error:
-        raise ConfigError(f"scene_pattern: {scene_pattern!r} is not a regular expression ({error}).") from error
-    match = pattern.match(name)
-    if pattern.groups != 1 or match is None or not match.group(1):
+    except (re.error, TypeError) as error:
+        got = f"{scene_pattern!r} ({error})"
         raise ConfigError(
-            f"scene_pattern: expected a regular expression with one group that matches every name, but "
-            f"{scene_pattern!r} "
-            f"({pattern.groups} groups) does not give a scene for {name!r}. Set --scene_pattern to fit your names."
+            f"scene_pattern: expected a regular expression, but got {got}. Mend --scene_pattern."
+        ) from error
+    if pattern.groups != 1:
+        raise ConfigError(
+            f"scene_pattern: expected one group in round brackets, the scene, but got {pattern.groups} in "
+            f"{scene_pattern!r}. Write further groups as (?:...)."
         )
-    return match.group(1)
+    matches = [pattern.match(name) for name in names]
+    without = [name for name, match in zip(names, matches, strict=True) if match is None or not match.group(1)]
+    if without:
+        raise ConfigError(
+            f"scene_pattern: expected a scene from every name, but {scene_pattern!r} finds none in {len(without)} of "
+            f"{len(names)}: {listed(without)}. Set --scene_pattern to fit your names."
+        )
+    return [match.group(1) for match in matches if match is not None]
 
 
 def _tiffs_by_name(folder: Path, *, what: str, option: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(
             f"{folder}: expected a folder of {what} (.tif), but there is none. Give the data with --dataset_dir or "
-            f"{option}, "
-            "or make sample data: python scripts/make_sample_data.py data/sample"
+            f"{option}, or make sample data: python scripts/make_sample_data.py data/sample"
         )
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in TIFF_SUFFIXES)
     if not files:
@@ -111,13 +129,20 @@ def _tiffs_by_name(folder: Path, *, what: str, option: str) -> dict[str, Path]:
     return by_name
 
 
-def _check_counterparts(names: list[str], *, what: str, other: str, folder: Path) -> None:
-    if not names:
-        return
+def _check_counterparts(images: dict[str, Path], masks: dict[str, Path], *, images_dir: Path, masks_dir: Path) -> None:
+    faults = [
+        *_without(sorted(images.keys() - masks.keys()), what="image", other="mask", folder=masks_dir),
+        *_without(sorted(masks.keys() - images.keys()), what="mask", other="image", folder=images_dir),
+    ]
+    if faults:
+        remedy = "Add the missing files or remove the extra ones; the log names all."
+        raise DataError("\n".join([*faults, remedy]))
+
+
+def _without(names: list[str], *, what: str, other: str, folder: Path) -> list[str]:
+    """One line on the names that have no counterpart in the folder, none if there are no such names."""
     for name in names:
         logger.error("%s without %s: %s", what, other, name)
-    raise DataError(
-        f"{folder}: expected one {other} per {what}, but {len(names)} {what}{'s have' if len(names) > 1 else ' has'} "
-        f"no {other} there: "
-        f"{listed(names)}. Add the missing files or remove the extra ones (all of them are in the log)."
-    )
+    if not names:
+        return []
+    return [f"{folder}: expected one {other} per {what}, but found none for {len(names)}: {listed(names)}."]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,6 +17,8 @@ from seep_monai.dataset.pairs import find_pairs
 from seep_monai.dataset.split import SplitSettings, split_tiles
 from seep_monai.dataset.statistics import count_classes
 from seep_monai.errors import ConfigError, DataError, listed
+
+logger = logging.getLogger(__name__)
 
 Part = Literal["training", "validation", "test"]
 PARTS: tuple[str, ...] = get_args(Part)
@@ -40,12 +44,21 @@ class Plan:
 
     @property
     def leaky(self) -> bool:
-        """Whether a scene stands in more than one part."""
-        return bool(shared_scenes(self.parts))
+        """Whether neighbouring tiles may stand in different parts.
+
+        That is where parts share a scene, and after any division by tile: it may be that only the names hide the scene.
+        """
+        by_tile = self.settings.split_by == "tile" and self.settings.split_file is None
+        n_parts = sum(bool(tiles) for tiles in self.parts.values())
+        return bool(shared_scenes(self.parts)) or (by_tile and n_parts > 1)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over parts, names and levels: equal only for the same division of the same data."""
+        """SHA-256 over the parts' tiles and scenes, in order, and the scenes' levels.
+
+        A moved tile and a changed level change it; a changed mask, or a change of an image that leaves the median, do
+        not.
+        """
         lines = [f"{part} {tile.name} {tile.scene}" for part in PARTS for tile in self.parts[part]]
         lines += [f"{scene} {level!r}" for scene, level in sorted(self.scene_levels.items())]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -111,7 +124,8 @@ def make_plan(
     """Find, audit and divide the pairs of one data set.
 
     Raises:
-        DataError: see `find_pairs`, `audit_pairs` and `split_tiles`.
+        DataError: see `find_pairs`, `audit_pairs`, `split_tiles`, `read_lists` and `parts_from_lists`; or if scenes
+            stand in several parts of a split file without `allow_leak`.
         ConfigError: if the settings contradict each other or the data.
     """
     audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple)
@@ -120,6 +134,7 @@ def make_plan(
     else:
         lists = read_lists(settings.split_file)
         parts = parts_from_lists(lists, audit, dataset_dir=Path(dataset_dir), source=settings.split_file)
+        _warn_unlisted(parts, audit, settings.split_file)
     _check_leak(parts, settings)
     return Plan(Path(dataset_dir), parts, audit.scene_levels, settings, audit.left_out)
 
@@ -146,20 +161,24 @@ def read_lists(path: str | os.PathLike[str]) -> dict[str, list[dict[str, str]]]:
     """The lists of a decathlon file: `training` and `validation`, `test` where given.
 
     Raises:
-        DataError: if the file is missing, is not JSON, or lacks a list.
+        DataError: if the file is missing, is not JSON, lacks a list, or an entry is not as described.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected a JSON split file, but it cannot be read ({error}).") from error
     if not isinstance(content, dict) or not content.get("training") or not content.get("validation"):
         raise DataError(
-            f'{path}: expected non-empty lists "training" and "validation" of {{"image", "label"}} entries.'
+            f'{path}: expected non-empty lists "training" and "validation" of {{"image", "label", "scene"}} entries.'
         )
-    lists = {part: content.get(part, []) for part in PARTS}
+    lists = {part: content.get(part) or [] for part in PARTS}
     for part, entries in lists.items():
-        if any(not isinstance(entry, dict) or "image" not in entry for entry in entries):
-            raise DataError(f'{path}: expected an "image" in every entry of "{part}".')
+        wrong = [entry for entry in entries if not _is_entry(entry)] if isinstance(entries, list) else [entries]
+        if wrong:
+            raise DataError(
+                f'{path}: expected entries {{"image": path, "label": path, "scene": name}} in "{part}" (the last two '
+                f"may be left out), but got {wrong[0]!r}."
+            )
     return lists
 
 
@@ -169,31 +188,17 @@ def parts_from_lists(
     """The audited tiles that the lists name, in the lists' order; listed tiles that the audit left out are skipped.
 
     Raises:
-        DataError: if an entry is not in the data set or stands in two lists.
+        DataError: if an entry is not in the data set, stands twice, or says another label or scene than the data set.
     """
-    by_path = {tile.image.resolve(): tile for tile in audit.tiles}
-    left_out = set(audit.left_out)
-    parts: dict[str, tuple[Tile, ...]] = {}
-    missing: list[str] = []
+    # A path as written goes before one with links followed: a tile may be a link to another one.
+    by_path = {tile.image.resolve(): tile for tile in audit.tiles} | {_written(t.image): t for t in audit.tiles}
+    found: dict[str, list[tuple[dict[str, str], Tile | None]]] = {part: [] for part in lists}
     for part, entries in lists.items():
-        known: list[Tile] = []
         for entry in entries:
-            path = (dataset_dir / entry["image"]).resolve()
-            if path in by_path:
-                known.append(by_path[path])
-            elif path.stem not in left_out:
-                missing.append(entry["image"])
-        parts[part] = tuple(known)
-    if missing:
-        raise DataError(
-            f"{source}: {len(missing)} of its images are not in {dataset_dir}: {listed(missing)}. Check --dataset_dir "
-            f"and the file."
-        )
-    names = [tile.name for tiles in parts.values() for tile in tiles]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{source}: expected every tile in one part, but found twice: {listed(twice)}.")
-    return parts
+            path = dataset_dir / entry["image"]
+            found[part].append((entry, by_path.get(_written(path)) or by_path.get(path.resolve())))
+    _check_found([pair for pairs in found.values() for pair in pairs], audit, dataset_dir, source)
+    return {part: tuple(tile for _, tile in pairs if tile is not None) for part, pairs in found.items()}
 
 
 def shared_scenes(parts: dict[str, tuple[Tile, ...]]) -> list[str]:
@@ -206,12 +211,61 @@ def _scenes(tiles: Iterable[Tile]) -> set[str]:
     return {tile.scene for tile in tiles}
 
 
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and "image" in entry
+        and all(isinstance(entry[key], str) for key in ("image", "label", "scene") if key in entry)
+    )
+
+
+def _written(path: Path) -> Path:
+    """The absolute path without `..`, links not followed: it undoes `os.path.relpath` also behind a link."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _check_found(found: list[tuple[dict[str, str], Tile | None]], audit: Audit, dataset_dir: Path, source: str) -> None:
+    left_out = set(audit.left_out)
+    missing = [e["image"] for e, tile in found if tile is None and Path(e["image"]).stem not in left_out]
+    if missing:
+        raise DataError(
+            f"{source}: {len(missing)} of its images are not in {dataset_dir}: {listed(missing)}. Check --dataset_dir "
+            "and the file."
+        )
+    texts = [_contradiction(entry, tile, dataset_dir) for entry, tile in found if tile is not None]
+    wrong = [text for text in texts if text]
+    if wrong:
+        raise DataError(f"{source}: {len(wrong)} entries contradict the data set: {listed(wrong)}. Mend the file.")
+    n_times = Counter(tile.name for _, tile in found if tile is not None)
+    twice = sorted(name for name, n in n_times.items() if n > 1)
+    if twice:
+        raise DataError(f"{source}: expected every tile once, in one part, but found several times: {listed(twice)}.")
+
+
+def _contradiction(entry: dict[str, str], tile: Tile, dataset_dir: Path) -> str:
+    """What an entry says otherwise than the data set; empty if nothing."""
+    if "scene" in entry and entry["scene"] != tile.scene:
+        return f"{entry['image']} of scene {entry['scene']!r} (by --scene_pattern it is {tile.scene!r})"
+    label = dataset_dir / entry["label"] if "label" in entry else tile.mask
+    if _written(label) != _written(tile.mask) and label.resolve() != tile.mask.resolve():
+        return f"{entry['image']} with label {entry['label']} (in the data set it is {tile.mask})"
+    return ""
+
+
+def _warn_unlisted(parts: dict[str, tuple[Tile, ...]], audit: Audit, source: str) -> None:
+    listed_names = {tile.name for tiles in parts.values() for tile in tiles}
+    unlisted = [tile.name for tile in audit.tiles if tile.name not in listed_names]
+    if unlisted:
+        logger.warning(
+            "%s names %d of %d tiles; in no part are: %s", source, len(listed_names), len(audit.tiles), listed(unlisted)
+        )
+
+
 def _check_leak(parts: dict[str, tuple[Tile, ...]], settings: SplitSettings) -> None:
-    shared: Sequence[str] = shared_scenes(parts)
+    shared = shared_scenes(parts)
     if shared and not settings.allow_leak:
         raise DataError(
             f"{settings.split_file}: expected every scene in one part, but {len(shared)} stand in several: "
-            f"{listed(list(shared))}. "
-            "Neighbouring tiles would be in training and validation. Mend the file, or accept and mark it with "
-            "--allow_leak True."
+            f"{listed(shared)}. Neighbouring tiles would be in training and validation. Mend the file, or accept and "
+            "mark it with --allow_leak True."
         )

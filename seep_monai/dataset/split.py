@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from seep_monai.classes import N_CLASSES
 from seep_monai.dataset.audit import Tile
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN
 from seep_monai.errors import ConfigError, DataError
@@ -18,8 +19,8 @@ SplitBy = Literal["scene", "tile"]
 _N_GROUPS_WITHOUT_FOLDS = 5
 # Choice: with 14 scenes the best of 2,000 random groupings is within a few per cent of the best of 100,000.
 _N_TRIALS = 2000
-# A part without a class that it could hold costs more than any imbalance of the shares.
-_ABSENT_COST = 10.0
+# Choice: from here on a twentieth of the trials, for a random grouping of so many units is nearly even already.
+_MANY_UNITS = 200
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,21 @@ class SplitSettings:
     def __post_init__(self) -> None:
         if self.split_by not in get_args(SplitBy):
             raise ConfigError(f"split_by: expected one of {list(get_args(SplitBy))}, but got {self.split_by!r}.")
+        for name in ("n_folds", "fold", "seed"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ConfigError(f"{name}: expected a whole number of at least 0, but got {value!r}.")
         if self.n_folds != 1 and self.n_folds < 3:
             raise ConfigError(
                 f"n_folds: expected 1 (training and validation) or at least 3 (a test part in turn), but got "
                 f"{self.n_folds}."
             )
-        if not 0 <= self.fold < self.n_folds:
+        if self.fold >= self.n_folds:
             raise ConfigError(f"fold: expected 0..{self.n_folds - 1} for n_folds {self.n_folds}, but got {self.fold}.")
         if self.split_by == "tile" and not self.allow_leak:
             raise ConfigError(
-                "split_by tile puts neighbouring tiles of one scene into training and validation, so its figures are "
-                "too good. "
-                "Use --split_by scene, or accept and mark it with --allow_leak True."
+                "split_by: tile puts neighbouring tiles of one scene into training and validation, so its figures are "
+                "too good. Use --split_by scene, or accept and mark it with --allow_leak True."
             )
 
 
@@ -72,11 +76,11 @@ def split_tiles(tiles: Sequence[Tile], settings: SplitSettings) -> dict[str, tup
     if settings.split_by == "scene":
         _check_scenes(units)
     names = sorted(set(units))
-    n_groups = settings.n_folds if settings.n_folds > 1 else min(_N_GROUPS_WITHOUT_FOLDS, len(names))
+    n_groups = settings.n_folds if settings.n_folds > 1 else max(2, min(_N_GROUPS_WITHOUT_FOLDS, len(names)))
     if len(names) < n_groups:
         raise DataError(
-            f"n_folds {n_groups} needs at least {n_groups} {settings.split_by}s, but the data set has {len(names)}. "
-            "Use fewer folds (--n_folds 1 has no test part)."
+            f"n_folds {settings.n_folds} needs at least {n_groups} {settings.split_by}s, but the data set has "
+            f"{len(names)}. Use fewer folds (--n_folds 1 has no test part) or give more data."
         )
     groups = balanced_groups(_tiles_per_class(tiles, units, names), n_groups=n_groups, seed=settings.seed)
     group_of = dict(zip(names, groups.tolist(), strict=True))
@@ -95,25 +99,56 @@ def balanced_groups(counts: np.ndarray, *, n_groups: int, seed: int) -> np.ndarr
         seed: seed of the trials; one seed gives one result.
 
     Returns:
-        (n_units,) int, the group of each unit.
+        (n_units,) int, the group of each unit; group sizes differ by one unit at most.
     """
     rng = np.random.default_rng(seed)
-    n_units = len(counts)
-    even = np.arange(n_units) % n_groups
-    present = counts > 0
-    possible = np.minimum(present.sum(axis=0), n_groups)
+    even = np.arange(len(counts)) % n_groups
+    n_trials = _N_TRIALS if len(counts) < _MANY_UNITS else _N_TRIALS // 20
+    trials = (rng.permutation(even) for _ in range(n_trials))
+    best = min(trials, key=lambda groups: _cost(groups, counts, n_groups))
+    if _cost(best, counts, n_groups)[0] == 0:
+        return best
+    # Several rare classes that stand in hardly more units than there are groups: chance alone seldom spreads them.
+    starts = [best, *(rng.permutation(even) for _ in range(n_trials // 100))]
+    return min(
+        (_with_absent_filled(groups, counts, n_groups) for groups in starts),
+        key=lambda groups: _cost(groups, counts, n_groups),
+    )
+
+
+def _cost(groups: np.ndarray, counts: np.ndarray, n_groups: int) -> tuple[int, float]:
+    """Avoidable absences of a column from a group, then the mean squared deviation of the groups' shares from even."""
+    sums = np.eye(n_groups)[groups].T @ counts
+    possible = np.minimum((counts > 0).sum(axis=0), n_groups)
     totals = np.maximum(counts.sum(axis=0), 1)
-    best, best_cost = even, np.inf
-    for _ in range(_N_TRIALS if n_units < 200 else _N_TRIALS // 20):
-        groups = rng.permutation(even)
-        membership = np.eye(n_groups)[groups]
-        sums = membership.T @ counts
-        imbalance = float(np.square(sums / totals * n_groups - 1).mean())
-        absent = float((possible - np.count_nonzero(sums, axis=0)).sum())
-        cost = imbalance + _ABSENT_COST * absent
-        if cost < best_cost:
-            best, best_cost = groups, cost
-    return best
+    n_absent = int((possible - np.count_nonzero(sums, axis=0)).sum())
+    return n_absent, float(np.square(sums / totals * n_groups - 1).mean())
+
+
+def _with_absent_filled(groups: np.ndarray, counts: np.ndarray, n_groups: int) -> np.ndarray:
+    """The groups after swaps of two units, each the best that brings an absent column into a group, while any helps."""
+    cost = _cost(groups, counts, n_groups)
+    while cost[0] > 0:
+        sums = np.eye(n_groups)[groups].T @ counts
+        swaps = {
+            (int(giver), int(taker))
+            for group, column in np.argwhere(sums == 0)
+            for giver in np.flatnonzero(counts[:, column])
+            for taker in np.flatnonzero(groups == group)
+        }
+        candidates = [_swapped(groups, *swap) for swap in sorted(swaps)]
+        costs = [_cost(candidate, counts, n_groups) for candidate in candidates]
+        if not costs or min(costs) >= cost:
+            break
+        cost = min(costs)
+        groups = candidates[costs.index(cost)]
+    return groups
+
+
+def _swapped(groups: np.ndarray, first: int, second: int) -> np.ndarray:
+    result = groups.copy()
+    result[[first, second]] = groups[[second, first]]
+    return result
 
 
 def _part_of(group: int, *, n_groups: int, settings: SplitSettings) -> str:
@@ -128,7 +163,7 @@ def _part_of(group: int, *, n_groups: int, settings: SplitSettings) -> str:
 def _tiles_per_class(tiles: Sequence[Tile], units: Sequence[str], names: Sequence[str]) -> np.ndarray:
     """(n_names, 8): tiles of each unit, then its tiles with class 1..7."""
     row_of = {name: row for row, name in enumerate(names)}
-    counts = np.zeros((len(names), 8))
+    counts = np.zeros((len(names), N_CLASSES))
     for tile, unit in zip(tiles, units, strict=True):
         counts[row_of[unit], 0] += 1
         counts[row_of[unit], 1:] += np.array(tile.class_pixels[1:]) > 0
@@ -146,6 +181,5 @@ def _check_scenes(scenes: Sequence[str]) -> None:
     if 2 * n_single > len(names):
         raise DataError(
             f"A split by scene needs scenes with several tiles, but {n_single} of {len(names)} scenes hold one tile "
-            f"only: "
-            f"the names may not begin with the scene. {remedy}"
+            f"only: the names may not begin with the scene. {remedy}"
         )

@@ -98,11 +98,13 @@ def class_weights(
 
 
 def _given_weights(numbers: Sequence[float]) -> tuple[float, ...]:
-    values = tuple(float(number) for number in numbers)
+    try:
+        values = tuple(float(number) for number in numbers)
+    except (TypeError, ValueError):
+        values = ()
     if len(values) != N_SEEP_CLASSES or not np.isfinite(values).all() or min(values) < 0:
         raise ConfigError(
-            f"class_weights: expected {N_SEEP_CLASSES} finite numbers of at least 0, one per mask value "
-            f"1..{N_SEEP_CLASSES}, "
-            f"but got {len(values)}: {list(values)}."
+            f"class_weights: expected one of {list(get_args(WeightRule))} or {N_SEEP_CLASSES} finite numbers of at "
+            f"least 0, one per mask value 1..{N_SEEP_CLASSES}, but got {numbers!r}."
         )
     return values

@@ -60,7 +60,9 @@ def choose_tiles(tiles: Sequence[Tile], n_tiles: int) -> list[str]:
     chosen: list[str] = []
     n_tiles = min(n_tiles, len(tiles))
     pixels = np.array([tile.class_pixels[1:] for tile in tiles])
-    order = np.argsort((pixels > 0).sum(axis=0), kind="stable")
+    n_with_class = (pixels > 0).sum(axis=0)
+    # Absent classes go last: they choose nothing that is worth a look.
+    order = np.argsort(np.where(n_with_class > 0, n_with_class, len(tiles) + 1), kind="stable")
     rank = 0
     while len(chosen) < n_tiles:
         for column in order:

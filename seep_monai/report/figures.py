@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,50 +14,72 @@ from matplotlib.patches import Patch
 from seep_monai.classes import CLASS_COLOURS, NO_DATA_COLOUR, SEEP_LABELS
 from seep_monai.report.panels import TilePicture, panel
 
-_CLASS_SCORES = (("dice", "Dice (pixels)"), ("iou", "IoU (pixels)"), ("AP50", "AP50 (instances)"))
-_DPI = 110
+_CLASS_SCORES = (
+    ("dice", "Dice (pixels)", "#33597f"),
+    ("iou", "IoU (pixels)", "#7aa6c2"),
+    ("AP50", "AP50 (instances)", "#d08c3f"),
+)
+# Choice: a tile of 256 px is drawn at its full size, for ribbons are 3 px wide.
+_DPI = 120
+_PANEL_INCHES = (7.0, 2.5)
+_NAME_WIDTH = 14
 
 
 def tile_figure(pictures: Sequence[TilePicture], class_names: Sequence[str], title: str) -> Figure:
-    """One row of image | truth | prediction per tile, two tiles side by side, with a legend of the classes."""
-    n_rows = (len(pictures) + 1) // 2
-    figure = Figure(figsize=(14, 0.9 + 2.5 * n_rows), layout="constrained")
-    axes = figure.subplots(n_rows, 2, squeeze=False)
-    for axis in axes.flat:
+    """One row of image | truth | prediction per tile, two tiles side by side, with a legend of the classes.
+
+    Args:
+        pictures: at least one.
+        class_names: of the labels 1..7.
+        title: one line, wrapped where it is too long.
+    """
+    n_columns = min(2, len(pictures))
+    n_rows = -(-len(pictures) // n_columns)
+    width, height = _PANEL_INCHES
+    figure = Figure(figsize=(n_columns * width, 1.2 + n_rows * height), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axis in axes:
         axis.axis("off")
-    for axis, picture in zip(axes.flat, pictures, strict=False):
+    for axis, picture in zip(axes, pictures, strict=False):
         axis.imshow(panel(picture), interpolation="nearest")
         axis.set_title(f"{picture.name}: image | truth | prediction", fontsize=9)
-    colours = [*CLASS_COLOURS[1:], NO_DATA_COLOUR]
     handles = [
-        Patch(color=_unit(colour), label=name) for colour, name in zip(colours, [*class_names, "no data"], strict=True)
+        Patch(color=_unit(colour), label=textwrap.fill(name, _NAME_WIDTH))
+        for colour, name in zip([*CLASS_COLOURS[1:], NO_DATA_COLOUR], [*class_names, "no data"], strict=True)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=8, fontsize=9, frameon=False)
-    figure.suptitle(title, fontsize=11)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 * n_columns, fontsize=9, frameon=False)
+    figure.suptitle(textwrap.fill(title, 80 * n_columns), fontsize=11)
     return figure
 
 
 def class_figure(metrics: Mapping[str, Any], class_names: Sequence[str], title: str) -> Figure:
-    """Bars of Dice, IoU and AP50 per class and for seep / no seep; an undefined score is marked, not drawn as 0."""
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    """Bars of Dice, IoU and AP50 per class and for seep / no seep; an undefined score is marked, not drawn as 0.
+
+    Args:
+        metrics: in the shape of `metrics.json`.
+        class_names: of the labels 1..7.
+        title: one line, wrapped where it is too long.
+    """
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     axis = figure.subplots()
     groups = [metrics["classes"][str(label)] for label in SEEP_LABELS] + [metrics["seep"]]
+    for i, (key, name, colour) in enumerate(_CLASS_SCORES):
+        centres = [group + 0.27 * (i - 1) for group in range(len(groups))]
+        bars = axis.bar(centres, [group[key] or 0 for group in groups], width=0.25, label=name, color=colour)
+        texts = ["undefined" if group[key] is None else f"{group[key]:.2f}" for group in groups]
+        axis.bar_label(bars, texts, padding=2, fontsize=7, rotation=90)
+    names = [textwrap.fill(name, _NAME_WIDTH) for name in [*class_names, "seep / no seep"]]
     counts = [f"n = {group['n_instances']}" for group in groups[:-1]] + ["all classes"]
-    shades = ("#33597f", "#7aa6c2", "#d08c3f")
-    for offset, ((key, name), shade) in enumerate(zip(_CLASS_SCORES, shades, strict=True)):
-        centres = [x + (offset - 1) * 0.27 for x in range(len(groups))]
-        axis.bar(centres, [group[key] or 0 for group in groups], width=0.25, label=name, color=shade)
-        for x, group in zip(centres, groups, strict=True):
-            text = "undefined" if group[key] is None else f"{group[key]:.2f}"
-            axis.text(x, (group[key] or 0) + 0.01, text, ha="center", va="bottom", fontsize=7, rotation=90)
-    ticks = [f"{name}\n{count}" for name, count in zip([*class_names, "seep / no seep"], counts, strict=True)]
+    ticks = [f"{name}\n{count}" for name, count in zip(names, counts, strict=True)]
     axis.set_xticks(range(len(groups)), ticks, fontsize=8)
-    axis.set_ylim(0, 1)
-    axis.set_ylabel("score")
+    axis.set_xlabel("n = true instances", fontsize=8)
+    # The room above 1 is for the numbers on the bars.
+    axis.set(ylim=(0, 1.1), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1.0], ylabel="score")
     axis.grid(axis="y", alpha=0.3)
+    axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(loc="upper left", ncols=3, frameon=False, fontsize=9)
-    axis.set_title(title, fontsize=11)
+    figure.legend(loc="outside lower center", ncols=len(_CLASS_SCORES), frameon=False, fontsize=9)
+    figure.suptitle(textwrap.fill(title, 110), fontsize=11)
     return figure
 
 

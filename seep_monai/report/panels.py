@@ -10,7 +10,8 @@ from seep_monai.classes import CLASS_COLOURS, NO_DATA_COLOUR, NO_DATA_LABEL
 
 # Choice: 0.4 to 2.5 times the scene's level (e^-0.9 .. e^0.9) spans what the eye needs of sea and slick.
 _GREY_LIMIT = 0.9
-_OUTLINE_SHARE = 0.85
+# Choice: colour that is told apart, with a trace of the radar picture in it.
+_COLOUR_SHARE = 0.85
 _GAP_PX = 4
 
 
@@ -49,7 +50,7 @@ def painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     colours[NO_DATA_LABEL] = NO_DATA_COLOUR
     pixels = grey(image).astype(np.float64)
     seep = labels > 0
-    share = np.where(labels[seep] == NO_DATA_LABEL, 1.0, _OUTLINE_SHARE)[:, None]
+    share = np.where(labels[seep] == NO_DATA_LABEL, 1.0, _COLOUR_SHARE)[:, None]
     pixels[seep] = share * colours[labels[seep]] + (1 - share) * pixels[seep]
     return pixels.round().astype(np.uint8)
 

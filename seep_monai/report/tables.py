@@ -19,17 +19,16 @@ _COUNTS = ("n_instances",)
 def nested_metrics(flat: Mapping[str, float]) -> dict[str, Any]:
     """The values of `SeepScores` in the shape of `metrics.json`; undefined values become None, never 0.
 
-    >>> nested_metrics({"mAP": float("nan"), "seep_dice": 0.5})["mAP"] is None
-    True
+    Args:
+        flat: all values by their names; NaN = undefined, a name that is absent is a KeyError.
     """
     return {
-        **{name: _number(name, flat.get(name)) for name in _HEADLINE},
-        "n_instances": _number("n_instances", flat.get("n_instances")),
+        **{name: _number(name, flat[name]) for name in _HEADLINE},
+        "n_instances": _number("n_instances", flat["n_instances"]),
         "classes": {
-            str(label): {name: _number(name, flat.get(f"{name}_{label}")) for name in _PER_CLASS}
-            for label in SEEP_LABELS
+            str(label): {name: _number(name, flat[f"{name}_{label}"]) for name in _PER_CLASS} for label in SEEP_LABELS
         },
-        "seep": {name: _number(name, flat.get(f"seep_{name}")) for name in _SEEP},
+        "seep": {name: _number(name, flat[f"seep_{name}"]) for name in _SEEP},
     }
 
 
@@ -70,8 +69,8 @@ def comparison_table(columns: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _number(name: str, value: float | None) -> float | int | None:
-    if value is None or math.isnan(value):
+def _number(name: str, value: float) -> float | int | None:
+    if math.isnan(value):
         return None
     return int(value) if name in _COUNTS else float(value)
 

@@ -1,0 +1,486 @@
+"""The bundle as users run it: training, evaluation and inference by MONAI's own entry points on a tiny data set."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from monai.bundle import ConfigWorkflow, run, verify_metadata, verify_net_in_out
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_data import SIZE_PX, write_tiny_dataset
+
+from seep_monai.tiff import read_tiff
+from seep_monai.workflow import stop_log
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / "bundle" / "configs"
+TRAIN = str(CONFIGS / "train.json")
+EVALUATE = [TRAIN, str(CONFIGS / "evaluate.json")]
+INFERENCE = str(CONFIGS / "inference.json")
+SMALL = {
+    "init_filters": 8,
+    "batch_size": 4,
+    "n_folds": 3,
+    "n_panels": 2,
+    "device": "cpu",
+    "network_settings#blocks_down": [1, 1],
+    "network_settings#blocks_up": [1],
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "data")
+
+
+@pytest.fixture(autouse=True)
+def closed_log() -> Iterator[None]:
+    yield
+    stop_log()
+
+
+def places(out: Path) -> dict[str, str]:
+    return {"output_dir": str(out / "eval"), "ckpt_dir": str(out / "models")}
+
+
+def train(dataset: Path, out: Path, **overrides: Any) -> None:
+    arguments = {**SMALL, **places(out), "dataset_dir": str(dataset), "max_epochs": 2, "run_name": "one", **overrides}
+    run("training", config_file=TRAIN, logging_file=False, **arguments)
+
+
+def evaluate(dataset: Path, out: Path, **overrides: Any) -> dict[str, Any]:
+    arguments = {**places(out), "dataset_dir": str(dataset), "device": "cpu", **overrides}
+    run("evaluating", config_file=EVALUATE, logging_file=False, **arguments)
+    content: dict[str, Any] = json.loads((Path(arguments["output_dir"]) / "metrics.json").read_text())
+    return content
+
+
+def message_of(call: Any, *args: Any, **kwargs: Any) -> str:
+    """The text that the program ends with."""
+    with pytest.raises(SystemExit) as caught:
+        call(*args, **kwargs)
+    assert isinstance(caught.value.code, str)
+    return caught.value.code
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained")
+    train(dataset, out)
+    stop_log()
+    return out
+
+
+@pytest.fixture(scope="module")
+def scored(dataset: Path, trained: Path) -> dict[str, Any]:
+    return evaluate(dataset, trained)
+
+
+# Training ------------------------------------------------------------------------------------------------------------
+
+
+def test_training_writes_the_files_of_the_contract(trained: Path) -> None:
+    names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
+    wanted = {"models/model.pt", "models/model.json", "models/last.pt", "eval/datalist.json"}
+    wanted |= {f"eval/runs/one/{name}" for name in ("config.json", "versions.json", "run.log")}
+    assert wanted <= names
+    assert not [name for name in names if name.endswith(".tmp")]
+
+
+def test_training_writes_one_event_file(trained: Path) -> None:
+    assert len(list((trained / "eval" / "runs" / "one").glob("events.out.tfevents.*"))) == 1
+
+
+def test_training_writes_every_curve_and_panel(trained: Path) -> None:
+    events = EventAccumulator(str(trained / "eval" / "runs" / "one"))
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    wanted = {"train/loss", "train/learning_rate", "train/tiles_per_second", "validation/mAP", "validation/mAP50"}
+    wanted |= {f"train_terms/{term}" for term in ("seep_ce", "seep_dice", "seep_jaccard", "class_ce", "class_dice")}
+    wanted |= {"validation_seep/dice", "validation_seep/iou", "validation_iou/cls1", "validation_AP50/cls1"}
+    assert wanted <= tags
+    assert [event.step for event in events.Scalars("train/loss")] == [1, 2]
+    assert len([tag for tag in events.Tags()["images"] if tag.startswith("validation/")]) == 2
+
+
+def test_training_keeps_model_pt_a_plain_state_dict_of_the_described_network(trained: Path) -> None:
+    stored = torch.load(trained / "models" / "model.pt", weights_only=True)
+    description = json.loads((trained / "models" / "model.json").read_text())
+    assert description["network"]["init_filters"] == 8
+    assert next(iter(stored.values())).shape[0] == 8
+    assert description["tile_size"] == [SIZE_PX, SIZE_PX]
+
+
+def test_training_plan_is_a_decathlon_list_of_disjoint_scenes(trained: Path, dataset: Path) -> None:
+    plan = json.loads((trained / "eval" / "datalist.json").read_text())
+    scenes = [{entry["scene"] for entry in plan[part]} for part in ("training", "validation", "test")]
+    assert plan["leaky"] is False
+    assert sum(map(len, scenes)) == len(set().union(*scenes)) == 6
+    assert (dataset / plan["training"][0]["image"]).is_file()
+    assert plan["counts"]["training"]["n_tiles"] == 6
+
+
+def test_training_config_is_resolved_with_its_overrides(trained: Path) -> None:
+    config = json.loads((trained / "eval" / "runs" / "one" / "config.json").read_text())
+    assert config["init_filters"] == 8
+    assert config["max_epochs"] == 2
+
+
+def test_training_learns_the_tiny_set(dataset: Path, tmp_path: Path) -> None:
+    train(dataset, tmp_path, max_epochs=40, learning_rate=0.01)
+    # Seep everywhere would score 2 * .09 / (1 + .09) = .17.
+    assert evaluate(dataset, tmp_path)["seep"]["dice"] > 0.8
+
+
+def test_training_twice_gives_the_same_weights(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    train(dataset, tmp_path)
+    assert_same_weights(trained / "models", tmp_path / "models")
+
+
+def test_training_resumed_equals_one_that_was_not_stopped(dataset: Path, tmp_path: Path) -> None:
+    train(dataset, tmp_path / "whole", max_epochs=3)
+    train(dataset, tmp_path / "parts", max_epochs=3, **{"train#trainer#max_epochs": 2})
+    train(dataset, tmp_path / "parts", max_epochs=3, resume=True, run_name="two")
+    assert_same_weights(tmp_path / "whole" / "models", tmp_path / "parts" / "models")
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    first, second = (torch.load(folder / "last.pt", weights_only=True) for folder in (one, other))
+    assert first["network"].keys() == second["network"].keys()
+    assert all(torch.equal(first["network"][key], second["network"][key]) for key in first["network"])
+    assert first["best"] == second["best"]
+
+
+def test_training_with_folds_off_has_no_test_part(dataset: Path, tmp_path: Path) -> None:
+    train(dataset, tmp_path, max_epochs=1, n_folds=1)
+    assert json.loads((tmp_path / "eval" / "datalist.json").read_text())["test"] == []
+
+
+def test_training_by_its_own_datalist_gives_the_same_plan(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    train(dataset, tmp_path, max_epochs=1, split_file=str(trained / "eval" / "datalist.json"))
+    before, after = (json.loads((out / "eval" / "datalist.json").read_text()) for out in (trained, tmp_path))
+    assert after["fingerprint"] == before["fingerprint"]
+
+
+def test_training_by_tile_is_marked_leaky_everywhere(dataset: Path, tmp_path: Path) -> None:
+    train(dataset, tmp_path, max_epochs=1, split_by="tile", allow_leak="true")
+    assert json.loads((tmp_path / "eval" / "datalist.json").read_text())["leaky"] is True
+    assert evaluate(dataset, tmp_path)["leaky"] is True
+
+
+def test_training_stops_early_by_patience(dataset: Path, tmp_path: Path) -> None:
+    # AP of a class map can only rise from 0 when something is found: within three epochs nothing is.
+    train(dataset, tmp_path, max_epochs=9, patience=2, key_metric="mAP75")
+    assert torch.load(tmp_path / "models" / "last.pt", weights_only=True)["epoch"] < 9
+
+
+def test_training_with_overwrite_replaces_the_old_weights(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "models", tmp_path / "models")
+    (tmp_path / "models" / "model.json").write_text("old")
+    train(dataset, tmp_path, overwrite=True)
+    assert json.loads((tmp_path / "models" / "model.json").read_text())["trained"]["epoch"] in (1, 2)
+
+
+# Bad input -----------------------------------------------------------------------------------------------------------
+
+
+def copied(dataset: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(dataset, folder / "data"))
+
+
+def test_missing_dataset_names_the_sample_script_and_the_option(tmp_path: Path) -> None:
+    message = message_of(train, tmp_path / "nowhere", tmp_path)
+    assert "nowhere/train_images_256: expected a folder of images" in message
+    assert "make_sample_data.py" in message
+    assert "--dataset_dir" in message
+    assert not list((tmp_path / "eval").iterdir())
+
+
+def test_image_without_mask_ends_before_anything_is_written(dataset: Path, tmp_path: Path) -> None:
+    data = copied(dataset, tmp_path)
+    (data / "train_masks_256" / "000001.000002.tif").unlink()
+    message = message_of(train, data, tmp_path)
+    assert "train_masks_256: expected one mask per image" in message
+    assert "000001.000002" in message
+    assert not list((tmp_path / "eval").iterdir())
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_damaged_file_is_named(dataset: Path, tmp_path: Path) -> None:
+    data = copied(dataset, tmp_path)
+    path = data / "train_images_256" / "000001.000002.tif"
+    path.write_bytes(path.read_bytes()[:2000])
+    assert "train_images_256/000001.000002.tif" in message_of(train, data, tmp_path)
+
+
+def test_size_that_the_network_cannot_take_is_named(dataset: Path, tmp_path: Path) -> None:
+    deeper = {"network_settings#blocks_down": [1] * 8, "network_settings#blocks_up": [1] * 7}
+    assert "multiples of 128 px" in message_of(train, dataset, tmp_path, **deeper)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"class_weights": [1, 2, 3]}, "7 finite numbers"),
+        ({"class_weights": "sqrt"}, "class_weights: expected one of"),
+        ({"init_filters": 12}, "init_filters: expected a positive multiple of 8"),
+        ({"key_metric": "dice"}, "key_metric: expected one of"),
+        ({"class_names": ["a", "b"]}, "class_names: expected 7 different names"),
+        ({"instance_mode": "object"}, "instance_mode: expected 'class'"),
+        ({"max_epochs": 0}, "max_epochs: expected a whole number of at least 1"),
+        ({"resume": "yes"}, "resume: expected True or False"),
+        ({"amp": "1"}, "amp: expected True or False"),
+        ({"split_by": "tile"}, "--allow_leak True"),
+        ({"n_folds": 2}, "n_folds: expected 1"),
+        ({"max_epoch": 7}, "Did you mean --max_epochs?"),
+        ({"resume": True}, "--resume True needs the last checkpoint"),
+        ({"loss_shares": {"dice": 1}}, "loss_shares"),
+    ],
+)
+def test_bad_setting_ends_with_its_message(
+    dataset: Path, tmp_path: Path, overrides: dict[str, Any], expected: str
+) -> None:
+    assert expected in message_of(train, dataset, tmp_path, **overrides)
+    assert not (tmp_path / "eval" / "datalist.json").exists()
+
+
+def test_another_runs_weights_in_the_way_are_kept(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.pt").write_bytes(b"precious")
+    assert "--overwrite True" in message_of(train, dataset, tmp_path)
+    assert (tmp_path / "models" / "model.pt").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(("place", "option"), [("eval", "--output_dir"), ("models", "--ckpt_dir")])
+def test_file_in_place_of_an_output_folder_is_named(dataset: Path, tmp_path: Path, place: str, option: str) -> None:
+    (tmp_path / place).write_text("in the way")
+    message = message_of(train, dataset, tmp_path)
+    assert f"{tmp_path / place}: expected a folder that can be written" in message
+    assert option in message
+
+
+def test_resume_on_another_plan_ends_with_its_message(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "models", tmp_path / "models")
+    assert "trained on another plan" in message_of(train, dataset, tmp_path, resume=True, fold=1, max_epochs=3)
+
+
+def test_resume_with_no_epochs_left_ends_with_its_message(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "models", tmp_path / "models")
+    assert "has already 2 of 2 epochs" in message_of(train, dataset, tmp_path, resume=True)
+
+
+def test_nan_loss_stops_with_tiles_and_keeps_the_last_checkpoint(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    last = tmp_path / "models" / "last.pt"
+    shutil.copytree(trained / "models", tmp_path / "models")
+    content = torch.load(last, weights_only=True)
+    content["network"]["conv_final.2.conv.bias"][0] = float("nan")
+    torch.save(content, last)
+    before = last.read_bytes()
+    message = message_of(train, dataset, tmp_path, resume=True, max_epochs=3)
+    # Six training tiles in batches of 4 are two iterations an epoch: epoch 3 begins with iteration 5.
+    assert "The loss became nan in epoch 3, iteration 5, on the tiles 00" in message
+    assert last.read_bytes() == before
+    assert "The loss became nan" in (tmp_path / "eval" / "runs" / "one" / "run.log").read_text()
+
+
+# Evaluation ----------------------------------------------------------------------------------------------------------
+
+
+def test_evaluation_metrics_have_the_keys_of_the_contract(scored: dict[str, Any], trained: Path) -> None:
+    description = json.loads((trained / "models" / "model.json").read_text())
+    assert scored["part"] == "test"
+    assert scored["leaky"] is False
+    assert (scored["n_tiles"], scored["n_scenes"]) == (6, 2)
+    assert scored["weights_sha256"] == description["sha256"]
+    assert scored["plan_fingerprint"] == description["plan_fingerprint"]
+    assert set(scored["classes"]) == set("1234567")
+    assert set(scored["classes"]["1"]) == {"iou", "dice", "AP", "AP50", "AP10_50", "n_instances"}
+    assert set(scored["seep"]) == {"iou", "dice", "precision", "recall", "AP", "AP50", "AP10_50"}
+
+
+def test_evaluation_figures_are_pngs(scored: dict[str, Any], trained: Path) -> None:
+    for name in ("tiles.png", "classes.png"):
+        assert (trained / "eval" / "figures" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluation_of_validation_equals_the_training_record(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "models", tmp_path / "models")
+    metrics = evaluate(dataset, tmp_path, part="validation")
+    best = json.loads((tmp_path / "models" / "model.json").read_text())["trained"]["value"]
+    assert metrics["seep"]["dice"] == pytest.approx(best, abs=1e-6)
+
+
+def test_evaluation_of_all_on_the_training_data_is_leaky(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "models", tmp_path / "models")
+    metrics = evaluate(dataset, tmp_path, part="all")
+    assert metrics["leaky"] is True
+    assert metrics["n_tiles"] == 18
+
+
+def test_evaluation_of_a_foreign_folder_takes_part_all_alone(trained: Path, tmp_path: Path) -> None:
+    other = write_tiny_dataset(tmp_path / "other", n_scenes=2, seed=9)
+    for folder in ("train_images_256", "train_masks_256"):
+        for path in sorted((other / folder).iterdir()):
+            path.rename(path.with_name(f"9{path.name}"))
+    shutil.copytree(trained / "models", tmp_path / "models")
+    assert "--part all" in message_of(evaluate, other, tmp_path)
+    metrics = evaluate(other, tmp_path, part="all")
+    assert (metrics["n_tiles"], metrics["leaky"]) == (6, False)
+
+
+def test_evaluation_with_contradicting_filters_names_both(dataset: Path, trained: Path) -> None:
+    message = message_of(evaluate, dataset, trained, init_filters=16)
+    assert "trained with 8, but got 16" in message
+
+
+def test_evaluation_with_agreeing_filters_passes(dataset: Path, trained: Path, scored: dict[str, Any]) -> None:
+    assert evaluate(dataset, trained, init_filters=8) == scored
+
+
+def test_evaluation_without_weights_names_them(dataset: Path, tmp_path: Path) -> None:
+    assert "model.pt: expected trained weights" in message_of(evaluate, dataset, tmp_path)
+
+
+def test_evaluation_of_an_unknown_part_lists_the_parts(dataset: Path, trained: Path) -> None:
+    assert "part: expected one of" in message_of(evaluate, dataset, trained, part="tests")
+
+
+# Inference -----------------------------------------------------------------------------------------------------------
+
+
+def infer(source: Path, trained: Path, out: Path, **overrides: Any) -> None:
+    arguments = {"input": str(source), "output_dir": str(out), "ckpt_dir": str(trained / "models"), "device": "cpu"}
+    run("inference", config_file=INFERENCE, logging_file=False, **{**arguments, **overrides})
+
+
+def test_inference_writes_two_maps_per_tile(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    infer(dataset / "train_images_256", trained, tmp_path)
+    assert len(list(tmp_path.glob("*_classes.tif"))) == len(list(tmp_path.glob("*_probability.tif"))) == 18
+    with rasterio.open(tmp_path / "000000.000001_classes.tif") as classes:
+        assert (classes.dtypes[0], classes.nodata) == ("uint8", 255)
+        assert (classes.read(1)[:8] == 255).all()
+        assert classes.read(1)[8:].max() <= 7
+    with rasterio.open(tmp_path / "000000.000001_probability.tif") as probability:
+        assert probability.dtypes[0] == "float32"
+        assert np.isnan(probability.nodata)
+        assert np.isnan(probability.read(1)[:8]).all()
+        assert 0 <= probability.read(1)[8:].min() <= probability.read(1)[8:].max() <= 1
+
+
+def test_inference_gives_the_class_map_that_evaluation_scores(
+    dataset: Path, trained: Path, scored: dict[str, Any], tmp_path: Path
+) -> None:
+    infer(dataset / "train_images_256", trained, tmp_path)
+    plan = json.loads((trained / "models" / "model.json").read_text())["plan"]
+    hits = areas = 0
+    for entry in plan["test"]:
+        truth = read_tiff(dataset / entry["label"]).array > 0
+        labels = read_tiff(tmp_path / f"{Path(entry['image']).stem}_classes.tif").array
+        known = labels != 255
+        hits += 2 * int((truth & known & (labels > 0)).sum())
+        areas += int((truth & known).sum()) + int((known & (labels > 0)).sum())
+    assert hits / areas == pytest.approx(scored["seep"]["dice"], abs=1e-3)
+
+
+def test_inference_of_one_file_by_a_given_level_writes_the_level(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    infer(dataset / "train_images_256" / "000001.000002.tif", trained, tmp_path, scene_level=12345)
+    description = json.loads(read_tiff(tmp_path / "000001.000002_classes.tif").description or "")
+    assert description["scene_level"] == 12345
+    assert description["weights_sha256"] == json.loads((trained / "models" / "model.json").read_text())["sha256"]
+
+
+def test_inference_of_a_larger_image_runs_in_windows(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    from seep_monai.tiff import write_tiff
+
+    tiles = [read_tiff(path).array for path in sorted((dataset / "train_images_256").glob("000001.*"))]
+    write_tiff(tmp_path / "wide.tif", np.concatenate(tiles, axis=1)[:50])
+    infer(tmp_path / "wide.tif", trained, tmp_path / "out")
+    assert read_tiff(tmp_path / "out" / "wide_classes.tif").array.shape == (50, 3 * SIZE_PX)
+
+
+def test_inference_of_nothing_names_the_option(trained: Path, tmp_path: Path) -> None:
+    assert "--input" in message_of(infer, tmp_path / "nowhere", trained, tmp_path)
+
+
+# What MONAI expects of a bundle --------------------------------------------------------------------------------------
+
+
+def test_metadata_passes_monai_verification(tmp_path: Path) -> None:
+    schema = shutil.copy(ROOT / "tests" / "data" / "meta_schema_20240725.json", tmp_path / "schema.json")
+    verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(schema))
+
+
+def test_metadata_version_is_the_package_version_and_in_the_changelog() -> None:
+    import seep_monai
+
+    metadata = json.loads((CONFIGS / "metadata.json").read_text())
+    assert metadata["version"] == seep_monai.__version__
+    assert metadata["version"] in metadata["changelog"]
+
+
+@pytest.mark.parametrize("config", [TRAIN, INFERENCE])
+def test_network_passes_monai_verification(config: str, tmp_path: Path) -> None:
+    meta = str(CONFIGS / "metadata.json")
+    verify_net_in_out("network_def", config_file=config, meta_file=meta, device="cpu", n=4, ckpt_dir=str(tmp_path))
+
+
+def test_train_config_has_all_properties(dataset: Path, tmp_path: Path) -> None:
+    overrides = {**SMALL, **places(tmp_path), "dataset_dir": str(dataset)}
+    workflow = ConfigWorkflow(TRAIN, workflow_type="train", logging_file=False, **overrides)
+    workflow.initialize()
+    assert workflow.check_properties() == []
+
+
+def test_inference_config_has_all_properties(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    overrides = {"input": str(dataset / "train_images_256"), "output_dir": str(tmp_path / "out")}
+    overrides["ckpt_dir"] = str(trained / "models")
+    workflow = ConfigWorkflow(INFERENCE, workflow_type="infer", logging_file=False, **overrides)
+    workflow.initialize()
+    assert workflow.check_properties() == []
+
+
+@pytest.mark.parametrize(("config", "kind"), [(TRAIN, "train"), (EVALUATE, "train"), (INFERENCE, "infer")])
+def test_initialize_without_data_touches_nothing(config: Any, kind: str, tmp_path: Path) -> None:
+    nowhere = {"dataset_dir": str(tmp_path / "nowhere"), **places(tmp_path)}
+    ConfigWorkflow(config, workflow_type=kind, logging_file=False, **nowhere).initialize()
+    assert list(tmp_path.iterdir()) == []
+
+
+# The command line ----------------------------------------------------------------------------------------------------
+
+
+def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "monai.bundle", "run", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def as_arguments(settings: dict[str, Any]) -> list[str]:
+    return [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+
+
+def test_command_line_from_another_folder_trains_a_copied_bundle(dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "bundle", tmp_path / "mine", ignore=shutil.ignore_patterns("eval", "models"))
+    settings = {**SMALL, "dataset_dir": str(dataset), "max_epochs": 1}
+    config = ["--config_file", str(tmp_path / "mine" / "configs" / "train.json")]
+    done = command("training", *config, *as_arguments(settings), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mine" / "models" / "last.pt").is_file()
+    assert "epoch 1/1: loss" in done.stdout
+
+
+def test_command_line_with_bad_input_ends_with_code_1_and_the_message_last(tmp_path: Path) -> None:
+    settings = {"dataset_dir": str(tmp_path / "nowhere"), **places(tmp_path)}
+    done = command("training", "--config_file", TRAIN, *as_arguments(settings), folder=ROOT)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith(f"{tmp_path}/nowhere/train_images_256: expected a folder")

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from ignite.engine import Engine
+
+from seep_monai import checkpoints
+from seep_monai.checkpoints import Best, BestCheckpoint
+from seep_monai.errors import ConfigError, DataError
+
+
+def validated(handler: BestCheckpoint, epoch: int, **metrics: float) -> None:
+    """Let the handler see the end of one validation."""
+    engine = Engine(lambda engine, batch: None)
+    engine.state.epoch, engine.state.metrics = epoch, metrics
+    handler(engine)
+
+
+@pytest.fixture
+def network() -> torch.nn.Linear:
+    return torch.nn.Linear(2, 1)
+
+
+@pytest.mark.parametrize(
+    ("best", "value", "expected"),
+    [
+        (math.nan, 0.0, True),
+        (0.2, 0.3, True),
+        (0.3, 0.3, False),
+        (0.3, 0.2, False),
+        (0.3, math.nan, False),
+        (math.nan, math.nan, False),
+    ],
+)
+def test_best_improves_only_by_a_defined_higher_value(best: float, value: float, expected: bool) -> None:
+    assert Best(best, 1).improved_by(value) is expected
+
+
+def test_best_checkpoint_keeps_the_weights_of_the_best_epoch(tmp_path: Path, network: torch.nn.Linear) -> None:
+    handler = BestCheckpoint(network, tmp_path, "seep_dice", {"network": {"init_filters": 8}})
+    for epoch, value in enumerate([math.nan, 0.5, 0.7, 0.6], start=1):
+        torch.nn.init.constant_(network.weight, epoch)
+        validated(handler, epoch, seep_dice=value)
+    stored = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert stored["weight"].tolist() == [[3.0, 3.0]]
+    description = json.loads((tmp_path / "model.json").read_text())
+    assert description["trained"] == {"key_metric": "seep_dice", "value": 0.7, "epoch": 3}
+    assert description["network"] == {"init_filters": 8}
+    assert description["sha256"] == hashlib.sha256((tmp_path / "model.pt").read_bytes()).hexdigest()
+
+
+def test_best_checkpoint_with_an_undefined_metric_writes_nothing(tmp_path: Path, network: torch.nn.Linear) -> None:
+    validated(BestCheckpoint(network, tmp_path, "seep_dice", {}), 1, seep_dice=math.nan)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_best_checkpoint_without_the_metric_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
+    with pytest.raises(ConfigError, match=r"'dice'; there are seep_dice"):
+        validated(BestCheckpoint(network, tmp_path, "dice", {}), 1, seep_dice=0.5)
+
+
+def test_save_atomic_failing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "last.pt"
+    checkpoints.save_atomic(target, {"epoch": 1})
+    with pytest.raises(Exception, match="pickle"):
+        checkpoints.save_atomic(target, {"epoch": lambda: 2})
+    assert torch.load(target, weights_only=True) == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_read_description_without_weights_names_the_file_and_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"model\.pt: expected trained weights.*--ckpt_dir"):
+        checkpoints.read_description(tmp_path)
+
+
+def test_read_description_of_other_weights_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
+    validated(BestCheckpoint(network, tmp_path, "seep_dice", {}), 1, seep_dice=0.5)
+    checkpoints.save_atomic(tmp_path / "model.pt", {"weight": torch.zeros(1)})
+    with pytest.raises(DataError, match="describes weights with sha256"):
+        checkpoints.read_description(tmp_path)
+
+
+def test_read_description_that_is_not_json_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
+    validated(BestCheckpoint(network, tmp_path, "seep_dice", {}), 1, seep_dice=0.5)
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(DataError, match=r"model\.json: expected JSON"):
+        checkpoints.read_description(tmp_path)
+
+
+def test_load_weights_of_another_network_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
+    checkpoints.save_atomic(tmp_path / "model.pt", torch.nn.Linear(3, 1).state_dict())
+    with pytest.raises(DataError, match=r"model\.pt: expected weights of the network.*size mismatch"):
+        checkpoints.load_weights(network, tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("name", ["model.pt", "last.pt"])
+def test_check_free_with_another_runs_weights_raises(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(ConfigError, match=r"--resume True.*--overwrite True"):
+        checkpoints.check_free(tmp_path, resume=False, overwrite=False)
+
+
+def test_check_free_with_overwrite_passes(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    checkpoints.check_free(tmp_path, resume=False, overwrite=True)
+    assert (tmp_path / "model.pt").exists()
+
+
+def test_check_free_with_resume_and_nothing_to_resume_raises(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"last\.pt: --resume True needs"):
+        checkpoints.check_free(tmp_path, resume=True, overwrite=False)
+
+
+def test_check_free_with_a_damaged_last_checkpoint_raises(tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(DataError, match=r"last\.pt: cannot be read"):
+        checkpoints.check_free(tmp_path, resume=True, overwrite=False)
+
+
+def test_check_free_with_resume_and_overwrite_raises(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="at most one"):
+        checkpoints.check_free(tmp_path, resume=True, overwrite=True)
+
+
+def test_remove_old_takes_the_three_files_and_no_other(tmp_path: Path) -> None:
+    for name in ("model.pt", "model.json", "last.pt", "notes.txt"):
+        (tmp_path / name).write_text("x")
+    checkpoints.remove_old(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

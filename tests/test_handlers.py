@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.engines.utils import IterationEvents
+
+from seep_monai.checkpoints import Best, BestCheckpoint
+from seep_monai.dataset.audit import Tile
+from seep_monai.errors import ConfigError, TrainingError
+from seep_monai.handlers import (
+    ClipGradients,
+    SeepScores,
+    StopEarly,
+    StopOnNonFiniteLoss,
+    TilePictures,
+    TrainingCurves,
+    ValidationCurves,
+    choose_tiles,
+    progress_bar,
+)
+from seep_monai.handlers.curves import validation_tags
+
+
+class Scalars:
+    """Stands for a SummaryWriter and keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, int], float] = {}
+        self.images: dict[tuple[str, int], np.ndarray] = {}
+
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
+        self.values[tag, step] = value
+
+    def add_image(self, tag: str, pixels: np.ndarray, step: int, dataformats: str) -> None:
+        assert dataformats == "HWC"
+        self.images[tag, step] = pixels
+
+    def flush(self) -> None:
+        pass
+
+
+def tile(name: str, *class_pixels: int) -> Tile:
+    """A tile with the given pixels of classes 1, 2, ..."""
+    counts = (0, *class_pixels, *[0] * (7 - len(class_pixels)))
+    return Tile(name, name[:1], Path(name), Path(name), (8, 8), counts, counts[1:])
+
+
+def trainer_with(loss: float, tiles: list[str]) -> Engine:
+    engine = Engine(lambda engine, batch: None)
+    engine.register_events(*IterationEvents)
+    engine.state.epoch, engine.state.iteration = 3, 17
+    engine.state.batch = {"tile": tiles}
+    engine.state.output = {"loss": torch.tensor(loss)}
+    return engine
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_non_finite_loss_raises_with_epoch_iteration_and_tiles(loss: float) -> None:
+    engine = trainer_with(loss, ["041869.000003", "045551.000007"])
+    StopOnNonFiniteLoss().attach(engine)
+    with pytest.raises(TrainingError, match=r"epoch 3, iteration 17, on the tiles 041869\.000003, 045551\.000007"):
+        engine.fire_event(IterationEvents.LOSS_COMPLETED)
+
+
+def test_finite_loss_passes() -> None:
+    engine = trainer_with(2.5, ["a.1"])
+    seen = []
+    StopOnNonFiniteLoss().attach(engine)
+    engine.add_event_handler(IterationEvents.LOSS_COMPLETED, lambda: seen.append(True))
+    engine.fire_event(IterationEvents.LOSS_COMPLETED)
+    assert seen == [True]
+
+
+@pytest.mark.parametrize(("norm", "expected"), [(10.0, [3.0, 4.0]), (1.0, [0.6, 0.8])])
+def test_clip_gradients_scales_only_what_is_too_long(norm: float, expected: list[float]) -> None:
+    network = torch.nn.Linear(2, 1, bias=False)
+    network.weight.grad = torch.tensor([[3.0, 4.0]])
+    engine = trainer_with(1.0, [])
+    ClipGradients(network, norm).attach(engine)
+    engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
+    assert network.weight.grad[0].tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_clip_gradients_with_a_scaler_unscales_first() -> None:
+    network = torch.nn.Linear(2, 1, bias=False)
+    network.weight.grad = torch.tensor([[30.0, 40.0]])
+    engine = trainer_with(1.0, [])
+
+    def unscale(optimizer: object) -> None:
+        assert optimizer == "the optimizer"
+        network.weight.grad.div_(10)
+
+    engine.scaler, engine.optimizer = SimpleNamespace(unscale_=unscale), "the optimizer"
+    ClipGradients(network, 1.0)(engine)
+    assert network.weight.grad[0].tolist() == pytest.approx([0.6, 0.8], rel=1e-5)
+
+
+def test_clip_gradients_to_nothing_raises() -> None:
+    with pytest.raises(ConfigError, match="max_grad_norm"):
+        ClipGradients(torch.nn.Linear(1, 1), 0)
+
+
+@pytest.mark.parametrize(("patience", "last_epoch"), [(0, 9), (1, 4), (2, 5), (6, 9)])
+def test_stop_early_ends_when_patience_is_over(tmp_path: Path, patience: int, last_epoch: int) -> None:
+    best = BestCheckpoint(torch.nn.Linear(1, 1), tmp_path, "seep_dice", {})
+    engine = Engine(lambda engine, batch: None)
+
+    @engine.on(Events.EPOCH_COMPLETED)
+    def improve_until_epoch_3() -> None:
+        best.best = Best(0.5, min(engine.state.epoch, 3))
+
+    StopEarly(best, patience).attach(engine)
+    assert engine.run([0], max_epochs=9).epoch == last_epoch
+
+
+def test_stop_early_with_negative_patience_raises(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="patience"):
+        StopEarly(BestCheckpoint(torch.nn.Linear(1, 1), tmp_path, "seep_dice", {}), -1)
+
+
+def test_training_curves_write_means_over_tiles() -> None:
+    # Two iterations of 3 and 1 tiles with losses 1 and 5: the mean over tiles is 2.
+    losses, sizes = [1.0, 5.0], [3, 1]
+    loss = SimpleNamespace(terms={})
+
+    def step(engine: Engine, index: int) -> dict[str, torch.Tensor]:
+        loss.terms = {"seep_ce": torch.tensor(losses[index] / 10)}
+        return {"image": torch.zeros(sizes[index], 1, 2, 2), "loss": torch.tensor(losses[index])}
+
+    engine, writer = Engine(step), Scalars()
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.25)
+    TrainingCurves(writer, loss, optimizer).attach(engine)  # type: ignore[arg-type]
+    engine.run([0, 1], max_epochs=1)
+    assert writer.values["train/loss", 1] == pytest.approx(2.0)
+    assert writer.values["train_terms/seep_ce", 1] == pytest.approx(0.2)
+    assert writer.values["train/learning_rate", 1] == 0.25
+    assert writer.values["train/tiles_per_second", 1] > 0
+
+
+def scored_engine() -> Engine:
+    """A validation of two 4 x 4 tiles: the truth of the first is found exactly; the second has none, none is found."""
+    truth = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+    truth[0, 0, 1:3, 1:3] = 3
+    probabilities = torch.nn.functional.one_hot(truth[:, 0].long(), 8).movedim(-1, 1).float()
+    items = [{"pred": probabilities[i], "label": truth[i], "image": torch.zeros(1, 4, 4)} for i in range(2)]
+    engine = Engine(lambda engine, batch: items)
+    engine.add_event_handler(
+        Events.ITERATION_COMPLETED,
+        lambda: setattr(engine.state, "batch", [{"tile": "a.1"}, {"tile": "a.2"}]),
+    )
+    return engine
+
+
+def test_seep_scores_of_a_perfect_prediction_are_one_and_absent_classes_undefined() -> None:
+    engine = scored_engine()
+    SeepScores().attach(engine)
+    metrics = engine.run([0], max_epochs=2).metrics
+    assert metrics["mAP"] == pytest.approx(1)
+    assert metrics["seep_dice"] == 1
+    assert metrics["iou_3"] == 1
+    assert metrics["n_instances"] == 1
+    assert math.isnan(metrics["AP_1"])
+
+
+def test_validation_curves_write_defined_values_only() -> None:
+    engine, writer = scored_engine(), Scalars()
+    SeepScores().attach(engine)
+    ValidationCurves(writer).attach(engine)  # type: ignore[arg-type]
+    engine.run([0], max_epochs=1)
+    assert writer.values["validation_seep/dice", 1] == 1
+    assert writer.values["validation_iou/cls3", 1] == 1
+    assert ("validation_iou/cls1", 1) not in writer.values
+
+
+def test_every_curve_is_a_value_of_seep_scores() -> None:
+    engine = scored_engine()
+    SeepScores().attach(engine)
+    assert set(validation_tags()) <= set(engine.run([0], max_epochs=1).metrics)
+
+
+def test_tile_pictures_keep_and_show_the_named_tiles() -> None:
+    engine, writer = scored_engine(), Scalars()
+    pictures = TilePictures(["a.1"], writer)  # type: ignore[arg-type]
+    pictures.attach(engine)
+    engine.run([0], max_epochs=1)
+    assert list(pictures.pictures) == ["a.1"]
+    assert (pictures.pictures["a.1"].prediction == pictures.pictures["a.1"].truth).all()
+    assert list(writer.images) == [("validation/a.1", 1)]
+
+
+def test_choose_tiles_takes_the_rarest_class_first() -> None:
+    tiles = [tile("a", 90), tile("b", 50, 2), tile("c", 0, 7), tile("d", 60), tile("e", 1, 1, 1)]
+    # Class 3 is in e alone, class 2 has most pixels in c, class 1 in a.
+    assert choose_tiles(tiles, 3) == ["e", "c", "a"]
+
+
+def test_choose_tiles_of_fewer_than_asked_gives_all() -> None:
+    assert sorted(choose_tiles([tile("a", 1), tile("b")], 6)) == ["a", "b"]
+
+
+def test_progress_bar_without_a_terminal_is_off() -> None:
+    assert progress_bar("training").tqdm_kwargs["disable"] is True

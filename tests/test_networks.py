@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from seep_monai.errors import ConfigError
+from seep_monai.networks import SegResNetSettings, build_network, settings_from_json
+
+SMALL = SegResNetSettings(init_filters=8, blocks_down=(1, 1), blocks_up=(1,))
+
+
+def test_network_keeps_the_full_resolution_with_eight_logits() -> None:
+    logits = build_network(SMALL)(torch.zeros(2, 1, 16, 24))
+    assert logits.shape == (2, 8, 16, 24)
+
+
+def test_size_multiple_is_what_the_levels_halve() -> None:
+    assert SMALL.size_multiple == 2
+    assert SegResNetSettings(blocks_down=(1, 1, 1, 1, 1), blocks_up=(1, 1, 1, 1)).size_multiple == 16
+
+
+def test_network_on_a_size_that_is_no_multiple_fails_so_the_rule_is_needed() -> None:
+    with pytest.raises(RuntimeError):
+        build_network(SMALL)(torch.zeros(1, 1, 15, 16))
+
+
+def test_settings_through_json_come_back_equal() -> None:
+    stored = json.loads(json.dumps(SMALL.to_json()))
+    assert settings_from_json(stored) == SMALL
+
+
+def test_settings_with_an_unknown_argument_raise() -> None:
+    with pytest.raises(ConfigError, match="attention"):
+        settings_from_json({"init_filters": 8, "attention": True})
+
+
+@pytest.mark.parametrize("init_filters", [0, 12, -8, 8.0, "16"])
+def test_init_filters_that_group_norm_cannot_take_raise(init_filters: object) -> None:
+    with pytest.raises(ConfigError, match="multiple of 8"):
+        SegResNetSettings(init_filters=init_filters)  # type: ignore[arg-type]
+
+
+def test_blocks_that_do_not_fit_together_raise() -> None:
+    with pytest.raises(ConfigError, match="blocks_up"):
+        SegResNetSettings(blocks_down=(1, 1), blocks_up=(1, 1))
+
+
+def test_dropout_out_of_range_raises() -> None:
+    with pytest.raises(ConfigError, match="dropout_prob"):
+        SegResNetSettings(dropout_prob=1.0)
+
+
+def test_dropout_setting_reaches_the_network() -> None:
+    network = build_network(SegResNetSettings(init_filters=8, blocks_down=(1, 1), blocks_up=(1,), dropout_prob=0.3))
+    assert any(isinstance(module, torch.nn.Dropout2d) and module.p == 0.3 for module in network.modules())
+
+
+def test_untrained_network_gives_a_seep_about_the_prior_probability() -> None:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        prob = build_network(SMALL)(torch.randn(1, 1, 32, 32)).softmax(1)
+    assert 0.005 < float(1 - prob[:, 0].mean()) < 0.08
