@@ -126,12 +126,18 @@ def place_network(network: nn.Module, device: torch.device | str) -> nn.Module:
 
 @entry
 def make_plan(
-    dataset_dir: str, images_dir: str, masks_dir: str, network: SegResNetSettings, **settings: Any
+    dataset_dir: str,
+    images_dir: str,
+    masks_dir: str,
+    network: SegResNetSettings,
+    *,
+    band: int | None = None,
+    **settings: Any,
 ) -> plans.Plan:
     """The audited and divided data set; `settings` are those of `SplitSettings`."""
     settings["allow_leak"] = workflow.boolean("allow_leak", settings.get("allow_leak", False))
     split = SplitSettings(**settings)
-    return plans.make_plan(dataset_dir, images_dir, masks_dir, split, size_multiple=network.size_multiple)
+    return plans.make_plan(dataset_dir, images_dir, masks_dir, split, size_multiple=network.size_multiple, band=band)
 
 
 @entry
@@ -151,13 +157,19 @@ def make_loss(
 
 
 def model_description(
-    plan: plans.Plan, network: SegResNetSettings, class_names: Sequence[str], instance_mode: str
+    plan: plans.Plan,
+    network: SegResNetSettings,
+    *,
+    class_names: Sequence[str],
+    instance_mode: str,
+    band: int | None,
 ) -> dict[str, Any]:
     """What `model.json` says of the weights; evaluation and inference read everything they need from there."""
     return {
         "network": network.to_json(),
         "class_names": list(class_names),
         "normalisation_version": NORMALISATION_VERSION,
+        "band": band,
         "instance_mode": instance_mode,
         "operating_point": {},
         "tile_size": list(plan.tiles("training")[0].shape),
@@ -284,9 +296,14 @@ def write_evaluation(evaluator: Engine, evaluation: EvaluationPlan, pictures: Ti
 
 
 @entry
-def items_to_infer(source: str, scene_level: float | None, scene_pattern: str) -> list[dict[str, Any]]:
-    """One dictionary per image to infer."""
-    return inference_items(source, scene_level=scene_level, scene_pattern=scene_pattern)
+def items_to_infer(source: str, *, output_dir: str, **settings: Any) -> list[dict[str, Any]]:
+    """One dictionary per image to infer; `settings` are those of `inference_items`."""
+    if Path(source).resolve() == Path(output_dir).resolve():
+        raise ConfigError(
+            f"output_dir: {output_dir} is the input folder: a second inference would read the maps of the first. "
+            "Choose another with --output_dir."
+        )
+    return inference_items(source, **settings)
 
 
 def window_size(ckpt_dir: str) -> list[int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seep_monai.checkpoints import DESCRIPTION_FILE
 from seep_monai.classes import checked_class_names
 from seep_monai.dataset.audit import Audit
 from seep_monai.dataset.plan import PARTS, Plan, audit_data, parts_from_lists, whole_plan
@@ -26,7 +27,7 @@ class EvaluationPlan:
     Attributes:
         plan: the data set's plan; for a foreign folder one with all tiles in `test`.
         part: `training`, `validation`, `test` or `all`.
-        leaky: whether scored scenes were trained on.
+        leaky: whether scored scenes were trained on, or the plan leaks.
         class_names: the seven names stored with the weights.
         instance_mode: the mode stored with the weights.
         weights_sha256: checksum of the weights.
@@ -75,21 +76,23 @@ def plan_evaluation(
         part = "test" if stored["test"] else "validation"
     if part not in (*PARTS, "all"):
         raise ConfigError(f"part: expected one of {[*PARTS, 'all']}, but got {part!r}.")
-    audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple)
-    plan = _stored_plan(stored, audit, settings, Path(dataset_dir))
-    if plan is None:
+    audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple, band=description["band"])
+    try:
+        plan = _stored_plan(stored, audit, settings, Path(dataset_dir))
+        stored_leak = bool(stored["leaky"])
+    except DataError as error:
         if part != "all":
             raise DataError(
-                f"{dataset_dir}: is not the data set that the weights were trained on, so it has no {part} part. "
-                "Score all of it with --part all, or give the --dataset_dir of the training."
-            )
-        plan = whole_plan(dataset_dir, audit, settings)
+                f"{dataset_dir}: is not the data set that the weights were trained on, so it has no {part} part. Score "
+                f"all of it with --part all, or give the --dataset_dir of the training. ({error})"
+            ) from error
+        plan, stored_leak = whole_plan(dataset_dir, audit, settings), False
     trained_scenes = {entry["scene"] for entry in stored["training"]}
     scored_scenes = {tile.scene for tile in plan.tiles(part)}
     return EvaluationPlan(
         plan=plan,
         part=part,
-        leaky=bool(trained_scenes & scored_scenes),
+        leaky=stored_leak or bool(trained_scenes & scored_scenes),
         class_names=checked_class_names(description["class_names"]),
         instance_mode=description["instance_mode"],
         weights_sha256=description["sha256"],
@@ -133,16 +136,18 @@ def write_results(
     return headline(metrics)
 
 
-def _stored_plan(stored: Mapping[str, Any], audit: Audit, settings: SplitSettings, dataset_dir: Path) -> Plan | None:
-    """The stored plan on the audited tiles; None if these are other data (names or levels differ)."""
-    try:
-        parts = parts_from_lists(
-            {part: stored[part] for part in PARTS}, audit, dataset_dir=dataset_dir, source="model.json"
-        )
-    except DataError:
-        return None
+def _stored_plan(stored: Mapping[str, Any], audit: Audit, settings: SplitSettings, dataset_dir: Path) -> Plan:
+    """The stored plan on the audited tiles.
+
+    Raises:
+        DataError: if these are other data: names, labels or levels differ.
+    """
+    lists = {part: stored[part] for part in PARTS}
+    parts = parts_from_lists(lists, audit, dataset_dir=dataset_dir, source=DESCRIPTION_FILE)
     plan = Plan(dataset_dir, parts, audit.scene_levels, settings, audit.left_out)
-    return plan if plan.fingerprint == stored["fingerprint"] else None
+    if plan.fingerprint != stored["fingerprint"]:
+        raise DataError(f"{DESCRIPTION_FILE}: the tiles have the same names, but other levels or class pixels.")
+    return plan
 
 
 def _title(metrics: Mapping[str, Any]) -> str:

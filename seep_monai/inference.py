@@ -27,7 +27,11 @@ from seep_monai.transforms import NORMALISATION_VERSION
 
 
 def inference_items(
-    source: str | os.PathLike[str], *, scene_level: float | None = None, scene_pattern: str = DEFAULT_SCENE_PATTERN
+    source: str | os.PathLike[str],
+    *,
+    scene_level: float | None = None,
+    scene_pattern: str = DEFAULT_SCENE_PATTERN,
+    band: int | None = None,
 ) -> list[dict[str, Any]]:
     """One dictionary per TIFF with `image` (path), `tile`, `scene` and `scene_level`.
 
@@ -35,6 +39,7 @@ def inference_items(
         source: a TIFF or a folder of them.
         scene_level: level in DN for all of them; None takes the median of the valid DN of all given tiles of a scene.
         scene_pattern: see `find_pairs`.
+        band: band of the images, from 1, where they hold several.
 
     Raises:
         DataError: if there is nothing to read, or a scene has no level: no valid pixel, pixels that are not finite, a
@@ -45,7 +50,7 @@ def inference_items(
     paths = find_images(source)
     scenes = scenes_of([path.stem for path in paths], scene_pattern)
     if scene_level is None:
-        levels = _scene_levels(paths, scenes)
+        levels = _scene_levels(paths, scenes, band)
     elif isinstance(scene_level, int | float) and not isinstance(scene_level, bool) and 0 < scene_level < math.inf:
         levels = dict.fromkeys(scenes, float(scene_level))
     else:
@@ -112,19 +117,19 @@ class SaveSeepMapsd(MapTransform):
         write_tiff(f"{stem}_probability.tif", seep_prob, no_data=np.nan, geo_tags=geo_tags, description=description)
 
 
-def _scene_levels(paths: list[Path], scenes: list[str]) -> dict[str, float]:
+def _scene_levels(paths: list[Path], scenes: list[str], band: int | None) -> dict[str, float]:
     paths_of: dict[str, list[Path]] = defaultdict(list)
     for path, scene in zip(paths, scenes, strict=True):
         paths_of[scene].append(path)
     progress = tqdm(total=len(paths), desc="levels", unit="tile", leave=False, disable=not sys.stderr.isatty())
     with progress:
-        return {scene: _scene_level(scene, members, progress) for scene, members in paths_of.items()}
+        return {scene: _scene_level(scene, members, band, progress) for scene, members in paths_of.items()}
 
 
-def _scene_level(scene: str, paths: list[Path], progress: tqdm) -> float:
+def _scene_level(scene: str, paths: list[Path], band: int | None, progress: tqdm) -> float:
     counter = LevelCounter()
     for path in paths:
-        image = read_tiff(path)
+        image = read_tiff(path, band=band)
         valid = valid_mask(image.array, image.no_data)
         fault = finite_fault(image.array, valid, path)
         if fault:

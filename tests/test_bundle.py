@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 import torch
 from monai.bundle import ConfigWorkflow, run, verify_metadata, verify_net_in_out
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_data import SIZE_PX, write_tiny_dataset
 
-from seep_monai.tiff import read_tiff
+from seep_monai.tiff import read_tiff, write_tiff
 from seep_monai.workflow import stop_log
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -338,6 +339,14 @@ def test_evaluation_of_a_foreign_folder_takes_part_all_alone(trained: Path, tmp_
     assert (metrics["n_tiles"], metrics["leaky"]) == (6, False)
 
 
+def test_evaluation_of_relabelled_tiles_is_of_another_data_set(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    data = copied(dataset, tmp_path)
+    mask = data / "train_masks_256" / "000001.000002.tif"
+    write_tiff(mask, np.where(read_tiff(mask).array == 1, 2, 0).astype(np.uint8))
+    shutil.copytree(trained / "models", tmp_path / "models")
+    assert "other levels or class pixels" in message_of(evaluate, data, tmp_path)
+
+
 def test_evaluation_with_contradicting_filters_names_both(dataset: Path, trained: Path) -> None:
     message = message_of(evaluate, dataset, trained, init_filters=16)
     assert "trained with 8, but got 16" in message
@@ -400,12 +409,34 @@ def test_inference_of_one_file_by_a_given_level_writes_the_level(dataset: Path, 
 
 
 def test_inference_of_a_larger_image_runs_in_windows(dataset: Path, trained: Path, tmp_path: Path) -> None:
-    from seep_monai.tiff import write_tiff
-
     tiles = [read_tiff(path).array for path in sorted((dataset / "train_images_256").glob("000001.*"))]
     write_tiff(tmp_path / "wide.tif", np.concatenate(tiles, axis=1)[:50])
     infer(tmp_path / "wide.tif", trained, tmp_path / "out")
     assert read_tiff(tmp_path / "out" / "wide_classes.tif").array.shape == (50, 3 * SIZE_PX)
+
+
+def test_inference_into_the_input_folder_is_refused(dataset: Path, trained: Path) -> None:
+    source = dataset / "train_images_256"
+    assert "is the input folder" in message_of(infer, source, trained, source)
+    assert not list(source.glob("*_classes.tif"))
+
+
+def test_band_by_option_goes_through_training_evaluation_and_inference(
+    dataset: Path, trained: Path, scored: dict[str, Any], tmp_path: Path
+) -> None:
+    data = copied(dataset, tmp_path)
+    for path in (data / "train_images_256").iterdir():
+        band = read_tiff(path).array
+        tifffile.imwrite(path, np.stack([np.full_like(band, 7), band]), photometric="minisblack")
+    assert "band" in message_of(train, data, tmp_path)
+    train(data, tmp_path, band=2)
+    assert_same_weights(trained / "models", tmp_path / "models")
+    metrics = evaluate(data, tmp_path)
+    assert {**metrics, "weights_sha256": None} == {**scored, "weights_sha256": None}
+    infer(data / "train_images_256" / "000001.000002.tif", tmp_path, tmp_path / "one")
+    infer(dataset / "train_images_256" / "000001.000002.tif", trained, tmp_path / "other")
+    one, other = (read_tiff(tmp_path / name / "000001.000002_classes.tif").array for name in ("one", "other"))
+    assert (one == other).all()
 
 
 def test_inference_of_nothing_names_the_option(trained: Path, tmp_path: Path) -> None:

@@ -61,12 +61,13 @@ class Audit:
     left_out: tuple[str, ...]
 
 
-def audit_pairs(pairs: Sequence[Pair], *, size_multiple: int) -> Audit:
+def audit_pairs(pairs: Sequence[Pair], *, size_multiple: int, band: int | None = None) -> Audit:
     """Read and check every pair, count its labels and take each scene's level.
 
     Args:
         pairs: the pairs of one data set, at least one.
         size_multiple: rows and columns must be multiples of this number of px (what the network can take).
+        band: band of the images, from 1, where they hold several.
 
     Raises:
         DataError: if any file breaks the contract; names up to ten pairs with their faults, the log has all.
@@ -76,7 +77,7 @@ def audit_pairs(pairs: Sequence[Pair], *, size_multiple: int) -> Audit:
     progress = tqdm(by_scene, desc="audit", unit="tile", leave=False, disable=not sys.stderr.isatty())
     # Scene by scene, so that float tiles stay in memory for one scene only.
     for scene, members in groupby(progress, key=lambda pair: pair.scene):
-        _audit_scene(scene, members, found, size_multiple=size_multiple)
+        _audit_scene(scene, members, found, size_multiple=size_multiple, band=band)
     _raise_problems([*found.problems, *_shape_problems(found.tiles)], n_pairs=len(pairs))
     if not found.tiles:
         raise DataError(f"{pairs[0].image.parent}: expected tiles with data, but all {len(pairs)} are all no-data.")
@@ -87,15 +88,15 @@ def audit_pairs(pairs: Sequence[Pair], *, size_multiple: int) -> Audit:
     return Audit(tuple(tiles), found.scene_levels, tuple(sorted(found.left_out)))
 
 
-def audit_pair(pair: Pair, *, size_multiple: int) -> tuple[Tile, np.ndarray]:
+def audit_pair(pair: Pair, *, size_multiple: int, band: int | None = None) -> tuple[Tile, np.ndarray]:
     """The tile's record and its valid DN, flat.
 
     Raises:
         DataError: if sizes differ or do not fit the network, a mask holds other values than 0..7, or an image NaN or
-            infinity; one line per fault.
+            infinity; all faults of the pair.
         TiffError: if a file cannot be read.
     """
-    image, mask = read_tiff(pair.image), read_tiff(pair.mask).array
+    image, mask = read_tiff(pair.image, band=band), read_tiff(pair.mask).array
     dn, valid = image.array, valid_mask(image.array, image.no_data)
     faults = [
         _size_fault(dn, mask, pair, size_multiple=size_multiple),
@@ -103,7 +104,7 @@ def audit_pair(pair: Pair, *, size_multiple: int) -> tuple[Tile, np.ndarray]:
         finite_fault(dn, valid, pair.image),
     ]
     if any(faults):
-        raise DataError("\n".join(fault for fault in faults if fault))
+        raise DataError(" ".join(fault for fault in faults if fault))
     labels = np.where(valid, mask, 0).astype(np.uint8)
     tile = Tile(
         name=pair.name,
@@ -146,11 +147,11 @@ class _Findings:
     problems: list[str] = field(default_factory=list)
 
 
-def _audit_scene(scene: str, pairs: Iterable[Pair], found: _Findings, *, size_multiple: int) -> None:
+def _audit_scene(scene: str, pairs: Iterable[Pair], found: _Findings, *, size_multiple: int, band: int | None) -> None:
     counter, n_before = LevelCounter(), len(found.tiles)
     for pair in pairs:
         try:
-            tile, valid_dn = audit_pair(pair, size_multiple=size_multiple)
+            tile, valid_dn = audit_pair(pair, size_multiple=size_multiple, band=band)
         except SeepError as error:
             found.problems.append(str(error))
             continue
@@ -208,5 +209,5 @@ def _raise_problems(problems: list[str], *, n_pairs: int) -> None:
         logger.error("%s", problem)
     if len(problems) == 1:
         raise DataError(problems[0])
-    first = "\n".join(problems[:10])
-    raise DataError(f"{len(problems)} faults in {n_pairs} pairs; the first (the log has all):\n{first}")
+    first = " | ".join(problems[:10])
+    raise DataError(f"{len(problems)} faults in {n_pairs} pairs; the first (the log has all): {first}")

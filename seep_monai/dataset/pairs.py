@@ -136,7 +136,7 @@ def _check_counterparts(images: dict[str, Path], masks: dict[str, Path], *, imag
     ]
     if faults:
         remedy = "Add the missing files or remove the extra ones; the log names all."
-        raise DataError("\n".join([*faults, remedy]))
+        raise DataError(" ".join([*faults, remedy]))
 
 
 def _without(names: list[str], *, what: str, other: str, folder: Path) -> list[str]:

@@ -54,12 +54,12 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the parts' tiles and scenes, in order, and the scenes' levels.
+        """SHA-256 over the parts' tiles with their scenes and class pixels, in order, and the scenes' levels.
 
-        A moved tile and a changed level change it; a changed mask, or a change of an image that leaves the median, do
-        not.
+        A moved tile, a mask with other counts and a changed level change it; a change of an image that leaves the
+        scene's median does not.
         """
-        lines = [f"{part} {tile.name} {tile.scene}" for part in PARTS for tile in self.parts[part]]
+        lines = [f"{part} {tile.name} {tile.scene} {tile.class_pixels}" for part in PARTS for tile in self.parts[part]]
         lines += [f"{scene} {level!r}" for scene, level in sorted(self.scene_levels.items())]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -120,6 +120,7 @@ def make_plan(
     settings: SplitSettings,
     *,
     size_multiple: int,
+    band: int | None = None,
 ) -> Plan:
     """Find, audit and divide the pairs of one data set.
 
@@ -128,7 +129,7 @@ def make_plan(
             stand in several parts of a split file without `allow_leak`.
         ConfigError: if the settings contradict each other or the data.
     """
-    audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple)
+    audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple, band=band)
     if settings.split_file is None:
         parts = split_tiles(audit.tiles, settings)
     else:
@@ -145,10 +146,11 @@ def audit_data(
     settings: SplitSettings,
     *,
     size_multiple: int,
+    band: int | None = None,
 ) -> Audit:
-    """Pairs found and audited."""
+    """Pairs found and audited, see `find_pairs` and `audit_pairs`."""
     pairs = find_pairs(images_dir, masks_dir, scene_pattern=settings.scene_pattern)
-    return audit_pairs(pairs, size_multiple=size_multiple)
+    return audit_pairs(pairs, size_multiple=size_multiple, band=band)
 
 
 def whole_plan(dataset_dir: str | os.PathLike[str], audit: Audit, settings: SplitSettings) -> Plan:
