@@ -34,7 +34,12 @@ def main() -> None:
     configs = [str(CONFIGS / name) for name in ("train.json", "evaluate.json")]
     workflow = ConfigWorkflow(configs, workflow_type="train", logging_file=False, **overrides)
     workflow.initialize()
-    trained = json.loads((Path(workflow.parser.get_parsed_content("output_dir")) / "metrics.json").read_text())
+    path = Path(workflow.parser.get_parsed_content("output_dir")) / "metrics.json"
+    if not path.is_file():
+        raise SystemExit(f"{path}: expected the figures of an evaluation, but there are none. Evaluate first.")
+    trained = json.loads(path.read_text())
+    if trained["weights_sha256"] != workflow.parser.get_parsed_content("description")["sha256"]:
+        raise SystemExit(f"{path}: is of other weights than those in --ckpt_dir. Evaluate these first.")
     workflow.parser["part"] = trained["part"]
     columns = {"trained": trained}
     evaluator = workflow.parser.get_parsed_content("validate#evaluator")
@@ -42,10 +47,9 @@ def main() -> None:
         evaluator.network = network
         evaluator.run()
         columns[name] = nested_metrics(evaluator.state.metrics)
-    print(
-        f"{trained['part']} part: {trained['n_tiles']} tiles of {trained['n_scenes']} "
-        f"scenes\n{comparison_table(columns)}"
-    )
+    leak = ", LEAKY: scored scenes were trained on" if trained["leaky"] else ""
+    print(f"{trained['part']} part: {trained['n_tiles']} tiles of {trained['n_scenes']} scenes{leak}")
+    print(comparison_table(columns))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         DataError: if either file is missing or unreadable, or they do not belong together.
     """
-    model, description = Path(ckpt_dir) / MODEL_FILE, Path(ckpt_dir) / DESCRIPTION_FILE
+    model, description = Path(str(ckpt_dir)) / MODEL_FILE, Path(str(ckpt_dir)) / DESCRIPTION_FILE
     for path in (model, description):
         if not path.is_file():
             raise DataError(
@@ -89,10 +89,11 @@ def load_weights(network: nn.Module, path: Path, device: torch.device | str = "c
 
 @dataclass
 class Best:
-    """The best validation so far. `value` is NaN and `epoch` 0 until one is defined."""
+    """The best validation so far, and how many came since; `value` is NaN and `epoch` 0 until one is defined."""
 
     value: float = math.nan
     epoch: int = 0
+    n_since: int = 0
 
     def improved_by(self, value: float) -> bool:
         """Whether `value` is defined and higher; an undefined value is never the best."""
@@ -112,7 +113,7 @@ class BestCheckpoint:
     def __init__(
         self, network: nn.Module, ckpt_dir: str | os.PathLike[str], key_metric: str, description: Mapping[str, Any]
     ) -> None:
-        self.network, self.folder, self.key_metric = network, Path(ckpt_dir), key_metric
+        self.network, self.folder, self.key_metric = network, Path(str(ckpt_dir)), key_metric
         self.description = dict(description)
         self.best = Best()
 
@@ -129,10 +130,12 @@ class BestCheckpoint:
             )
         value = float(metrics[self.key_metric])
         if not self.best.improved_by(value):
+            self.best.n_since += 1
             return
         self.best = Best(value, int(engine.state.epoch))
         model = self.folder / MODEL_FILE
-        save_atomic(model, self.network.state_dict())
+        # On the CPU, so that a machine without a GPU loads it as it is.
+        save_atomic(model, {key: tensor.cpu() for key, tensor in self.network.state_dict().items()})
         trained = {"key_metric": self.key_metric, "value": value, "epoch": self.best.epoch}
         write_json(
             self.folder / DESCRIPTION_FILE, {**self.description, "trained": trained, "sha256": file_sha256(model)}
@@ -170,7 +173,7 @@ class LastCheckpoint:
     ) -> None:
         self.network, self.optimizer, self.lr_scheduler = network, optimizer, lr_scheduler
         self.best, self.generator = best, generator
-        self.path = Path(ckpt_dir) / LAST_FILE
+        self.path = Path(str(ckpt_dir)) / LAST_FILE
         self.fingerprint, self.resume = fingerprint, resume
 
     def attach(self, engine: Engine) -> None:
@@ -190,7 +193,8 @@ class LastCheckpoint:
             "scaler": scaler.state_dict() if scaler is not None else None,
             "epoch": int(engine.state.epoch),
             "iteration": int(engine.state.iteration),
-            "best": {"value": self.best.best.value, "epoch": self.best.best.epoch},
+            "best": asdict(self.best.best),
+            "key_metric": self.best.key_metric,
             "rng": {
                 "torch": torch.get_rng_state(),
                 "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -204,27 +208,11 @@ class LastCheckpoint:
         """Load `last.pt` into everything it came from.
 
         Raises:
-            DataError: if the file is missing or unreadable, or comes from another network.
-            TrainingError: if it comes from another plan, or has already reached the number of epochs.
+            DataError: if the file is missing or unreadable.
         """
         content = read_last(self.path)
-        if content["fingerprint"] != self.fingerprint:
-            raise TrainingError(
-                f"{self.path}: was trained on another plan (fingerprint {content['fingerprint'][:12]}... against "
-                f"{self.fingerprint[:12]}...). Use the same data, split and seed, or start anew with --overwrite True."
-            )
-        if content["epoch"] >= engine.state.max_epochs:
-            raise TrainingError(
-                f"{self.path}: has already {content['epoch']} of {engine.state.max_epochs} epochs. Give a higher "
-                f"--max_epochs."
-            )
-        try:
-            self.network.load_state_dict(content["network"])
-            self.optimizer.load_state_dict(content["optimizer"])
-        except (RuntimeError, ValueError) as error:
-            raise DataError(
-                f"{self.path}: does not fit the network of this run ({' '.join(str(error).split())[:300]})."
-            ) from error
+        self.network.load_state_dict(content["network"])
+        self.optimizer.load_state_dict(content["optimizer"])
         if content["scaler"] is not None and getattr(engine, "scaler", None) is not None:
             engine.scaler.load_state_dict(content["scaler"])
         steps = content["scheduler_steps"]
@@ -235,7 +223,8 @@ class LastCheckpoint:
         self.best.best = Best(**content["best"])
         self.generator.set_state(content["rng"]["augment"].cpu())
         torch.set_rng_state(content["rng"]["torch"].cpu())
-        if torch.cuda.is_available() and content["rng"]["cuda"]:
+        # A machine with other GPUs goes on with states of its own.
+        if len(content["rng"]["cuda"]) == torch.cuda.device_count() > 0:
             torch.cuda.set_rng_state_all([state.cpu() for state in content["rng"]["cuda"]])
         logger.info("resumed after epoch %d from %s", content["epoch"], self.path)
 
@@ -257,6 +246,37 @@ def read_last(path: Path) -> dict[str, Any]:
     return content
 
 
+def check_resume(ckpt_dir: Path, network: nn.Module, *, fingerprint: str, max_epochs: int, key_metric: str) -> None:
+    """Refuse to go on from a checkpoint of another run.
+
+    Raises:
+        DataError: if `last.pt` is missing or unreadable, or the best weights it tells of are.
+        TrainingError: if it is of another plan, network or key metric, or has already reached the number of epochs.
+    """
+    path = ckpt_dir / LAST_FILE
+    content = read_last(path)
+    anew = "or start anew with --overwrite True."
+    if content["fingerprint"] != fingerprint:
+        raise TrainingError(
+            f"{path}: was trained on another plan (fingerprint {content['fingerprint'][:12]}... against "
+            f"{fingerprint[:12]}...). Use the same data, split and seed, {anew}"
+        )
+    if content["key_metric"] != key_metric:
+        raise TrainingError(
+            f"{path}: its best weights were chosen by {content['key_metric']}, which cannot be compared with "
+            f"{key_metric}. Give --key_metric {content['key_metric']}, {anew}"
+        )
+    if content["epoch"] >= max_epochs:
+        raise TrainingError(
+            f"{path}: has already {content['epoch']} of {max_epochs} epochs. Give a higher --max_epochs."
+        )
+    shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
+    if {key: tensor.shape for key, tensor in content["network"].items()} != shapes:
+        raise TrainingError(f"{path}: holds another network than this run's. Give the same network settings, {anew}")
+    if content["best"]["epoch"] > 0:
+        read_description(ckpt_dir)
+
+
 def check_free(ckpt_dir: Path, *, resume: bool, overwrite: bool) -> None:
     """Refuse to write over another run's weights.
 
@@ -276,9 +296,3 @@ def check_free(ckpt_dir: Path, *, resume: bool, overwrite: bool) -> None:
             f"replace them with "
             "--overwrite True, or write elsewhere with --ckpt_dir DIR."
         )
-
-
-def remove_old(ckpt_dir: Path) -> None:
-    """Delete the weights that `--overwrite True` gave up, so that nobody takes them for the new run's."""
-    for name in (MODEL_FILE, DESCRIPTION_FILE, LAST_FILE):
-        (ckpt_dir / name).unlink(missing_ok=True)

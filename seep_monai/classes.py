@@ -38,7 +38,7 @@ def checked_class_names(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: if there are not seven different, non-empty names.
     """
-    if len(names) != N_SEEP_CLASSES or len(set(names)) != N_SEEP_CLASSES or not all(names):
+    if isinstance(names, str) or len(set(names)) != len(names) or len(names) != N_SEEP_CLASSES or not all(names):
         raise ConfigError(
             f"class_names: expected {N_SEEP_CLASSES} different names for the mask values 1..{N_SEEP_CLASSES}, "
             f"but got {len(names)}: {list(names)}. Give one name per value."

@@ -10,8 +10,8 @@ import functools
 import logging
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,15 +19,17 @@ import torch
 from ignite.engine import Engine
 from torch import nn
 
-from seep_monai import checkpoints, workflow
+from seep_monai import checkpoints, settings, workflow
+from seep_monai.checkpoints import BestCheckpoint
 from seep_monai.classes import checked_class_names
 from seep_monai.dataset import plan as plans
 from seep_monai.dataset import statistics
 from seep_monai.dataset.split import SplitSettings
-from seep_monai.errors import ConfigError, SeepError
+from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError
 from seep_monai.evaluation import EvaluationPlan, plan_evaluation, write_results
 from seep_monai.handlers.curves import validation_tags
 from seep_monai.handlers.panels import TilePictures
+from seep_monai.handlers.writer import RunWriter
 from seep_monai.inference import inference_items
 from seep_monai.losses import SeepLoss
 from seep_monai.networks import SegResNetSettings, settings_from_json
@@ -35,12 +37,16 @@ from seep_monai.transforms import NORMALISATION_VERSION
 
 logger = logging.getLogger(__name__)
 
+LEAK_NOTE = "leaky: scenes stand in several parts, so that all figures of this run are too good"
+# What a shell says of a program that the user stopped.
+_INTERRUPTED = 130
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def entry(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: a SeepError, also one that MONAI wrapped in its own error, becomes SystemExit with its message."""
+    """Decorator: a SeepError, also one inside an error of MONAI, or an OSError becomes SystemExit with its message."""
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -48,10 +54,14 @@ def entry(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except Exception as error:
             cause: BaseException | None = error
-            while cause is not None and not isinstance(cause, SeepError):
+            while cause is not None and not isinstance(cause, SeepError | OSError):
                 cause = cause.__cause__
             if cause is None:
                 raise
+            if isinstance(cause, OSError):
+                # A rename names its target second.
+                place = cause.filename2 or cause.filename
+                raise SystemExit(f"{place}: cannot be used ({cause.strerror}). Free the place.") from error
             raise SystemExit(str(cause)) from error
 
     return wrapped
@@ -59,7 +69,7 @@ def entry(function: Callable[P, R]) -> Callable[P, R]:
 
 bundle_root = entry(workflow.bundle_root)
 check_ids = entry(workflow.check_ids)
-boolean = entry(workflow.boolean)
+boolean = entry(settings.boolean)
 stop_log = workflow.stop_log
 
 
@@ -69,8 +79,8 @@ def path(*parts: object) -> str:
 
 
 def default_run_name() -> str:
-    """The time of the start, to the second."""
-    return time.strftime("%Y%m%d_%H%M%S")
+    """The time of the start, to the millisecond: runs that start together still get folders of their own."""
+    return datetime.now().strftime("%Y%m%d_%H%M%S_%f")[:-3]
 
 
 def default_device() -> torch.device:
@@ -86,19 +96,20 @@ def on_terminal() -> bool:
 @entry
 def use_amp(amp: object, device: torch.device | str) -> bool:
     """Whether to compute in mixed precision: asked for, and on a GPU."""
-    return workflow.boolean("amp", amp) and torch.device(device).type == "cuda"
+    return settings.boolean("amp", amp) and torch.device(device).type == "cuda"
 
 
 def amp_settings() -> dict[str, Any]:
     """bf16 where the GPU supports it, which needs no loss scaling; else fp16."""
-    supported = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    # Emulated, it would be slower than fp16.
+    supported = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return {"dtype": torch.bfloat16 if supported else torch.float16}
 
 
 @entry
 def network_settings(**arguments: Any) -> SegResNetSettings:
     """Checked settings of the network."""
-    return SegResNetSettings(**arguments)
+    return settings_from_json(arguments)
 
 
 @entry
@@ -107,21 +118,30 @@ def stored_network_settings(ckpt_dir: str, **overrides: Any) -> SegResNetSetting
 
     An override that is not None must say the same as `model.json`.
     """
-    if not (Path(ckpt_dir) / checkpoints.DESCRIPTION_FILE).is_file():
-        return SegResNetSettings(**{key: value for key, value in overrides.items() if value is not None})
-    settings = settings_from_json(checkpoints.read_description(ckpt_dir)["network"])
-    for name, value in overrides.items():
-        if value is not None and value != getattr(settings, name):
-            raise ConfigError(
-                f"{name}: the weights in {ckpt_dir} were trained with {getattr(settings, name)!r}, but got {value!r}. "
-                f"Leave --{name} out, or give the --ckpt_dir of other weights."
-            )
-    return settings
+    given = {name: value for name, value in overrides.items() if value is not None}
+    stored = Path(str(ckpt_dir)) / checkpoints.DESCRIPTION_FILE
+    if not stored.is_file():
+        return settings_from_json(given)
+    network = settings_from_json(checkpoints.read_description(ckpt_dir)["network"])
+    settings_from_json(given)
+    settings.check_agreement(str(stored), network.to_json(), given)
+    return network
+
+
+@entry
+def stored_band(description: Mapping[str, Any], band: int | None) -> int | None:
+    """The band of the images that the weights were trained on; an override must say the same."""
+    settings.check_agreement(checkpoints.DESCRIPTION_FILE, dict(description), {"band": band})
+    stored: int | None = description["band"]
+    return stored
 
 
 def place_network(network: nn.Module, device: torch.device | str) -> nn.Module:
-    """The network on the device, channels last, in which its convolutions run up to 1.5 times faster on a CPU."""
-    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """The network on the device; on a CPU channels last, in which its convolutions run 1.1 to 1.5 times faster."""
+    network = network.to(device)
+    if torch.device(device).type == "cpu":
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 @entry
@@ -132,12 +152,19 @@ def make_plan(
     network: SegResNetSettings,
     *,
     band: int | None = None,
-    **settings: Any,
+    **split: Any,
 ) -> plans.Plan:
-    """The audited and divided data set; `settings` are those of `SplitSettings`."""
-    settings["allow_leak"] = workflow.boolean("allow_leak", settings.get("allow_leak", False))
-    split = SplitSettings(**settings)
-    return plans.make_plan(dataset_dir, images_dir, masks_dir, split, size_multiple=network.size_multiple, band=band)
+    """The audited and divided data set, with something to learn and to choose by; `split` are the `SplitSettings`."""
+    split["allow_leak"] = settings.boolean("allow_leak", split.get("allow_leak", False))
+    folders = (str(dataset_dir), str(images_dir), str(masks_dir))
+    plan = plans.make_plan(*folders, SplitSettings(**split), size_multiple=network.size_multiple, band=band)
+    for part in ("training", "validation"):
+        if not any(sum(tile.class_pixels[1:]) for tile in plan.tiles(part)):
+            raise DataError(
+                f"{dataset_dir}: expected seeps in the {part} part, but its {len(plan.tiles(part))} tiles have none. "
+                "Choose another --fold, --seed or --split_file."
+            )
+    return plan
 
 
 @entry
@@ -184,59 +211,92 @@ def check_training(
     *,
     output_dir: str,
     ckpt_dir: str,
+    run_name: str,
+    device: torch.device | str,
+    amp: object,
     resume: object,
     overwrite: object,
-    amp: object,
     key_metric: str,
     class_names: Sequence[str],
     instance_mode: str,
-    max_epochs: int,
+    **numbers: Any,
 ) -> None:
     """First step of a training: everything that can be refused without reading the data."""
+    settings.check_training_numbers(numbers)
+    settings.folder_name("run_name", run_name)
+    settings.usable_device(device)
+    settings.boolean("amp", amp)
     checked_class_names(class_names)
     if key_metric not in validation_tags():
         raise ConfigError(f"key_metric: expected one of {', '.join(validation_tags())}, but got {key_metric!r}.")
     if instance_mode != "class":
         raise ConfigError(f"instance_mode: expected 'class', but got {instance_mode!r}.")
-    if not isinstance(max_epochs, int) or max_epochs < 1:
-        raise ConfigError(f"max_epochs: expected a whole number of at least 1, but got {max_epochs!r}.")
-    workflow.boolean("amp", amp)
-    flags = {"resume": workflow.boolean("resume", resume), "overwrite": workflow.boolean("overwrite", overwrite)}
+    flags = {"resume": settings.boolean("resume", resume), "overwrite": settings.boolean("overwrite", overwrite)}
     workflow.make_folder(output_dir, option="--output_dir")
     checkpoints.check_free(workflow.make_folder(ckpt_dir, option="--ckpt_dir"), **flags)
 
 
 @entry
-def begin_training(
-    plan: plans.Plan, loss: SeepLoss, *, output_dir: str, ckpt_dir: str, run_dir: str, overwrite: object
+def train(
+    trainer: Engine,
+    plan: plans.Plan,
+    best: BestCheckpoint,
+    writer: RunWriter,
+    *,
+    output_dir: str,
+    run_dir: str,
+    resume: object,
 ) -> None:
-    """Second step of a training, with good data and settings: the run's folder, its log, config, versions and plan.
-
-    `loss` is not used: that it has been built shows that its settings are good before anything is written.
-    """
+    """Second step of a training, when all is built: the run's folder, log, config, versions and plan, then the run."""
+    _check_run(trainer, plan, best, Path(run_dir), resume=settings.boolean("resume", resume))
     folder = workflow.make_folder(run_dir, option="--run_name")
     workflow.start_log(folder)
     workflow.write_json(folder / "versions.json", workflow.versions())
     workflow.write_json(folder / "config.json", workflow.merged_config())
-    workflow.write_json(Path(output_dir) / "datalist.json", plan.to_json())
-    if workflow.boolean("overwrite", overwrite):
-        checkpoints.remove_old(Path(ckpt_dir))
+    workflow.write_json(Path(str(output_dir)) / "datalist.json", plan.to_json())
     for part, tiles in plan.parts.items():
         scenes = sorted({tile.scene for tile in tiles})
         logger.info("%s: %d tiles of %d scenes: %s", part, len(tiles), len(scenes), ", ".join(scenes))
     if plan.leaky:
-        logger.warning("leaky: scenes stand in several parts, so that all figures of this run are too good")
-
-
-@entry
-def run_engine(engine: Engine) -> None:
-    """Run a trainer or an evaluator."""
+        logger.warning(LEAK_NOTE)
+        writer.add_text("leaky", LEAK_NOTE)
     try:
-        engine.run()
+        trainer.run()
+        if best.best.epoch == 0:
+            raise TrainingError(
+                f"{best.folder}: no validation had a defined {best.key_metric}, so that no weights are the best; the "
+                f"last ones are "
+                f"in {checkpoints.LAST_FILE}. Choose another --key_metric."
+            )
+    except KeyboardInterrupt:
+        logger.warning("stopped in epoch %d; go on with --resume True", trainer.state.epoch)
+        raise SystemExit(_INTERRUPTED) from None
     except SeepError as error:
         # Into run.log; on the terminal the message stands last, by itself.
         logger.error("%s", error)
         raise
+    finally:
+        writer.close()
+
+
+def _check_run(trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir: Path, *, resume: bool) -> None:
+    """Refuse another run's folder and checkpoint before anything is written."""
+    if resume:
+        checkpoints.check_resume(
+            best.folder,
+            best.network,
+            fingerprint=plan.fingerprint,
+            max_epochs=trainer.state.max_epochs,
+            key_metric=best.key_metric,
+        )
+    elif run_dir.is_dir() and any(run_dir.iterdir()):
+        raise ConfigError(f"run_name: {run_dir} holds another run. Give a new --run_name, or go on with --resume True.")
+
+
+@entry
+def run_engine(engine: Engine) -> None:
+    """Run an evaluator."""
+    engine.run()
 
 
 @entry
@@ -255,7 +315,7 @@ def read_description(ckpt_dir: str) -> dict[str, Any]:
 @entry
 def load_best(network: nn.Module, ckpt_dir: str, device: torch.device | str) -> None:
     """Load `model.pt` into the network."""
-    checkpoints.load_weights(network, Path(ckpt_dir) / checkpoints.MODEL_FILE, device)
+    checkpoints.load_weights(network, Path(str(ckpt_dir)) / checkpoints.MODEL_FILE, device)
 
 
 @entry
@@ -267,47 +327,56 @@ def evaluation_plan(
     images_dir: str,
     masks_dir: str,
     network: SegResNetSettings,
+    **given: Any,
 ) -> EvaluationPlan:
-    """What to score, by the plan in `model.json`."""
-    return plan_evaluation(
-        description,
-        part,
-        dataset_dir=dataset_dir,
-        images_dir=images_dir,
-        masks_dir=masks_dir,
-        size_multiple=network.size_multiple,
-    )
+    """What to score, by the plan in `model.json`; settings of the training that are given must agree with it."""
+    stored = {**description, **description["plan"]["settings"]}
+    settings.check_agreement(checkpoints.DESCRIPTION_FILE, stored, given)
+    folders = {"dataset_dir": str(dataset_dir), "images_dir": str(images_dir), "masks_dir": str(masks_dir)}
+    return plan_evaluation(description, part, **folders, size_multiple=network.size_multiple)
 
 
 @entry
-def begin_output(description: Mapping[str, Any], output_dir: str) -> None:
-    """First step of an evaluation or inference: a place to write to.
-
-    `description` is not used: that it has been read shows that there are weights before anything is written.
-    """
+def begin_evaluation(evaluation: EvaluationPlan, output_dir: str) -> None:
+    """First step of an evaluation, when there are weights and tiles: a place to write to."""
     workflow.make_folder(output_dir, option="--output_dir")
+    workflow.make_folder(Path(str(output_dir)) / "figures", option="--output_dir")
+    logger.info("scoring %d tiles of the %s part", len(evaluation.items()), evaluation.part)
+
+
+@entry
+def begin_inference(description: Mapping[str, Any], items: Sequence[Mapping[str, Any]], output_dir: str) -> None:
+    """First step of an inference, when there are weights and images: a place to write to."""
+    workflow.make_folder(output_dir, option="--output_dir")
+    logger.info("%d images, weights %s", len(items), description["sha256"])
+
+
+@entry
+def checked_overlap(overlap: object) -> float:
+    """The share by which windows of large images overlap."""
+    return settings.number("overlap", overlap, low=0, high=1, low_allowed=True)
 
 
 @entry
 def write_evaluation(evaluator: Engine, evaluation: EvaluationPlan, pictures: TilePictures, *, output_dir: str) -> None:
     """Last step of an evaluation: metrics.json, metrics.csv and the figures."""
-    line = write_results(evaluator.state.metrics, evaluation, list(pictures.pictures.values()), Path(output_dir))
+    line = write_results(evaluator.state.metrics, evaluation, list(pictures.pictures.values()), Path(str(output_dir)))
     logger.info("%s part: %s; written to %s", evaluation.part, line, output_dir)
 
 
 @entry
-def items_to_infer(source: str, *, output_dir: str, **settings: Any) -> list[dict[str, Any]]:
-    """One dictionary per image to infer; `settings` are those of `inference_items`."""
-    if Path(source).resolve() == Path(output_dir).resolve():
+def items_to_infer(source: str, *, output_dir: str, **options: Any) -> list[dict[str, Any]]:
+    """One dictionary per image to infer; `options` are those of `inference_items`."""
+    if Path(str(source)).resolve() == Path(str(output_dir)).resolve():
         raise ConfigError(
             f"output_dir: {output_dir} is the input folder: a second inference would read the maps of the first. "
             "Choose another with --output_dir."
         )
-    return inference_items(source, **settings)
+    return inference_items(str(source), **options)
 
 
 def window_size(ckpt_dir: str) -> list[int]:
     """The size of the training tiles; 256 x 256 where nothing has been trained yet."""
-    if not (Path(ckpt_dir) / checkpoints.DESCRIPTION_FILE).is_file():
+    if not (Path(str(ckpt_dir)) / checkpoints.DESCRIPTION_FILE).is_file():
         return [256, 256]
     return [int(size) for size in checkpoints.read_description(ckpt_dir)["tile_size"]]

@@ -87,7 +87,7 @@ class SaveSeepMapsd(MapTransform):
         valid_key: str = "valid",
     ) -> None:
         super().__init__(keys)
-        self.folder = Path(output_dir)
+        self.folder = Path(str(output_dir))
         self.weights_sha256 = weights_sha256
         self.valid_key = valid_key
 

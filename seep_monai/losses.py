@@ -70,6 +70,7 @@ class SeepLoss(nn.Module):
     """
 
     weights: torch.Tensor
+    ones: torch.Tensor
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class SeepLoss(nn.Module):
         super().__init__()
         check_loss(class_weights, shares, weighted_terms)
         self.register_buffer("weights", torch.tensor([float(w) for w in class_weights]))
+        self.register_buffer("ones", torch.ones(N_SEEP_CLASSES))
         self.shares = {term: float(share) for term, share in shares.items() if share > 0}
         self.weighted_terms = frozenset(weighted_terms)
         self.terms: dict[str, torch.Tensor] = {}
@@ -119,16 +121,15 @@ class SeepLoss(nn.Module):
         """`logits` (n, 7) and `truth` (n,) in 0..6 of the n true seep pixels."""
         one_hot = functional.one_hot(truth, N_SEEP_CLASSES).float()
         log_prob = logits.log_softmax(dim=1)
-        weights = self._weights_for("class_ce", truth.device)[truth]
+        weights = self._weights_for("class_ce")[truth]
         class_ce = -(weights * (log_prob * one_hot).sum(1)).sum() / weights.sum().clamp(min=_SMOOTH)
         losses = dice_loss(*soft_overlap(log_prob.exp().T, one_hot.T))
-        present = self._weights_for("class_dice", truth.device) * (one_hot.sum(0) > 0)
+        present = self._weights_for("class_dice") * (one_hot.sum(0) > 0)
         class_dice = (losses * present).sum() / present.sum().clamp(min=_SMOOTH)
         return {"class_ce": class_ce, "class_dice": class_dice}
 
-    def _weights_for(self, term: str, device: torch.device) -> torch.Tensor:
-        weights = self.weights if term in self.weighted_terms else torch.ones(N_SEEP_CLASSES)
-        return weights.to(device)
+    def _weights_for(self, term: str) -> torch.Tensor:
+        return self.weights if term in self.weighted_terms else self.ones
 
 
 def check_loss(class_weights: Sequence[float], shares: Mapping[str, float], weighted_terms: Sequence[str]) -> None:
@@ -140,7 +141,7 @@ def check_loss(class_weights: Sequence[float], shares: Mapping[str, float], weig
         )
     known = (*SEEP_TERMS, *CLASS_TERMS)
     unknown = sorted(set(shares) - set(known))
-    if unknown or any(not 0 <= share < float("inf") for share in shares.values()) or not any(shares.values()):
+    if unknown or any(not _is_share(share) for share in shares.values()) or not any(shares.values()):
         raise ConfigError(
             f"loss_shares: expected finite shares of at least 0 (one above) for the terms {list(known)}, but got "
             f"{dict(shares)}."
@@ -151,3 +152,7 @@ def check_loss(class_weights: Sequence[float], shares: Mapping[str, float], weig
             f"weighted_terms: class weights act on the naming, {list(CLASS_TERMS)}, but got {wrong}. "
             "On the seep / no-seep terms they would widen every ribbon."
         )
+
+
+def _is_share(share: object) -> bool:
+    return isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share < float("inf")

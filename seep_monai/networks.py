@@ -12,6 +12,7 @@ from monai.networks.nets import SegResNet
 
 from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
 from seep_monai.errors import ConfigError
+from seep_monai.settings import number
 
 _NORM_GROUPS = 8
 # Share of seep pixels in the real tiles: 1.8 %.
@@ -35,6 +36,10 @@ class SegResNetSettings:
     dropout_prob: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("blocks_down", "blocks_up"):
+            blocks = getattr(self, name)
+            if not isinstance(blocks, list | tuple) or not blocks or not all(isinstance(n, int) for n in blocks):
+                raise ConfigError(f"{name}: expected a list of whole numbers, but got {blocks!r}.")
         # Config files and model.json give lists; settings compare equal only as tuples.
         object.__setattr__(self, "blocks_down", tuple(self.blocks_down))
         object.__setattr__(self, "blocks_up", tuple(self.blocks_up))
@@ -48,8 +53,7 @@ class SegResNetSettings:
                 "blocks_up: expected one entry less than blocks_down, all at least 1, but got "
                 f"blocks_down {list(self.blocks_down)} and blocks_up {list(self.blocks_up)}."
             )
-        if not 0 <= self.dropout_prob < 1:
-            raise ConfigError(f"dropout_prob: expected a number in [0, 1), but got {self.dropout_prob!r}.")
+        number("dropout_prob", self.dropout_prob, low=0, high=1, low_allowed=True)
 
     @property
     def size_multiple(self) -> int:
@@ -66,7 +70,7 @@ class SegResNetSettings:
 
 
 def settings_from_json(stored: Mapping[str, Any]) -> SegResNetSettings:
-    """The settings in a model.json's `network`.
+    """The settings in a model.json's `network`, or in a config; arguments that are left out have their defaults.
 
     Raises:
         ConfigError: if an argument is unknown.
@@ -75,7 +79,9 @@ def settings_from_json(stored: Mapping[str, Any]) -> SegResNetSettings:
     unknown = sorted(set(stored) - known)
     if unknown:
         raise ConfigError(
-            f"model.json: unknown network arguments {unknown}; this version knows {sorted(known)}. Update seep_monai."
+            f"network_settings: unknown arguments {unknown}; known are {sorted(known)}. Mend the name, or update "
+            f"seep_monai "
+            "if they come from model.json."
         )
     return SegResNetSettings(**stored)
 

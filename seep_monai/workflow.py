@@ -75,26 +75,14 @@ def check_ids() -> None:
         raise ConfigError(f"--{unknown[0]}: the config files have no such id. {hint}")
 
 
-def boolean(name: str, value: object) -> bool:
-    """True or False from a config value; the command line gives `false` as a string, which Python holds for true.
-
-    Raises:
-        ConfigError: for anything but True, False and the words true and false.
-    """
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    raise ConfigError(f"{name}: expected True or False, but got {value!r}.")
-
-
-def make_folder(path: str | os.PathLike[str], *, option: str) -> Path:
+def make_folder(path: object, *, option: str) -> Path:
     """The folder, made where it is missing, and shown to be writable.
 
     Raises:
         ConfigError: if a file stands in its place or it cannot be written.
     """
-    folder = Path(path)
+    # A name of digits comes from the command line as a number.
+    folder = Path(str(path))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

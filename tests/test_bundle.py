@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from monai.bundle import ConfigWorkflow, run, verify_metadata, verify_net_in_out
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_data import SIZE_PX, write_tiny_dataset
 
+from seep_monai.checkpoints import LastCheckpoint
 from seep_monai.tiff import read_tiff, write_tiff
 from seep_monai.workflow import stop_log
 
@@ -177,19 +178,24 @@ def test_training_by_tile_is_marked_leaky_everywhere(dataset: Path, tmp_path: Pa
     train(dataset, tmp_path, max_epochs=1, split_by="tile", allow_leak="true")
     assert json.loads((tmp_path / "eval" / "datalist.json").read_text())["leaky"] is True
     assert evaluate(dataset, tmp_path)["leaky"] is True
+    assert all(row.endswith("test,true") for row in (tmp_path / "eval" / "metrics.csv").read_text().splitlines()[1:])
+    events = EventAccumulator(str(tmp_path / "eval" / "runs" / "one"))
+    events.Reload()
+    assert [tag for tag in events.Tags()["images"] if not tag.startswith("validation_leaky/")] == []
 
 
 def test_training_stops_early_by_patience(dataset: Path, tmp_path: Path) -> None:
-    # AP of a class map can only rise from 0 when something is found: within three epochs nothing is.
-    train(dataset, tmp_path, max_epochs=9, patience=2, key_metric="mAP75")
-    assert torch.load(tmp_path / "models" / "last.pt", weights_only=True)["epoch"] < 9
+    # AP can only rise from 0 when something is found: within six epochs nothing is.
+    train(dataset, tmp_path, max_epochs=10, val_interval=2, patience=2, key_metric="mAP75")
+    # Validations after epochs 2 (the best so far, 0), 4 and 6.
+    assert torch.load(tmp_path / "models" / "last.pt", weights_only=True)["epoch"] == 6
 
 
 def test_training_with_overwrite_replaces_the_old_weights(dataset: Path, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained / "models", tmp_path / "models")
     (tmp_path / "models" / "model.json").write_text("old")
-    train(dataset, tmp_path, overwrite=True)
-    assert json.loads((tmp_path / "models" / "model.json").read_text())["trained"]["epoch"] in (1, 2)
+    train(dataset, tmp_path, overwrite=True, seed=1)
+    assert json.loads((tmp_path / "models" / "model.json").read_text())["plan"]["settings"]["seed"] == 1
 
 
 # Bad input -----------------------------------------------------------------------------------------------------------
@@ -207,26 +213,119 @@ def test_missing_dataset_names_the_sample_script_and_the_option(tmp_path: Path) 
     assert not list((tmp_path / "eval").iterdir())
 
 
-def test_image_without_mask_ends_before_anything_is_written(dataset: Path, tmp_path: Path) -> None:
+def rewritten(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Replace a TIFF by a changed one."""
+    tifffile.imwrite(path, change(read_tiff(path).array), photometric="minisblack")
+
+
+def emptied(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+IMAGE = "train_images_256/000001.000002.tif"
+MASK = "train_masks_256/000001.000002.tif"
+
+# What the user did to the data, and what the message must say.
+SPOILT: dict[str, tuple[Callable[[Path], object], list[str]]] = {
+    "empty folder": (
+        lambda data: emptied(data / "train_images_256"),
+        ["train_images_256: expected images", "--images_dir"],
+    ),
+    "image without mask": (
+        lambda data: (data / MASK).unlink(),
+        ["expected one mask per image", "for 1: 000001.000002"],
+    ),
+    "mask without image": (
+        lambda data: (data / IMAGE).unlink(),
+        ["expected one image per mask", "for 1: 000001.000002"],
+    ),
+    "sizes differ": (
+        lambda data: rewritten(data / MASK, lambda mask: mask[:48]),
+        [f"{MASK}: expected the image's size (64, 64), but got (48, 64)"],
+    ),
+    "mask value above 7": (
+        lambda data: rewritten(data / MASK, lambda mask: np.where(mask == 1, 9, mask).astype(np.uint8)),
+        [f"{MASK}: expected mask values 0", "found 9"],
+    ),
+    "truncated file": (
+        lambda data: (data / IMAGE).write_bytes((data / IMAGE).read_bytes()[:2000]),
+        [IMAGE, "copy it again"],
+    ),
+    "not a TIFF": (
+        lambda data: (data / IMAGE).write_bytes(b"GIF89a and so on"),
+        [IMAGE, "TIFF"],
+    ),
+    "several pages": (
+        lambda data: rewritten(data / IMAGE, lambda image: np.stack([image, image])),
+        [IMAGE, "band"],
+    ),
+    "several bands": (
+        lambda data: tifffile.imwrite(data / IMAGE, np.zeros((64, 64, 3), np.uint8), photometric="rgb"),
+        [IMAGE, "band"],
+    ),
+    "NaN that is not the no-data": (
+        lambda data: rewritten(data / IMAGE, lambda image: np.where(image > 20000, np.nan, image).astype(np.float32)),
+        [f"{IMAGE}: expected finite values", "GDAL no-data tag"],
+    ),
+    "name twice": (
+        lambda data: shutil.copy(data / IMAGE, (data / IMAGE).with_suffix(".tiff")),
+        ["expected one file per name", "000001.000002.tif and 000001.000002.tiff"],
+    ),
+    "size for the network": (
+        lambda data: [
+            rewritten(path, lambda array: array[:, :63])
+            for folder in data.iterdir()
+            for path in sorted(folder.iterdir())
+        ],
+        ["multiples of 2 px", "(64, 63)"],
+    ),
+    "one size among others": (
+        lambda data: [rewritten(data / name, lambda array: array[:32]) for name in (IMAGE, MASK)],
+        [f"{IMAGE}: expected the size (64, 64) of most tiles, but got (32, 64)"],
+    ),
+    "all tiles are no-data": (
+        lambda data: [rewritten(path, np.zeros_like) for path in sorted((data / "train_images_256").iterdir())],
+        ["all 18 are all no-data"],
+    ),
+    "no seep anywhere": (
+        lambda data: [rewritten(path, np.zeros_like) for path in sorted((data / "train_masks_256").iterdir())],
+        ["expected seeps in the training part"],
+    ),
+    "one scene": (
+        lambda data: [
+            path.rename(path.with_name(f"a.{path.name}"))
+            for folder in data.iterdir()
+            for path in sorted(folder.iterdir())
+        ],
+        ["needs at least two scenes", "--scene_pattern"],
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", SPOILT)
+def test_bad_data_end_with_their_message_and_nothing_written(dataset: Path, tmp_path: Path, fault: str) -> None:
     data = copied(dataset, tmp_path)
-    (data / "train_masks_256" / "000001.000002.tif").unlink()
+    spoil, expected = SPOILT[fault]
+    spoil(data)
     message = message_of(train, data, tmp_path)
-    assert "train_masks_256: expected one mask per image" in message
-    assert "000001.000002" in message
-    assert not list((tmp_path / "eval").iterdir())
-    assert not list((tmp_path / "models").iterdir())
+    assert [text for text in expected if text not in message] == []
+    assert "\n" not in message
+    assert files_below(tmp_path / "eval") == files_below(tmp_path / "models") == []
 
 
-def test_damaged_file_is_named(dataset: Path, tmp_path: Path) -> None:
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_tiles_that_are_all_no_data_are_left_out_and_said(
+    dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     data = copied(dataset, tmp_path)
-    path = data / "train_images_256" / "000001.000002.tif"
-    path.write_bytes(path.read_bytes()[:2000])
-    assert "train_images_256/000001.000002.tif" in message_of(train, data, tmp_path)
-
-
-def test_size_that_the_network_cannot_take_is_named(dataset: Path, tmp_path: Path) -> None:
-    deeper = {"network_settings#blocks_down": [1] * 8, "network_settings#blocks_up": [1] * 7}
-    assert "multiples of 128 px" in message_of(train, dataset, tmp_path, **deeper)
+    rewritten(data / IMAGE, np.zeros_like)
+    train(data, tmp_path, max_epochs=1)
+    assert json.loads((tmp_path / "eval" / "datalist.json").read_text())["left_out"] == ["000001.000002"]
+    assert "1 of 18 tiles are all no-data and are left out: 000001.000002" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -234,25 +333,64 @@ def test_size_that_the_network_cannot_take_is_named(dataset: Path, tmp_path: Pat
     [
         ({"class_weights": [1, 2, 3]}, "7 finite numbers"),
         ({"class_weights": "sqrt"}, "class_weights: expected one of"),
+        ({"class_weights_by": "areas"}, "class_weights: expected one of"),
         ({"init_filters": 12}, "init_filters: expected a positive multiple of 8"),
+        ({"network_settings#blocks_down": 2}, "blocks_down: expected a list"),
+        ({"network_settings#depth": 2}, "network_settings: unknown arguments ['depth']"),
         ({"key_metric": "dice"}, "key_metric: expected one of"),
         ({"class_names": ["a", "b"]}, "class_names: expected 7 different names"),
+        ({"class_names": "abcdefg"}, "class_names: expected 7 different names"),
         ({"instance_mode": "object"}, "instance_mode: expected 'class'"),
         ({"max_epochs": 0}, "max_epochs: expected a whole number of at least 1"),
+        ({"max_epochs": 3, "val_interval": 2}, "val_interval: expected a divisor of max_epochs 3"),
+        ({"batch_size": 2.5}, "batch_size: expected a whole number"),
+        ({"learning_rate": "abc"}, "learning_rate: expected a finite number"),
+        ({"patience": -1}, "patience: expected a whole number"),
+        ({"device": "toaster"}, "device: expected cpu"),
+        ({"run_name": "../x"}, "run_name: expected the name of one folder"),
         ({"resume": "yes"}, "resume: expected True or False"),
         ({"amp": "1"}, "amp: expected True or False"),
         ({"split_by": "tile"}, "--allow_leak True"),
         ({"n_folds": 2}, "n_folds: expected 1"),
+        ({"split_file": 12}, "12: expected a JSON split file"),
+        ({"scene_pattern": "("}, "scene_pattern"),
         ({"max_epoch": 7}, "Did you mean --max_epochs?"),
         ({"resume": True}, "--resume True needs the last checkpoint"),
         ({"loss_shares": {"dice": 1}}, "loss_shares"),
+        ({"loss_shares": {"seep_ce": "a"}}, "loss_shares"),
+        ({"weighted_terms": ["seep_ce"]}, "weighted_terms"),
     ],
 )
-def test_bad_setting_ends_with_its_message(
+def test_bad_setting_ends_with_its_message_and_nothing_written(
     dataset: Path, tmp_path: Path, overrides: dict[str, Any], expected: str
 ) -> None:
     assert expected in message_of(train, dataset, tmp_path, **overrides)
-    assert not (tmp_path / "eval" / "datalist.json").exists()
+    assert files_below(tmp_path / "eval") == files_below(tmp_path / "models") == []
+
+
+@pytest.mark.parametrize("name", ["runs", "datalist.json"])
+def test_place_that_cannot_be_written_is_named(dataset: Path, tmp_path: Path, name: str) -> None:
+    place = tmp_path / "eval" / name
+    if name == "runs":
+        place.parent.mkdir()
+        place.write_text("in the way")
+    else:
+        place.mkdir(parents=True)
+    assert str(place) in message_of(train, dataset, tmp_path)
+
+
+def test_run_folder_of_another_run_is_refused(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "eval" / "runs", tmp_path / "eval" / "runs")
+    before = files_below(tmp_path / "eval")
+    assert "one holds another run" in message_of(train, dataset, tmp_path)
+    assert files_below(tmp_path / "eval") == before
+
+
+def test_overwrite_with_a_bad_setting_keeps_the_old_weights(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "models", tmp_path / "models")
+    before = (tmp_path / "models" / "model.pt").read_bytes()
+    message_of(train, dataset, tmp_path, overwrite=True, max_grad_norm=0)
+    assert (tmp_path / "models" / "model.pt").read_bytes() == before
 
 
 def test_another_runs_weights_in_the_way_are_kept(dataset: Path, tmp_path: Path) -> None:
@@ -270,14 +408,46 @@ def test_file_in_place_of_an_output_folder_is_named(dataset: Path, tmp_path: Pat
     assert option in message
 
 
-def test_resume_on_another_plan_ends_with_its_message(dataset: Path, trained: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained / "models", tmp_path / "models")
-    assert "trained on another plan" in message_of(train, dataset, tmp_path, resume=True, fold=1, max_epochs=3)
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"fold": 1, "max_epochs": 3}, "trained on another plan"),
+        ({"max_epochs": 2}, "has already 2 of 2 epochs"),
+        ({"key_metric": "mAP50", "max_epochs": 3}, "chosen by seep_dice"),
+        ({"init_filters": 16, "max_epochs": 3}, "holds another network"),
+    ],
+)
+def test_resume_of_another_run_ends_with_its_message_and_changes_nothing(
+    dataset: Path, trained: Path, tmp_path: Path, overrides: dict[str, Any], expected: str
+) -> None:
+    shutil.copytree(trained, tmp_path / "out")
+    before = {path: path.read_bytes() for path in files_below(tmp_path / "out")}
+    assert expected in message_of(train, dataset, tmp_path / "out", resume=True, run_name="two", **overrides)
+    assert {path: path.read_bytes() for path in files_below(tmp_path / "out")} == before
 
 
-def test_resume_with_no_epochs_left_ends_with_its_message(dataset: Path, trained: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained / "models", tmp_path / "models")
-    assert "has already 2 of 2 epochs" in message_of(train, dataset, tmp_path, resume=True)
+def test_training_without_a_defined_key_metric_ends_with_its_message(dataset: Path, tmp_path: Path) -> None:
+    # No tile of the three folds' first validation part has class 7 as every scene has; iou_7 is undefined without it.
+    data = copied(dataset, tmp_path)
+    for path in sorted((data / "train_masks_256").iterdir()):
+        rewritten(path, lambda mask: np.where(mask == 7, 6, mask).astype(np.uint8))
+    message = message_of(train, data, tmp_path, max_epochs=1, key_metric="AP50_7")
+    assert "no validation had a defined AP50_7" in message
+    assert (tmp_path / "models" / "last.pt").is_file()
+    assert not (tmp_path / "models" / "model.pt").exists()
+
+
+def test_training_stopped_by_the_user_says_how_to_go_on(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupt(self: LastCheckpoint, engine: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LastCheckpoint, "save", interrupt)
+    with pytest.raises(SystemExit) as caught:
+        train(dataset, tmp_path)
+    assert caught.value.code == 130
+    assert "stopped in epoch 1; go on with --resume True" in caplog.text
 
 
 def test_nan_loss_stops_with_tiles_and_keeps_the_last_checkpoint(dataset: Path, trained: Path, tmp_path: Path) -> None:
@@ -347,13 +517,48 @@ def test_evaluation_of_relabelled_tiles_is_of_another_data_set(dataset: Path, tr
     assert "other levels or class pixels" in message_of(evaluate, data, tmp_path)
 
 
-def test_evaluation_with_contradicting_filters_names_both(dataset: Path, trained: Path) -> None:
-    message = message_of(evaluate, dataset, trained, init_filters=16)
-    assert "trained with 8, but got 16" in message
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"init_filters": 16}, "says 8, but got 16"),
+        ({"network_settings#blocks_down": [1, 2], "network_settings#blocks_up": [1]}, "says [1, 1], but got [1, 2]"),
+        ({"band": 1}, "band: model.json says None, but got 1"),
+        ({"n_folds": 4}, "n_folds: model.json says 3, but got 4"),
+        ({"instance_mode": "object"}, "says 'class', but got 'object'"),
+    ],
+)
+def test_evaluation_with_a_contradicting_setting_names_both(
+    dataset: Path, trained: Path, overrides: dict[str, Any], expected: str
+) -> None:
+    assert expected in message_of(evaluate, dataset, trained, **overrides)
 
 
-def test_evaluation_with_agreeing_filters_passes(dataset: Path, trained: Path, scored: dict[str, Any]) -> None:
-    assert evaluate(dataset, trained, init_filters=8) == scored
+def test_evaluation_with_the_settings_of_the_training_passes(
+    dataset: Path, trained: Path, scored: dict[str, Any]
+) -> None:
+    assert evaluate(dataset, trained, **SMALL) == scored
+
+
+def test_inference_with_another_band_names_both(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    message = message_of(infer, dataset / "train_images_256", trained, tmp_path, band=2)
+    assert "band: model.json says None, but got 2" in message
+
+
+@pytest.mark.parametrize("overlap", [1.0, -0.1, "half"])
+def test_inference_with_a_bad_overlap_names_it(dataset: Path, trained: Path, tmp_path: Path, overlap: object) -> None:
+    message = message_of(infer, dataset / "train_images_256", trained, tmp_path, overlap=overlap)
+    assert "overlap: expected a finite number" in message
+
+
+def test_folders_named_by_numbers_work(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(dataset, tmp_path / "7")
+    numbers = {"output_dir": 8, "ckpt_dir": 9}
+    train(tmp_path, tmp_path, max_epochs=1, dataset_dir=7, run_name=6, **numbers)
+    evaluate(tmp_path, tmp_path, dataset_dir=7, ckpt_dir=9, output_dir="8")
+    run("inference", config_file=INFERENCE, logging_file=False, dataset_dir=7, device="cpu", output_dir=5, ckpt_dir=9)
+    assert (tmp_path / "8" / "runs" / "6" / "run.log").is_file()
+    assert len(list((tmp_path / "5").glob("*_classes.tif"))) == 18
 
 
 def test_evaluation_without_weights_names_them(dataset: Path, tmp_path: Path) -> None:

@@ -127,8 +127,8 @@ def test_check_free_with_resume_and_overwrite_raises(tmp_path: Path) -> None:
         checkpoints.check_free(tmp_path, resume=True, overwrite=True)
 
 
-def test_remove_old_takes_the_three_files_and_no_other(tmp_path: Path) -> None:
-    for name in ("model.pt", "model.json", "last.pt", "notes.txt"):
-        (tmp_path / name).write_text("x")
-    checkpoints.remove_old(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+def test_best_checkpoint_counts_validations_since_the_best(tmp_path: Path, network: torch.nn.Linear) -> None:
+    handler = BestCheckpoint(network, tmp_path, "seep_dice", {})
+    for epoch, value in enumerate([0.5, 0.4, math.nan, 0.3], start=1):
+        validated(handler, epoch, seep_dice=value)
+    assert handler.best == Best(0.5, 1, 3)

@@ -9,12 +9,14 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seep_monai.checkpoints import Best, BestCheckpoint
 from seep_monai.dataset.audit import Tile
 from seep_monai.errors import ConfigError, TrainingError
 from seep_monai.handlers import (
     ClipGradients,
+    RunWriter,
     SeepScores,
     StopEarly,
     StopOnNonFiniteLoss,
@@ -28,7 +30,7 @@ from seep_monai.handlers.curves import validation_tags
 
 
 class Scalars:
-    """Stands for a SummaryWriter and keeps what it gets."""
+    """Stands for a RunWriter and keeps what it gets."""
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, int], float] = {}
@@ -37,8 +39,7 @@ class Scalars:
     def add_scalar(self, tag: str, value: float, step: int) -> None:
         self.values[tag, step] = value
 
-    def add_image(self, tag: str, pixels: np.ndarray, step: int, dataformats: str) -> None:
-        assert dataformats == "HWC"
+    def add_image(self, tag: str, pixels: np.ndarray, step: int) -> None:
         self.images[tag, step] = pixels
 
     def flush(self) -> None:
@@ -101,6 +102,23 @@ def test_clip_gradients_with_a_scaler_unscales_first() -> None:
     assert network.weight.grad[0].tolist() == pytest.approx([0.6, 0.8], rel=1e-5)
 
 
+@pytest.mark.parametrize("gradient", [math.inf, math.nan])
+def test_clip_gradients_that_are_not_finite_stop_the_run(gradient: float) -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    network.weight.grad = torch.tensor([[gradient]])
+    with pytest.raises(TrainingError, match=r"gradient norm became .* epoch 3, iteration 17, on the tiles a\.1"):
+        ClipGradients(network, 1.0)(trainer_with(1.0, ["a.1"]))
+
+
+def test_clip_gradients_that_are_not_finite_are_left_to_a_scaler() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    network.weight.grad = torch.tensor([[math.inf]])
+    engine = trainer_with(1.0, ["a.1"])
+    engine.scaler, engine.optimizer = SimpleNamespace(unscale_=lambda optimizer: None), None
+    ClipGradients(network, 1.0)(engine)
+    assert not torch.isfinite(network.weight.grad).any()
+
+
 def test_clip_gradients_to_nothing_raises() -> None:
     with pytest.raises(ConfigError, match="max_grad_norm"):
         ClipGradients(torch.nn.Linear(1, 1), 0)
@@ -113,7 +131,7 @@ def test_stop_early_ends_when_patience_is_over(tmp_path: Path, patience: int, la
 
     @engine.on(Events.EPOCH_COMPLETED)
     def improve_until_epoch_3() -> None:
-        best.best = Best(0.5, min(engine.state.epoch, 3))
+        best.best = Best(0.5, 3, max(engine.state.epoch - 3, 0))
 
     StopEarly(best, patience).attach(engine)
     assert engine.run([0], max_epochs=9).epoch == last_epoch
@@ -192,6 +210,33 @@ def test_tile_pictures_keep_and_show_the_named_tiles() -> None:
     assert list(pictures.pictures) == ["a.1"]
     assert (pictures.pictures["a.1"].prediction == pictures.pictures["a.1"].truth).all()
     assert list(writer.images) == [("validation/a.1", 1)]
+
+
+def test_tile_pictures_of_a_leaky_plan_say_so() -> None:
+    engine, writer = scored_engine(), Scalars()
+    TilePictures(["a.1"], writer, leaky=True).attach(engine)  # type: ignore[arg-type]
+    engine.run([0], max_epochs=1)
+    assert list(writer.images) == [("validation_leaky/a.1", 1)]
+
+
+def test_run_writer_without_a_value_leaves_nothing(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path / "run")
+    writer.flush()
+    writer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_writer_with_values_writes_one_file(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path / "run")
+    writer.add_scalar("a", 1.0, 1)
+    writer.add_text("b", "text")
+    writer.add_image("c", np.zeros((4, 5, 3), np.uint8), 1)
+    writer.close()
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    assert events.Scalars("a")[0].value == 1.0
+    assert (events.Images("c")[0].width, events.Images("c")[0].height) == (5, 4)
+    assert len(list((tmp_path / "run").iterdir())) == 1
 
 
 def test_choose_tiles_takes_the_rarest_class_first() -> None:

@@ -30,6 +30,11 @@ def flat_scores(**given: float) -> dict[str, float]:
     return {**dict.fromkeys(names, NAN), **given}
 
 
+def scored(flat: dict[str, float]) -> dict[str, Any]:
+    """The content of `metrics.json`, as far as the table needs it."""
+    return {"part": "test", "leaky": False, **nested_metrics(flat)}
+
+
 def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
@@ -87,15 +92,15 @@ def test_nested_metrics_takes_all_it_needs_from_the_metrics() -> None:
 
 
 def test_metrics_csv_columns_and_rows() -> None:
-    rows = rows_of(metrics_csv(nested_metrics(flat_scores(n_instances_2=31, AP50_2=0.5)), DEFAULT_CLASS_NAMES))
-    assert list(rows[0]) == ["label", "name", *PER_CLASS, "precision", "recall"]
+    rows = rows_of(metrics_csv(scored(flat_scores(n_instances_2=31, AP50_2=0.5)), DEFAULT_CLASS_NAMES))
+    assert list(rows[0]) == ["label", "name", *PER_CLASS, "precision", "recall", "part", "leaky"]
     assert [row["label"] for row in rows] == ["1", "2", "3", "4", "5", "6", "7", "1-7"]
     assert [row["name"] for row in rows] == [*DEFAULT_CLASS_NAMES, "seep / no seep"]
     assert (rows[1]["n_instances"], rows[1]["AP50"]) == ("31", "0.5")
 
 
 def test_metrics_csv_undefined_empty_and_zero_stays_zero() -> None:
-    rows = rows_of(metrics_csv(nested_metrics(flat_scores(AP50_2=0.0, seep_precision=0.5)), DEFAULT_CLASS_NAMES))
+    rows = rows_of(metrics_csv(scored(flat_scores(AP50_2=0.0, seep_precision=0.5)), DEFAULT_CLASS_NAMES))
     assert rows[1]["AP50"] == "0.0"
     assert rows[0]["AP50"] == ""
     assert (rows[7]["precision"], rows[7]["recall"], rows[0]["precision"]) == ("0.5", "", "")
@@ -103,7 +108,7 @@ def test_metrics_csv_undefined_empty_and_zero_stays_zero() -> None:
 
 def test_metrics_csv_name_with_comma_stays_one_cell() -> None:
     names = ("oil, thin", *DEFAULT_CLASS_NAMES[1:])
-    assert rows_of(metrics_csv(nested_metrics(flat_scores()), names))[0]["name"] == "oil, thin"
+    assert rows_of(metrics_csv(scored(flat_scores()), names))[0]["name"] == "oil, thin"
 
 
 def test_headline_rounds_and_names_the_undefined() -> None:

@@ -88,17 +88,6 @@ def test_check_ids_of_tracking_pass(tmp_path: Path) -> None:
     opened(checked_config(tmp_path), tracking_uri="file:here", run_name="a", experiment_name="b")
 
 
-@pytest.mark.parametrize(("value", "expected"), [(True, True), (False, False), ("true", True), ("False", False)])
-def test_boolean_of_words_is_what_they_say(value: object, expected: bool) -> None:
-    assert workflow.boolean("amp", value) is expected
-
-
-@pytest.mark.parametrize("value", [1, 0, "yes", "", None])
-def test_boolean_of_anything_else_raises(value: object) -> None:
-    with pytest.raises(ConfigError, match="amp: expected True or False"):
-        workflow.boolean("amp", value)
-
-
 def test_make_folder_with_a_file_in_its_place_raises(tmp_path: Path) -> None:
     place = tmp_path / "eval"
     place.write_text("in the way")

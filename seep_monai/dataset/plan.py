@@ -133,7 +133,7 @@ def make_plan(
     if settings.split_file is None:
         parts = split_tiles(audit.tiles, settings)
     else:
-        lists = read_lists(settings.split_file)
+        lists = read_lists(str(settings.split_file))
         parts = parts_from_lists(lists, audit, dataset_dir=Path(dataset_dir), source=settings.split_file)
         _warn_unlisted(parts, audit, settings.split_file)
     _check_leak(parts, settings)

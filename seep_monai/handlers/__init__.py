@@ -5,9 +5,11 @@ from seep_monai.handlers.guards import ClipGradients, StopEarly, StopOnNonFinite
 from seep_monai.handlers.panels import TilePictures, choose_tiles
 from seep_monai.handlers.progress import progress_bar
 from seep_monai.handlers.scores import SeepScores
+from seep_monai.handlers.writer import RunWriter
 
 __all__ = [
     "ClipGradients",
+    "RunWriter",
     "SeepScores",
     "StopEarly",
     "StopOnNonFiniteLoss",

@@ -8,9 +8,9 @@ import time
 
 import torch
 from ignite.engine import Engine, Events
-from torch.utils.tensorboard import SummaryWriter
 
 from seep_monai.classes import SEEP_LABELS
+from seep_monai.handlers.writer import RunWriter
 from seep_monai.losses import SeepLoss
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class TrainingCurves:
         optimizer: whose learning rate is shown.
     """
 
-    def __init__(self, writer: SummaryWriter, loss: SeepLoss, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, writer: RunWriter, loss: SeepLoss, optimizer: torch.optim.Optimizer) -> None:
         self.writer, self.loss, self.optimizer = writer, loss, optimizer
         self._sums: dict[str, torch.Tensor] = {}
         self._n_tiles = 0
@@ -76,7 +76,7 @@ class ValidationCurves:
         writer: the run's only TensorBoard writer.
     """
 
-    def __init__(self, writer: SummaryWriter) -> None:
+    def __init__(self, writer: RunWriter) -> None:
         self.writer = writer
 
     def attach(self, engine: Engine) -> None:

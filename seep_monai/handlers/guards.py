@@ -31,13 +31,7 @@ class StopOnNonFiniteLoss:
         loss = engine.state.output["loss"]
         if torch.isfinite(loss):
             return
-        tiles = [str(tile) for tile in engine.state.batch.get("tile", [])]
-        raise TrainingError(
-            f"The loss became {float(loss)} in epoch {engine.state.epoch}, iteration {engine.state.iteration}, on the "
-            f"tiles "
-            f"{listed(tiles)}. The last checkpoint is kept. Look at these tiles, or lower --learning_rate and "
-            f"--resume True."
-        )
+        raise TrainingError(_message("loss", loss, engine))
 
 
 class ClipGradients:
@@ -58,24 +52,31 @@ class ClipGradients:
         engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Clip; with a gradient scaler after unscaling, which the following step then knows of."""
+        """Clip; with a gradient scaler after unscaling, which the following step then knows of.
+
+        Raises:
+            TrainingError: if the norm is NaN or infinite and there is no scaler.
+        """
         scaler = getattr(engine, "scaler", None)
         if scaler is not None:
             scaler.unscale_(engine.optimizer)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
+        # A scaler leaves such a step out by itself; without one it would spoil the weights.
+        if scaler is None and not torch.isfinite(norm):
+            raise TrainingError(_message("gradient norm", norm, engine))
 
 
 class StopEarly:
-    """Ends the training when the key metric has not improved for some epochs.
+    """Ends the training when the key metric has not improved for some validations.
 
     Args:
         best: the validator's handler, whose record is watched.
-        patience: epochs without improvement, at least 1; 0 never stops.
+        patience: validations without improvement, at least 1; 0 never stops.
     """
 
     def __init__(self, best: BestCheckpoint, patience: int) -> None:
         if patience < 0:
-            raise ConfigError(f"patience: expected 0 (off) or a number of epochs, but got {patience!r}.")
+            raise ConfigError(f"patience: expected 0 (off) or a number of validations, but got {patience!r}.")
         self.best, self.patience = best, patience
 
     def attach(self, engine: Engine) -> None:
@@ -85,7 +86,15 @@ class StopEarly:
 
     def __call__(self, engine: Engine) -> None:
         """Terminate where patience is over."""
-        idle = engine.state.epoch - self.best.best.epoch
-        if idle >= self.patience:
-            logger.info("stopping early: %s has not improved for %d epochs", self.best.key_metric, idle)
+        if self.best.best.n_since >= self.patience:
+            logger.info("stopping early: %s has not improved for %d validations", self.best.key_metric, self.patience)
             engine.terminate()
+
+
+def _message(what: str, value: torch.Tensor, engine: Engine) -> str:
+    tiles = [str(tile) for tile in engine.state.batch.get("tile", [])]
+    return (
+        f"The {what} became {float(value)} in epoch {engine.state.epoch}, iteration {engine.state.iteration}, on the "
+        f"tiles {listed(tiles)}. The last checkpoint is kept. Look at these tiles, or lower --learning_rate and "
+        "--resume True."
+    )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from ignite.engine import Engine, Events
-from torch.utils.tensorboard import SummaryWriter
 
 from seep_monai.dataset.audit import Tile
+from seep_monai.handlers.writer import RunWriter
 from seep_monai.instances import class_map, without_no_data
 from seep_monai.report.panels import TilePicture, panel
 
@@ -19,11 +19,13 @@ class TilePictures:
     Args:
         names: the tiles to keep.
         writer: the run's only TensorBoard writer, or None.
+        leaky: the plan leaks; the panels' tag says so.
     """
 
-    def __init__(self, names: Sequence[str], writer: SummaryWriter | None = None) -> None:
+    def __init__(self, names: Sequence[str], writer: RunWriter | None = None, *, leaky: bool = False) -> None:
         self.names = tuple(names)
         self.writer = writer
+        self.tag = "validation_leaky" if leaky else "validation"
         self.pictures: dict[str, TilePicture] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -49,7 +51,7 @@ class TilePictures:
         for name in self.names:
             picture = self.pictures[name]
             pixels = panel(picture)
-            self.writer.add_image(f"validation/{name}", pixels, engine.state.epoch, dataformats="HWC")
+            self.writer.add_image(f"{self.tag}/{name}", pixels, engine.state.epoch)
 
 
 def choose_tiles(tiles: Sequence[Tile], n_tiles: int) -> list[str]:

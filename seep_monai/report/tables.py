@@ -33,14 +33,15 @@ def nested_metrics(flat: Mapping[str, float]) -> dict[str, Any]:
 
 
 def metrics_csv(metrics: Mapping[str, Any], class_names: Sequence[str]) -> str:
-    """One row per class and one for seep / no seep; undefined values are empty cells."""
-    columns = ["label", "name", *_PER_CLASS, "precision", "recall"]
+    """One row per class and one for seep / no seep, each with its part and leak; undefined values are empty cells."""
+    columns = ["label", "name", *_PER_CLASS, "precision", "recall", "part", "leaky"]
+    origin = {"part": metrics["part"], "leaky": str(metrics["leaky"]).lower()}
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
     for label, name in zip(SEEP_LABELS, class_names, strict=True):
-        writer.writerow({"label": label, "name": name, **_blank(metrics["classes"][str(label)])})
-    writer.writerow({"label": "1-7", "name": "seep / no seep", **_blank(metrics["seep"])})
+        writer.writerow({"label": label, "name": name, **_blank(metrics["classes"][str(label)]), **origin})
+    writer.writerow({"label": "1-7", "name": "seep / no seep", **_blank(metrics["seep"]), **origin})
     return buffer.getvalue()
 
 

@@ -1,0 +1,118 @@
+"""Checks of single settings: type and range, with the option's name in the message."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from seep_monai.errors import ConfigError
+
+
+def boolean(name: str, value: object) -> bool:
+    """True or False from a config value; the command line gives `false` as a string, which Python holds for true.
+
+    Raises:
+        ConfigError: for anything but True, False and the words true and false.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise ConfigError(f"{name}: expected True or False, but got {value!r}.")
+
+
+def whole_number(name: str, value: object, *, at_least: int) -> int:
+    """The value, a whole number of at least `at_least`.
+
+    Raises:
+        ConfigError: for anything else, True and False included.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= at_least:
+        return value
+    raise ConfigError(f"{name}: expected a whole number of at least {at_least}, but got {value!r}.")
+
+
+def number(name: str, value: object, *, low: float, high: float = math.inf, low_allowed: bool = False) -> float:
+    """The value, a finite number between `low` and `high`, both excluded unless `low_allowed`.
+
+    Raises:
+        ConfigError: for anything else, True and False included.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and (low < value < high or (low_allowed and value == low)):  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
+    left = "of at least" if low_allowed else "above"
+    right = "" if high == math.inf else f" and below {high:g}"
+    raise ConfigError(f"{name}: expected a finite number {left} {low:g}{right}, but got {value!r}.")
+
+
+def usable_device(value: torch.device | str) -> torch.device:
+    """The device, which is there.
+
+    Raises:
+        ConfigError: if there is no such device.
+    """
+    try:
+        device = torch.device(value)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ConfigError(
+            f"device: expected cpu, or cuda where there is a GPU, but got {value!r} ({reason})."
+        ) from error
+    return device
+
+
+def folder_name(name: str, value: object) -> str:
+    """The value as the name of one folder.
+
+    Raises:
+        ConfigError: if it is empty or would leave its parent folder.
+    """
+    text = str(value)
+    if not text or text in (".", "..") or "/" in text or "\\" in text:
+        raise ConfigError(f"{name}: expected the name of one folder, but got {value!r}.")
+    return text
+
+
+def check_training_numbers(values: dict[str, Any]) -> None:
+    """Raise a ConfigError for a number of the training that is of the wrong type or out of range.
+
+    Args:
+        values: the ids of train.json by their names.
+    """
+    for name in ("max_epochs", "batch_size", "val_interval"):
+        whole_number(name, values[name], at_least=1)
+    for name in ("patience", "n_panels"):
+        whole_number(name, values[name], at_least=0)
+    for name in ("learning_rate", "max_grad_norm"):
+        number(name, values[name], low=0)
+    number("weight_decay", values["weight_decay"], low=0, low_allowed=True)
+    number("warmup_share", values["warmup_share"], low=0, high=1, low_allowed=True)
+    if values["max_epochs"] % values["val_interval"]:
+        raise ConfigError(
+            f"val_interval: expected a divisor of max_epochs {values['max_epochs']}, so that the last weights are "
+            f"validated, "
+            f"but got {values['val_interval']}."
+        )
+
+
+def check_agreement(source: str, stored: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raise a ConfigError if a given setting, None where it is left out, says otherwise than the stored one.
+
+    Lists and tuples of equal content agree.
+    """
+    for name, value in given.items():
+        if value is not None and _plain(value) != _plain(stored[name]):
+            raise ConfigError(
+                f"{name}: {source} says {stored[name]!r}, but got {value!r}. Leave --{name} out, or give the "
+                f"--ckpt_dir of "
+                "other weights."
+            )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
