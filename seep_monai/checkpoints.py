@@ -136,10 +136,11 @@ class BestCheckpoint:
         model = self.folder / MODEL_FILE
         # On the CPU, so that a machine without a GPU loads it as it is.
         save_atomic(model, {key: tensor.cpu() for key, tensor in self.network.state_dict().items()})
+        description = dict(self.description)
+        if hasattr(engine.state, "operating_point"):
+            description["operating_point"] = engine.state.operating_point
         trained = {"key_metric": self.key_metric, "value": value, "epoch": self.best.epoch}
-        write_json(
-            self.folder / DESCRIPTION_FILE, {**self.description, "trained": trained, "sha256": file_sha256(model)}
-        )
+        write_json(self.folder / DESCRIPTION_FILE, {**description, "trained": trained, "sha256": file_sha256(model)})
 
 
 class LastCheckpoint:

@@ -29,8 +29,10 @@ from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError
 from seep_monai.evaluation import EvaluationPlan, plan_evaluation, write_results
 from seep_monai.handlers.curves import validation_tags
 from seep_monai.handlers.panels import TilePictures
+from seep_monai.handlers.records import TileRecords
 from seep_monai.handlers.writer import RunWriter
 from seep_monai.inference import inference_items
+from seep_monai.instances import InstanceSettings
 from seep_monai.losses import SeepLoss
 from seep_monai.networks import SegResNetSettings, settings_from_json
 from seep_monai.transforms import NORMALISATION_VERSION
@@ -188,8 +190,9 @@ def model_description(
     network: SegResNetSettings,
     *,
     class_names: Sequence[str],
-    instance_mode: str,
+    instances: InstanceSettings,
     band: int | None,
+    run_name: object,
 ) -> dict[str, Any]:
     """What `model.json` says of the weights; evaluation and inference read everything they need from there."""
     return {
@@ -197,8 +200,8 @@ def model_description(
         "class_names": list(class_names),
         "normalisation_version": NORMALISATION_VERSION,
         "band": band,
-        "instance_mode": instance_mode,
-        "operating_point": {},
+        "instance_settings": instances.to_json(),
+        "run_name": str(run_name),
         "tile_size": list(plan.tiles("training")[0].shape),
         "plan": plan.to_json(),
         "plan_fingerprint": plan.fingerprint,
@@ -218,7 +221,6 @@ def check_training(
     overwrite: object,
     key_metric: str,
     class_names: Sequence[str],
-    instance_mode: str,
     **numbers: Any,
 ) -> None:
     """First step of a training: everything that can be refused without reading the data."""
@@ -229,8 +231,6 @@ def check_training(
     checked_class_names(class_names)
     if key_metric not in validation_tags():
         raise ConfigError(f"key_metric: expected one of {', '.join(validation_tags())}, but got {key_metric!r}.")
-    if instance_mode != "class":
-        raise ConfigError(f"instance_mode: expected 'class', but got {instance_mode!r}.")
     flags = {"resume": settings.boolean("resume", resume), "overwrite": settings.boolean("overwrite", overwrite)}
     workflow.make_folder(output_dir, option="--output_dir")
     checkpoints.check_free(workflow.make_folder(ckpt_dir, option="--ckpt_dir"), **flags)
@@ -313,6 +313,28 @@ def read_description(ckpt_dir: str) -> dict[str, Any]:
 
 
 @entry
+def instance_settings(**arguments: Any) -> InstanceSettings:
+    """Checked settings of how instances are found."""
+    return InstanceSettings(**arguments)
+
+
+@entry
+def stored_instances(description: Mapping[str, Any], **overrides: Any) -> InstanceSettings:
+    """The settings stored with the weights; what is given and not None takes their place."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return InstanceSettings.from_json({**description["instance_settings"], **given})
+
+
+@entry
+def inference_instances(description: Mapping[str, Any], **overrides: Any) -> InstanceSettings:
+    """As `stored_instances`, cut at the operating point that was chosen on the validation tiles."""
+    chosen = description.get("operating_point", {}).get("instances", {}).get("threshold")
+    threshold = {} if chosen is None else {"score_threshold": chosen}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return InstanceSettings.from_json({**description["instance_settings"], **threshold, **given})
+
+
+@entry
 def load_best(network: nn.Module, ckpt_dir: str, device: torch.device | str) -> None:
     """Load `model.pt` into the network."""
     checkpoints.load_weights(network, Path(str(ckpt_dir)) / checkpoints.MODEL_FILE, device)
@@ -327,13 +349,14 @@ def evaluation_plan(
     images_dir: str,
     masks_dir: str,
     network: SegResNetSettings,
+    instances: InstanceSettings,
     **given: Any,
 ) -> EvaluationPlan:
     """What to score, by the plan in `model.json`; settings of the training that are given must agree with it."""
     stored = {**description, **description["plan"]["settings"]}
     settings.check_agreement(checkpoints.DESCRIPTION_FILE, stored, given)
     folders = {"dataset_dir": str(dataset_dir), "images_dir": str(images_dir), "masks_dir": str(masks_dir)}
-    return plan_evaluation(description, part, **folders, size_multiple=network.size_multiple)
+    return plan_evaluation(description, part, **folders, size_multiple=network.size_multiple, instances=instances)
 
 
 @entry
@@ -358,10 +381,13 @@ def checked_overlap(overlap: object) -> float:
 
 
 @entry
-def write_evaluation(evaluator: Engine, evaluation: EvaluationPlan, pictures: TilePictures, *, output_dir: str) -> None:
-    """Last step of an evaluation: metrics.json, metrics.csv and the figures."""
-    line = write_results(evaluator.state.metrics, evaluation, list(pictures.pictures.values()), Path(str(output_dir)))
-    logger.info("%s part: %s; written to %s", evaluation.part, line, output_dir)
+def write_evaluation(
+    records: TileRecords, evaluation: EvaluationPlan, pictures: TilePictures, *, output_dir: str
+) -> None:
+    """Last step of an evaluation: metrics, COCO files, figures and the report."""
+    text = write_results(records, evaluation, list(pictures.pictures.values()), Path(str(output_dir)))
+    logger.info("%s part, 95 %% intervals over scenes in brackets:\n%s", evaluation.part, text)
+    logger.info("written to %s", output_dir)
 
 
 @entry

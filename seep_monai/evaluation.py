@@ -14,10 +14,14 @@ from seep_monai.dataset.audit import Audit
 from seep_monai.dataset.plan import PARTS, Plan, audit_data, parts_from_lists, whole_plan
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.report.figures import class_figure, save_figure, tile_figure
+from seep_monai.handlers.records import TileRecords
+from seep_monai.instances import InstanceSettings
+from seep_monai.report.html import report_html
+from seep_monai.report.page import evaluation_charts, evaluation_page
 from seep_monai.report.panels import TilePicture
-from seep_monai.report.tables import headline, metrics_csv, nested_metrics
-from seep_monai.workflow import write_json, write_text
+from seep_monai.report.summary import summarised
+from seep_monai.report.tables import headline_text, metrics_csv
+from seep_monai.workflow import write_bytes, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -29,18 +33,20 @@ class EvaluationPlan:
         part: `training`, `validation`, `test` or `all`.
         leaky: whether scored scenes were trained on, or the plan leaks.
         class_names: the seven names stored with the weights.
-        instance_mode: the mode stored with the weights.
+        settings: how instances are found.
         weights_sha256: checksum of the weights.
         plan_fingerprint: fingerprint of the plan the weights were trained with.
+        description: the content of `model.json`.
     """
 
     plan: Plan
     part: str
     leaky: bool
     class_names: tuple[str, ...]
-    instance_mode: str
+    settings: InstanceSettings
     weights_sha256: str
     plan_fingerprint: str
+    description: Mapping[str, Any]
 
     def items(self) -> list[dict[str, Any]]:
         """The tiles to score, as MONAI's data sets take them."""
@@ -55,6 +61,7 @@ def plan_evaluation(
     images_dir: str | os.PathLike[str],
     masks_dir: str | os.PathLike[str],
     size_multiple: int,
+    instances: InstanceSettings,
 ) -> EvaluationPlan:
     """The part of the stored plan that is asked for, on audited data.
 
@@ -65,6 +72,7 @@ def plan_evaluation(
         images_dir: folder of the images.
         masks_dir: folder of the masks.
         size_multiple: see `audit_pairs`.
+        instances: how instances are found.
 
     Raises:
         DataError: if the data are bad, or not those the weights were trained on and the part is not `all`.
@@ -94,25 +102,26 @@ def plan_evaluation(
         part=part,
         leaky=stored_leak or bool(trained_scenes & scored_scenes),
         class_names=checked_class_names(description["class_names"]),
-        instance_mode=description["instance_mode"],
+        settings=instances,
         weights_sha256=description["sha256"],
         plan_fingerprint=description["plan_fingerprint"],
+        description=description,
     )
 
 
 def write_results(
-    values: Mapping[str, float], evaluation: EvaluationPlan, pictures: Sequence[TilePicture], output_dir: Path
+    records: TileRecords, evaluation: EvaluationPlan, pictures: Sequence[TilePicture], output_dir: Path
 ) -> str:
-    """Write `metrics.json`, `metrics.csv` and `figures/*.png`.
+    """Write `metrics.json`, `metrics.csv`, both COCO files, `figures/*.png` and `report.html`.
 
     Args:
-        values: the flat values of `SeepScores`.
+        records: what the evaluation gathered.
         evaluation: what was scored.
         pictures: tiles to show.
-        output_dir: an existing folder.
+        output_dir: an existing folder with a folder `figures`.
 
     Returns:
-        The headline, one line.
+        The headline figures with their intervals, one a line.
     """
     tiles = evaluation.plan.tiles(evaluation.part)
     metrics: dict[str, Any] = {
@@ -120,20 +129,21 @@ def write_results(
         "n_scenes": len({tile.scene for tile in tiles}),
         "part": evaluation.part,
         "leaky": evaluation.leaky,
-        "instance_mode": evaluation.instance_mode,
+        "instance_mode": evaluation.settings.mode,
+        "instance_settings": evaluation.settings.to_json(),
         "weights_sha256": evaluation.weights_sha256,
         "plan_fingerprint": evaluation.plan_fingerprint,
-        **nested_metrics(values),
+        **summarised(records.tiles, evaluation.class_names),
     }
     write_json(output_dir / "metrics.json", metrics)
     write_text(output_dir / "metrics.csv", metrics_csv(metrics, evaluation.class_names))
-    figures = output_dir / "figures"
-    figures.mkdir(exist_ok=True)
-    title = _title(metrics)
-    save_figure(class_figure(metrics, evaluation.class_names, title), figures / "classes.png")
-    if pictures:
-        save_figure(tile_figure(pictures, evaluation.class_names, title), figures / "tiles.png")
-    return headline(metrics)
+    records.tiles.coco.write(output_dir)
+    charts = evaluation_charts(records, metrics, evaluation.class_names, pictures)
+    for name, picture in charts.items():
+        write_bytes(output_dir / "figures" / f"{name}.png", picture.png)
+    page = evaluation_page(records, metrics, evaluation, charts, runs_dir=output_dir / "runs")
+    write_text(output_dir / "report.html", report_html(page))
+    return headline_text(metrics)
 
 
 def _stored_plan(stored: Mapping[str, Any], audit: Audit, settings: SplitSettings, dataset_dir: Path) -> Plan:
@@ -148,10 +158,3 @@ def _stored_plan(stored: Mapping[str, Any], audit: Audit, settings: SplitSetting
     if plan.fingerprint != stored["fingerprint"]:
         raise DataError(f"{DESCRIPTION_FILE}: the tiles have the same names, but other levels or class pixels.")
     return plan
-
-
-def _title(metrics: Mapping[str, Any]) -> str:
-    leak = "LEAKY: scored scenes were trained on. " if metrics["leaky"] else ""
-    return (
-        f"{leak}{metrics['part']} part, {metrics['n_tiles']} tiles of {metrics['n_scenes']} scenes: {headline(metrics)}"
-    )

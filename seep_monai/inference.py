@@ -21,7 +21,7 @@ from seep_monai.dataset.audit import finite_fault
 from seep_monai.dataset.level import LevelCounter
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, find_images, scenes_of
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.instances import class_map
+from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings, painted_map
 from seep_monai.tiff import TiffMeta, read_tiff, valid_mask, write_tiff
 from seep_monai.transforms import NORMALISATION_VERSION
 
@@ -75,6 +75,7 @@ class SaveSeepMapsd(MapTransform):
             and `tile` and `scene_level` as `inference_items` gives them.
         output_dir: an existing folder for the files.
         weights_sha256: checksum of the weights.
+        settings: how instances are found; what they drop is background in the class map, not in the probability.
         valid_key: key of the mask of valid pixels (1, H, W).
     """
 
@@ -84,9 +85,11 @@ class SaveSeepMapsd(MapTransform):
         *,
         output_dir: str | os.PathLike[str],
         weights_sha256: str,
+        settings: InstanceSettings = DEFAULT_SETTINGS,
         valid_key: str = "valid",
     ) -> None:
         super().__init__(keys)
+        self.settings = settings
         self.folder = Path(str(output_dir))
         self.weights_sha256 = weights_sha256
         self.valid_key = valid_key
@@ -101,7 +104,8 @@ class SaveSeepMapsd(MapTransform):
     def _save(self, tile: Mapping[Hashable, Any], prediction: Any) -> None:
         probabilities = prediction.float().cpu().numpy()
         valid = np.asarray(tile[self.valid_key].cpu())[0].astype(bool)
-        classes = np.where(valid, class_map(probabilities), NO_DATA_LABEL).astype(np.uint8)
+        drawn = painted_map(probabilities, self.settings, valid=valid)
+        classes = np.where(valid, drawn, NO_DATA_LABEL).astype(np.uint8)
         seep_prob = np.where(valid, 1 - probabilities[0], np.nan).astype(np.float32)
         geo_tags = TiffMeta.from_meta(tile["image"].meta).geo_tags
         description = json.dumps(
@@ -110,6 +114,7 @@ class SaveSeepMapsd(MapTransform):
                 "scene_level": float(tile["scene_level"]),
                 "normalisation_version": NORMALISATION_VERSION,
                 "weights_sha256": self.weights_sha256,
+                "instance_settings": self.settings.to_json(),
             }
         )
         stem = self.folder / str(tile["tile"])

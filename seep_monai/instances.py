@@ -1,25 +1,86 @@
 """From class probabilities to instances: class map -> 8-connected components -> class, area and score of each.
 
 Two kinds of components are made from one map: those of each class (touching classes stay apart), and those of
-"any seep", where all seep classes count as one.
+"any seep", where all seep classes count as one. `InstanceSettings` say how the map is drawn and what is dropped from
+it; nothing here depends on the size of the map, so tiles and scenes go through the same code.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 from skimage.measure import label
 
 from seep_monai.classes import N_CLASSES, NO_DATA_LABEL
-from seep_monai.errors import DataError
+from seep_monai.errors import ConfigError, DataError
 
 # The class of a component of "any seep": the first number that is no mask value.
 ANY_SEEP = N_CLASSES
 
 Floats = npt.NDArray[np.floating]
 ClassMap = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+InstanceMode = Literal["class", "object"]
+
+
+@dataclass(frozen=True)
+class InstanceSettings:
+    """How probabilities become instances; the defaults are the plain arg-max map with nothing dropped.
+
+    Attributes:
+        mode: `class`: the arg-max map, each class on its own. `object`: seep against no seep by hysteresis, one class
+            per object (see `object_map`).
+        high: summed seep probability in (0, 1] that one pixel of an object must reach (`object` only).
+        low: summed seep probability in (0, 1], at most `high`, that all pixels of an object reach (`object` only).
+        min_size_px: smaller class instances are dropped; 0 = off.
+        score_threshold: class instances with a lower score, in [0, 1], are dropped; 0 = off.
+
+    Raises:
+        ConfigError: on a value that is out of range.
+    """
+
+    mode: InstanceMode = "class"
+    high: float = 0.5
+    low: float = 0.5
+    min_size_px: int = 0
+    score_threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(InstanceMode):
+            raise ConfigError(f"mode: expected one of {get_args(InstanceMode)}, but got {self.mode!r}.")
+        numbers = (self.high, self.low, self.min_size_px, self.score_threshold)
+        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
+            raise ConfigError(f"high, low, min_size_px, score_threshold: expected numbers, but got {numbers}.")
+        if not 0 < self.low <= self.high <= 1:
+            raise ConfigError(f"expected 0 < low <= high <= 1, but got low {self.low} and high {self.high}.")
+        if not (isinstance(self.min_size_px, int) and self.min_size_px >= 0 and 0 <= self.score_threshold <= 1):
+            raise ConfigError(
+                "expected a whole number min_size_px from 0 on and a score_threshold in 0..1, "
+                f"but got {self.min_size_px} and {self.score_threshold}."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as a dictionary that can be written to JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`; what is missing keeps its default.
+
+        Raises:
+            ConfigError: on unknown keys and on values out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(content) - set(known)):
+            raise ConfigError(f"instance settings: expected some of {known}, but got {unknown} too. Remove them.")
+        return cls(**content)
+
+
+DEFAULT_SETTINGS = InstanceSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +102,73 @@ class Components:
 
     def __len__(self) -> int:
         return len(self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """What was found in one tile or scene; the map and both tables show the same pixels.
+
+    Attributes:
+        classes: (H, W) uint8 in 0..7, the class map with the kept instances only.
+        by_class: components of each class of the map.
+        seeps: components of map > 0, of class `ANY_SEEP`.
+    """
+
+    classes: ClassMap
+    by_class: Components
+    seeps: Components
+
+
+def find_instances(
+    probabilities: Floats, settings: InstanceSettings = DEFAULT_SETTINGS, *, valid: Mask | None = None
+) -> Instances:
+    """The instances of a tile or a scene, with scores.
+
+    The score of a class instance is the mean probability of its class over its pixels: in an object that is the mean
+    summed seep probability times the class's share of it. The score of a seep is its mean summed seep probability.
+    Size and score of the class instances decide what is dropped; seeps are made of what is left.
+
+    Args:
+        probabilities: (8, H, W) float in [0, 1] that sum to 1 over the channels, without NaN.
+        settings: how the map is drawn, and what is dropped.
+        valid: (H, W) bool, False = no-data, background from the start. None: all is known.
+    """
+    classes, by_class = _kept(probabilities, settings, valid)
+    return Instances(classes, by_class, seep_components(classes, probabilities))
+
+
+def painted_map(
+    probabilities: Floats, settings: InstanceSettings = DEFAULT_SETTINGS, *, valid: Mask | None = None
+) -> ClassMap:
+    """The class map of `find_instances` alone, without labelling where no instance can be dropped."""
+    if settings.min_size_px <= 1 and settings.score_threshold == 0:
+        return _drawn(probabilities, settings, valid)
+    return _kept(probabilities, settings, valid)[0]
+
+
+def object_map(probabilities: Floats, *, high: float = 0.5, low: float = 0.5, valid: Mask | None = None) -> ClassMap:
+    """The class map of whole objects, (H, W) uint8 in 0..7: hysteresis on the summed seep probability, then a vote.
+
+    An object is an 8-connected component of pixels with at least `low` that holds a pixel with at least `high`. All its
+    pixels get the class with the highest probability summed over them; equal sums go to the lower label.
+
+    Args:
+        probabilities: (8, H, W) float in [0, 1] that sum to 1 over the channels, without NaN.
+        high: threshold in (0, 1].
+        low: threshold in (0, 1], at most `high`.
+        valid: (H, W) bool, False = no-data, which belongs to no object. None: all is known.
+
+    >>> p = np.zeros((8, 1, 4)); p[0] = [0.2, 0.6, 0.9, 0.6]; p[2] = [0.1, 0.3, 0, 0]; p[5] = 1 - p[0] - p[2]
+    >>> object_map(p, high=0.8, low=0.4)
+    array([[5, 5, 0, 0]], dtype=uint8)
+    """
+    seep = 1 - probabilities[0]
+    weak = seep >= low if valid is None else (seep >= low) & valid
+    components, (rows, columns, component) = _labelled(weak.astype(np.uint8))
+    strong = np.bincount(component, weights=seep[rows, columns] >= high, minlength=len(components)) > 0
+    sums = [np.bincount(component, probabilities[k, rows, columns], len(components)) for k in range(1, N_CLASSES)]
+    winner = np.where(strong, np.argmax(sums, axis=0) + 1, 0)
+    return np.concatenate([[0], winner]).astype(np.uint8)[components.labels]
 
 
 def class_map(probabilities: Floats) -> ClassMap:
@@ -111,7 +239,7 @@ def seep_components(classes: ClassMap, probabilities: Floats | None = None) -> C
     """
     _check_map(classes)
     table, pixels = _labelled((classes > 0).astype(np.uint8))
-    table = Components(table.labels, np.full_like(table.classes, ANY_SEEP), table.areas_px, table.scores)
+    table = replace(table, classes=np.full_like(table.classes, ANY_SEEP))
     if probabilities is None or not len(table):
         return table
     rows, columns, components = pixels
@@ -136,8 +264,38 @@ def bounding_boxes(components: Components) -> npt.NDArray[np.int64]:
     return boxes
 
 
+def renumbered(labels: npt.NDArray[np.int32], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """The label image with label i + 1 replaced by numbers[i]; 0 stays 0.
+
+    >>> renumbered(np.array([[0, 1, 2, 3]], np.int32), np.array([2, 0, 1]))
+    array([[0, 2, 0, 1]], dtype=int32)
+    """
+    return np.concatenate([[0], numbers]).astype(np.int32)[labels]
+
+
 # Row, column and table row of each foreground pixel, in raster order.
 _Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]
+
+
+def _kept(probabilities: Floats, settings: InstanceSettings, valid: Mask | None) -> tuple[ClassMap, Components]:
+    """The class map and its class components without the small and the improbable ones."""
+    classes = _drawn(probabilities, settings, valid)
+    table = class_components(classes, probabilities)
+    keep = (table.areas_px >= settings.min_size_px) & (table.scores >= settings.score_threshold)
+    if keep.all():
+        return classes, table
+    # Rows 0, 2, 3 of four are kept: their labels 1, 2, 3, 4 become 1, 0, 2, 3.
+    labels = renumbered(table.labels, np.where(keep, np.cumsum(keep), 0))
+    classes = np.where(labels > 0, classes, np.uint8(0))
+    return classes, Components(labels, table.classes[keep], table.areas_px[keep], table.scores[keep])
+
+
+def _drawn(probabilities: Floats, settings: InstanceSettings, valid: Mask | None) -> ClassMap:
+    """The class map in the given mode, background where data are missing."""
+    if settings.mode == "object":
+        return object_map(probabilities, high=settings.high, low=settings.low, valid=valid)
+    classes = class_map(probabilities)
+    return classes if valid is None else np.where(valid, classes, np.uint8(0))
 
 
 def _labelled(classes: ClassMap) -> tuple[Components, _Pixels]:
@@ -161,7 +319,7 @@ def _with_mean_scores(
     table: Components, component: npt.NDArray[np.intp], values: npt.NDArray[np.float64]
 ) -> Components:
     sums = np.bincount(component, weights=values, minlength=len(table))
-    return Components(table.labels, table.classes, table.areas_px, sums / table.areas_px)
+    return replace(table, scores=sums / table.areas_px)
 
 
 def _foreground_box(classes: ClassMap) -> tuple[slice, slice]:

@@ -17,6 +17,8 @@ import rasterio
 import tifffile
 import torch
 from monai.bundle import ConfigWorkflow, run, verify_metadata, verify_net_in_out
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_data import SIZE_PX, write_tiny_dataset
 
@@ -84,6 +86,16 @@ def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def learned(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained long enough to find most of what there is."""
+    out = tmp_path_factory.mktemp("learned")
+    train(dataset, out, max_epochs=40, learning_rate=0.01)
+    stop_log()
+    evaluate(dataset, out)
+    return out
+
+
+@pytest.fixture(scope="module")
 def scored(dataset: Path, trained: Path) -> dict[str, Any]:
     return evaluate(dataset, trained)
 
@@ -138,10 +150,9 @@ def test_training_config_is_resolved_with_its_overrides(trained: Path) -> None:
     assert config["max_epochs"] == 2
 
 
-def test_training_learns_the_tiny_set(dataset: Path, tmp_path: Path) -> None:
-    train(dataset, tmp_path, max_epochs=40, learning_rate=0.01)
+def test_training_learns_the_tiny_set(learned: Path) -> None:
     # Seep everywhere would score 2 * .09 / (1 + .09) = .17.
-    assert evaluate(dataset, tmp_path)["seep"]["dice"] > 0.8
+    assert json.loads((learned / "eval" / "metrics.json").read_text())["seep"]["dice"] > 0.8
 
 
 def test_training_twice_gives_the_same_weights(dataset: Path, trained: Path, tmp_path: Path) -> None:
@@ -340,7 +351,8 @@ def test_tiles_that_are_all_no_data_are_left_out_and_said(
         ({"key_metric": "dice"}, "key_metric: expected one of"),
         ({"class_names": ["a", "b"]}, "class_names: expected 7 different names"),
         ({"class_names": "abcdefg"}, "class_names: expected 7 different names"),
-        ({"instance_mode": "object"}, "instance_mode: expected 'class'"),
+        ({"instance_mode": "objects"}, "mode: expected one of"),
+        ({"instance_low": 0.7}, "expected 0 < low <= high <= 1"),
         ({"max_epochs": 0}, "max_epochs: expected a whole number of at least 1"),
         ({"max_epochs": 3, "val_interval": 2}, "val_interval: expected a divisor of max_epochs 3"),
         ({"batch_size": 2.5}, "batch_size: expected a whole number"),
@@ -477,11 +489,69 @@ def test_evaluation_metrics_have_the_keys_of_the_contract(scored: dict[str, Any]
     assert set(scored["classes"]) == set("1234567")
     assert set(scored["classes"]["1"]) == {"iou", "dice", "AP", "AP50", "AP10_50", "n_instances"}
     assert set(scored["seep"]) == {"iou", "dice", "precision", "recall", "AP", "AP50", "AP10_50"}
+    assert {"f1_r1", "f1_r2", "f1_r3", "cldice", "pq", "pq_seep", "false_alarms_per_tile"} <= set(scored["ribbon"])
+    assert np.array(scored["confusion_matrix"]["counts"]).shape == (8, 8)
+    # Two test scenes are too few to draw from.
+    assert scored["ci95"]["mAP50"] is None
 
 
 def test_evaluation_figures_are_pngs(scored: dict[str, Any], trained: Path) -> None:
-    for name in ("tiles.png", "classes.png"):
+    names = {path.name for path in (trained / "eval" / "figures").iterdir()}
+    assert {"tiles.png", "classes.png", "precision_recall.png", "f1.png", "confusion.png"} <= names
+    for name in names:
         assert (trained / "eval" / "figures" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluation_report_is_one_page_with_curves_and_fingerprint(scored: dict[str, Any], trained: Path) -> None:
+    page = (trained / "eval" / "report.html").read_text()
+    assert scored["plan_fingerprint"] in page
+    assert "Curves of the training" in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_evaluation_coco_files_give_the_same_figures_by_pycocotools(learned: Path) -> None:
+    scored = json.loads((learned / "eval" / "metrics.json").read_text())
+    truth = COCO(str(learned / "eval" / "ground_truth_coco.json"))
+    found = truth.loadRes(str(learned / "eval" / "predictions_coco.json"))
+    reference = COCOeval(truth, found, "segm")
+    reference.evaluate()
+    reference.accumulate()
+    precision = reference.eval["precision"][:, :, :, 0, 2]
+    recall = reference.eval["recall"][:, :, 0, 2]
+    assert scored["mAP"] == pytest.approx(precision[precision > -1].mean(), abs=1e-9)
+    assert scored["mAP50"] == pytest.approx(precision[0][precision[0] > -1].mean(), abs=1e-9)
+    assert scored["mAR100"] == pytest.approx(recall[recall > -1].mean(), abs=1e-9)
+
+
+def test_evaluation_in_object_mode_says_so_and_names_one_class_per_object(
+    dataset: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "models", tmp_path / "models")
+    metrics = evaluate(dataset, tmp_path, instance_mode="object", instance_high=0.04, instance_low=0.03)
+    assert metrics["instance_mode"] == "object"
+    assert metrics["instance_settings"] == {
+        "mode": "object",
+        "high": 0.04,
+        "low": 0.03,
+        "min_size_px": 0,
+        "score_threshold": 0.0,
+    }
+
+
+def test_training_stores_the_operating_point_of_its_best_validation(
+    dataset: Path, learned: Path, tmp_path: Path
+) -> None:
+    point = json.loads((learned / "models" / "model.json").read_text())["operating_point"]
+    assert point["iou"] == 0.5
+    assert 0 < point["seep"]["threshold"] <= 1
+    assert point["seep"]["f1"] > 0.5
+    source = dataset / "train_images_256" / "000001.000002.tif"
+    infer(source, learned, tmp_path / "cut")
+    infer(source, learned, tmp_path / "all", score_threshold=0)
+    texts = [read_tiff(tmp_path / name / "000001.000002_classes.tif").description or "" for name in ("cut", "all")]
+    cut, whole = (json.loads(text)["instance_settings"]["score_threshold"] for text in texts)
+    assert (cut, whole) == (point["instances"]["threshold"], 0)
 
 
 def test_evaluation_of_validation_equals_the_training_record(dataset: Path, trained: Path, tmp_path: Path) -> None:
@@ -524,7 +594,6 @@ def test_evaluation_of_relabelled_tiles_is_of_another_data_set(dataset: Path, tr
         ({"network_settings#blocks_down": [1, 2], "network_settings#blocks_up": [1]}, "says [1, 1], but got [1, 2]"),
         ({"band": 1}, "band: model.json says None, but got 1"),
         ({"n_folds": 4}, "n_folds: model.json says 3, but got 4"),
-        ({"instance_mode": "object"}, "says 'class', but got 'object'"),
     ],
 )
 def test_evaluation_with_a_contradicting_setting_names_both(
@@ -594,7 +663,7 @@ def test_inference_writes_two_maps_per_tile(dataset: Path, trained: Path, tmp_pa
 def test_inference_gives_the_class_map_that_evaluation_scores(
     dataset: Path, trained: Path, scored: dict[str, Any], tmp_path: Path
 ) -> None:
-    infer(dataset / "train_images_256", trained, tmp_path)
+    infer(dataset / "train_images_256", trained, tmp_path, score_threshold=0)
     plan = json.loads((trained / "models" / "model.json").read_text())["plan"]
     hits = areas = 0
     for entry in plan["test"]:

@@ -2,163 +2,63 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from pycocotools import mask as coco_mask
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from coco_oracle import (
+    SEEP,
+    Tile,
+    annotation,
+    arg_max,
+    blank,
+    coco_files,
+    coco_scores,
+    dots,
+    evaluated,
+    file_scores,
+    line,
+    loaded,
+    random_tile,
+    separate,
+    tile,
+)
 from scipy import ndimage
 
+from seep_monai.errors import ConfigError
+from seep_monai.instances import DEFAULT_SETTINGS, Components, InstanceSettings, class_components
+from seep_monai.linking import linked
 from seep_monai.metrics import InstanceAveragePrecision
-from seep_monai.metrics.average_precision import precision_at_recall
-
-Tile = tuple[np.ndarray, np.ndarray]  # probabilities (8, H, W), truth (H, W)
-SEEP = 8
-
-
-# ---------------------------------------------------------------------------------------------------- the oracle
-def separate(classes: np.ndarray):
-    """(category, mask) of each component: classes 1..7, then all seeps as category 8."""
-    for category in range(1, SEEP + 1):
-        labels, n = ndimage.label(classes > 0 if category == SEEP else classes == category, np.ones((3, 3)))
-        yield from ((category, labels == i) for i in range(1, n + 1))
+from seep_monai.metrics.average_precision import (
+    IOU_THRESHOLDS,
+    group_precision_recall,
+    instance_scores,
+    precision_at_recall,
+)
+from seep_monai.metrics.records import instance_rows
 
 
-def annotations(image_id: int, classes: np.ndarray, probabilities: np.ndarray | None) -> list[dict]:
-    found = []
-    for category, mask in separate(classes):
-        rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-        item = {"image_id": image_id, "category_id": category, "segmentation": rle, "iscrowd": 0}
-        if probabilities is None:
-            item |= {"area": float(mask.sum()), "bbox": coco_mask.toBbox(rle).tolist()}
-        else:
-            p = 1 - probabilities[0] if category == SEEP else probabilities[category]
-            item["score"] = float(p[mask].astype(np.float64).mean())
-        found.append(item)
-    return found
-
-
-def coco_files(tiles: list[Tile]) -> tuple[COCO, COCO]:
-    images = [{"id": i, "height": t.shape[0], "width": t.shape[1]} for i, (_, t) in enumerate(tiles)]
-    categories = [{"id": k, "name": str(k)} for k in range(1, SEEP + 1)]
-    truth, detections = [], []
-    for i, (probabilities, labels) in enumerate(tiles):
-        known = labels != 255
-        truth += annotations(i, labels * known, None)
-        detections += annotations(i, probabilities.argmax(axis=0) * known, probabilities)
-    numbered = [item | {"id": n} for n, item in enumerate(truth, start=1)]
-    ground_truth = COCO()
-    ground_truth.dataset = {"images": images, "categories": categories, "annotations": numbered}
-    ground_truth.createIndex()
-    if detections:
-        return ground_truth, ground_truth.loadRes(detections)
-    nothing = COCO()
-    nothing.dataset = {"images": images, "categories": categories, "annotations": []}
-    nothing.createIndex()
-    return ground_truth, nothing
-
-
-def evaluated(files: tuple[COCO, COCO], thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AP (T, 8) and recall (T, 8), NaN where COCO says -1."""
-    run = COCOeval(*files, iouType="segm")
-    run.params.useCats = 1
-    run.params.iouThrs = thresholds
-    run.params.maxDets = [100]
-    run.params.areaRng, run.params.areaRngLbl = [[0, 1e10]], ["all"]
-    run.evaluate()
-    run.accumulate()
-    precision, recall = run.eval["precision"][:, :, :, 0, 0], run.eval["recall"][:, :, 0, 0]
-    return np.where(precision < 0, np.nan, precision).mean(axis=1), np.where(recall < 0, np.nan, recall)
-
-
-def mean(values: np.ndarray) -> float:
-    return float(np.nanmean(values)) if (~np.isnan(values)).any() else float("nan")
-
-
-def coco_scores(tiles: list[Tile]) -> dict[str, float]:
-    with contextlib.redirect_stdout(io.StringIO()):
-        files = coco_files(tiles)
-        ap, recall = evaluated(files, np.linspace(0.5, 0.95, 10))
-        low, _ = evaluated(files, np.linspace(0.1, 0.5, 9))
-    n = [sum(a["category_id"] == k for a in files[0].dataset["annotations"]) for k in range(1, SEEP + 1)]
-    scores = {"mAP": mean(ap[:, :7]), "mAP50": mean(ap[0, :7]), "mAP75": mean(ap[5, :7]), "mAP10_50": mean(low[:, :7])}
-    scores |= {"mAR100": mean(recall[:, :7]), "n_instances": float(sum(n[:7])), "seep_n_instances": float(n[7])}
-    for k in range(1, 8):
-        scores |= {f"AP_{k}": mean(ap[:, k - 1]), f"AP50_{k}": ap[0, k - 1], f"AP10_50_{k}": mean(low[:, k - 1])}
-        scores[f"n_instances_{k}"] = float(n[k - 1])
-    return scores | {"seep_AP": mean(ap[:, 7]), "seep_AP50": ap[0, 7], "seep_AP10_50": mean(low[:, 7])}
-
-
-# ----------------------------------------------------------------------------------------------------- the tiles
-def tile(truth: np.ndarray, predicted: np.ndarray, confidence: np.ndarray | float = 0.75) -> Tile:
-    """A tile whose arg-max map is `predicted`; confidences are multiples of 1/64, so that score sums are exact."""
-    probabilities = np.zeros((8, *truth.shape), np.float64)
-    k, (rows, columns) = predicted.astype(int), np.indices(truth.shape)
-    probabilities[k, rows, columns] = confidence
-    probabilities[0] += 1 - probabilities.sum(axis=0)
-    np.testing.assert_array_equal(probabilities.argmax(axis=0), predicted)
-    return probabilities, truth.astype(np.uint8)
-
-
-def random_tile(rng: np.random.Generator) -> Tile:
-    """Ribbons of some classes, and a prediction that shifts, drops, relabels, cuts and adds."""
-    shape = (int(rng.integers(20, 30)), int(rng.integers(25, 45)))
-    truth, predicted = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
-    for _ in range(rng.integers(0, 6)):
-        k, row, column = rng.integers(1, 6), rng.integers(0, shape[0] - 4), rng.integers(0, shape[1] - 4)
-        height, width = (rng.integers(1, 4), rng.integers(3, 20))[:: rng.choice([-1, 1])]
-        truth[row : row + height, column : column + width] = k
-        if rng.random() < 0.8:
-            row, column = max(row + rng.integers(-1, 2), 0), column + rng.integers(0, 3)
-            k = rng.integers(1, 6) if rng.random() < 0.2 else k
-            predicted[row : row + height + rng.integers(0, 2), column : column + width] = k
-    predicted[rng.random(shape) < rng.choice([0.0, 0.02, 0.1])] = 0
-    predicted[rng.random(shape) < rng.choice([0.0, 0.01])] = rng.integers(1, 6)
-    truth[rng.random(shape) < rng.choice([0.0, 0.05])] = 255
-    steps = rng.choice([2, 30])  # two levels only: many equal scores
-    return tile(truth, predicted, 1 - rng.integers(0, steps, shape) / 64)
-
-
-def scores_of(tiles: list[Tile]) -> dict[str, float]:
-    metric = InstanceAveragePrecision()
+def metric_of(tiles: list[Tile], *arguments) -> InstanceAveragePrecision:
+    metric = InstanceAveragePrecision(*arguments)
     metric(y_pred=[torch.from_numpy(p) for p, _ in tiles], y=[torch.from_numpy(t) for _, t in tiles])
-    return metric.aggregate()
+    return metric
 
 
-def check(tiles: list[Tile]) -> dict[str, float]:
+def check(tiles: list[Tile], area_range: tuple[float, float] | None = None) -> dict[str, float]:
     """Compares all keys with pycocotools and hands our scores back."""
-    scores = scores_of(tiles)
-    expected = coco_scores(tiles)
+    scores = metric_of(tiles, DEFAULT_SETTINGS, area_range).aggregate()
+    assert_equal(scores, coco_scores(tiles, area_range))
+    return scores
+
+
+def assert_equal(scores: dict[str, float], expected: dict[str, float]) -> None:
     assert scores.keys() == expected.keys()
     for key, value in expected.items():
         assert scores[key] == pytest.approx(value, abs=1e-9, nan_ok=True), key
         assert type(scores[key]) is float
-    return scores
 
 
-def blank(shape: tuple[int, int] = (24, 30)) -> np.ndarray:
-    return np.zeros(shape, np.uint8)
-
-
-def line(row: int, columns: slice, k: int = 1, shape: tuple[int, int] = (24, 30)) -> np.ndarray:
-    classes = blank(shape)
-    classes[row, columns] = k
-    return classes
-
-
-def dots(n: int, k: int = 1, size: int = 48) -> np.ndarray:
-    """n single pixels that do not touch."""
-    classes = blank((size, size))
-    rows, columns = np.indices((size // 2, size // 2)) * 2
-    classes[rows.ravel()[:n], columns.ravel()[:n]] = k
-    return classes
-
-
-# ----------------------------------------------------------------------------------------------------- the tests
 @pytest.mark.parametrize("seed", range(100))
 def test_ap_random_tiles_equals_pycocotools(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -310,3 +210,172 @@ def test_precision_at_recall_hand_worked_curve() -> None:
     precision, recall = precision_at_recall(np.array([0.9, 0.8, 0.7]), matched, n_truth=4)
     assert recall.tolist() == [0.5]
     np.testing.assert_allclose(precision[0, [0, 25, 26, 50, 51, 100]], [1, 1, 2 / 3, 2 / 3, 0, 0])
+
+
+def test_precision_at_recall_ignored_detection_is_neither_right_nor_wrong() -> None:
+    # Hit, ignored hit, ignored miss, miss of 1 truth: precision 1 at recall 1.
+    matched, ignored = np.array([[True, True, False, False], [False, True, True, False]])[..., None]
+    precision, recall = precision_at_recall(np.array([0.9, 0.8, 0.7, 0.6]), matched, n_truth=1, ignored=ignored)
+    assert recall.tolist() == [1]
+    assert precision.min() == pytest.approx(1)
+
+
+# ------------------------------------------------------------------------------------- limits and ranges of areas
+@pytest.mark.parametrize("seed", range(60))
+def test_ap_area_range_equals_pycocotools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tiles = [random_tile(rng) for _ in range(rng.integers(1, 6))]
+    areas = np.sort(rng.integers(1, 50, 2))
+    check(tiles, (float(areas[0]), float(areas[1])))
+
+
+@pytest.mark.parametrize("limits", [(18, 18), (1, 17), (19, 99), (17.5, 18.5)])
+def test_ap_area_on_a_limit_equals_pycocotools(limits: tuple[float, float]) -> None:
+    # 18, 17 and 19 pixels.
+    truth = line(3, slice(2, 20)) + line(7, slice(2, 19)) + line(11, slice(2, 21))
+    check([tile(truth, truth)], limits)
+
+
+def test_ap_area_range_without_any_truth_inside_is_nan() -> None:
+    assert np.isnan(check([tile(line(3, slice(2, 20)), line(3, slice(2, 20)))], (100, 200))["mAP"])
+
+
+def test_ap_area_range_detection_takes_a_counting_truth_before_a_better_ignored_one() -> None:
+    # One detection over a truth of 12 px (IoU .6, ignored) and one of 5 px (IoU .25, counts).
+    truth = line(3, slice(0, 12)) + line(3, slice(13, 18))
+    assert check([tile(truth, line(3, slice(0, 20)))], (1, 10))["AP10_50_1"] == pytest.approx(4 / 9)
+
+
+def test_ap_area_range_detection_of_an_ignored_truth_is_no_false_alarm() -> None:
+    truth = line(3, slice(0, 20)) + line(9, slice(0, 5))
+    confidence = np.where(np.indices(truth.shape)[0] == 3, 0.875, 0.75)
+    assert check([tile(truth, truth, confidence)], (1, 10))["AP_1"] == pytest.approx(1)
+
+
+def test_ap_area_range_unmatched_detection_outside_is_no_false_alarm() -> None:
+    truth = line(9, slice(0, 5))
+    confidence = np.where(np.indices(truth.shape)[0] == 3, 0.875, 0.75)
+    assert check([tile(truth, truth + line(3, slice(0, 20)), confidence)], (1, 10))["AP_1"] == pytest.approx(1)
+
+
+def test_ap_area_range_not_ascending_raises() -> None:
+    with pytest.raises(ConfigError, match="smallest and the largest"):
+        metric_of([tile(blank(), blank())], DEFAULT_SETTINGS, (10, 1))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_ap_other_limit_of_detections_equals_pycocotools(limit: int) -> None:
+    rng = np.random.default_rng(limit)
+    tiles = [random_tile(rng) for _ in range(8)]
+    expected = evaluated(coco_files(tiles), IOU_THRESHOLDS, limit)
+    rows = metric_of(tiles).rows()
+    for group in range(1, 9):
+        precision, recall = group_precision_recall(rows, group, limit)
+        np.testing.assert_allclose(precision.mean(axis=1), expected[0][:, group - 1], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(recall, expected[1][:, group - 1], rtol=0, atol=1e-9)
+
+
+def test_ar_at_1_and_10_count_the_best_detections_of_each_tile_and_class() -> None:
+    truth = dots(12)
+    truth[:, 24:] *= 2
+    truth[30, 30] = 2
+    scores = check([tile(truth, truth), tile(dots(8), dots(8))])
+    # Class 1: 1 of 12 and 1 of 8; class 2: 1 of 1. With ten: 10 + 8 of 20, and 1.
+    assert scores["mAR1"] == pytest.approx((2 / 20 + 1) / 2)
+    assert scores["mAR10"] == pytest.approx((18 / 20 + 1) / 2)
+
+
+def test_ar_tile_that_stands_twice_counts_as_two() -> None:
+    rows = metric_of([tile(dots(2), dots(2))]).rows()
+    assert instance_scores(np.concatenate([rows, rows]))["mAR1"] == 0.5
+
+
+# ------------------------------------------------------------------------------------ objects, dropped, linked
+def soft_tile(rng: np.random.Generator) -> Tile:
+    """A tile with smooth probabilities, sums over classes in 1/256, so that nothing is rounded."""
+    _, truth = random_tile(rng)
+    seep = ndimage.uniform_filter((truth % 255 > 0) + 0.4 * rng.random(truth.shape), 3)
+    steps = np.clip(np.round(seep * 200), 0, 256).astype(int)
+    first = (steps * rng.random()).astype(int)
+    probabilities = np.zeros((8, *truth.shape), np.float32)
+    k = np.where(truth % 255 > 0, truth, rng.integers(1, 8))
+    rows, columns = np.indices(truth.shape)
+    np.add.at(probabilities, (k, rows, columns), first / 256)
+    np.add.at(probabilities, (rng.integers(1, 8, truth.shape), rows, columns), (steps - first) / 256)
+    probabilities[0] = 1 - steps / 256
+    return probabilities, truth
+
+
+def voted(probabilities: np.ndarray, known: np.ndarray, *, high: float, low: float) -> np.ndarray:
+    """Objects one by one; no-data is cut out before."""
+    seep = np.where(known, 1 - probabilities[0], 0)
+    kept = grown(seep, low, high)
+    labels, n = ndimage.label(kept, np.ones((3, 3)))
+    classes = np.zeros(known.shape, np.uint8)
+    for i in range(1, n + 1):
+        classes[labels == i] = 1 + np.argmax(probabilities[1:, labels == i].astype(float).sum(axis=1))
+    return classes
+
+
+def grown(seep: np.ndarray, low: float, high: float) -> np.ndarray:
+    """By reconstruction: grow the strong pixels inside the weak ones."""
+    return ndimage.binary_propagation(seep >= high, np.ones((3, 3)), mask=seep >= low)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_ap_object_mode_equals_pycocotools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tiles = [soft_tile(rng) for _ in range(rng.integers(1, 5))]
+    low, high = np.sort(rng.integers(60, 220, 2)) / 256
+    settings = InstanceSettings(mode="object", high=float(high), low=float(low))
+    expected = coco_scores(tiles, draw=partial(voted, high=high, low=low))
+    assert_equal(metric_of(tiles, settings).aggregate(), expected)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_ap_small_instances_dropped_equals_pycocotools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tiles = [random_tile(rng) for _ in range(4)]
+
+    def draw(probabilities: np.ndarray, known: np.ndarray) -> np.ndarray:
+        classes = arg_max(probabilities, known)
+        for _, mask in [pair for pair in separate(classes) if pair[0] < SEEP]:
+            classes[mask] *= mask.sum() >= 5
+        return classes
+
+    assert_equal(metric_of(tiles, InstanceSettings(min_size_px=5)).aggregate(), coco_scores(tiles, draw=draw))
+
+
+def grouped(rng: np.random.Generator, components: Components) -> np.ndarray:
+    """Group numbers that join some components of one class."""
+    return components.classes * 10 + rng.integers(0, 3, len(components))
+
+
+def group_annotations(image_id: int, components: Components, groups: np.ndarray) -> list[dict]:
+    found = []
+    for group in np.unique(groups)[np.argsort(np.unique(groups, return_index=True)[1])]:
+        members = np.flatnonzero(groups == group)
+        mask = np.isin(components.labels, members + 1)
+        score = float(components.scores[members] @ components.areas_px[members] / mask.sum())
+        known_score = None if np.isnan(score) else score
+        found.append(annotation(image_id, int(components.classes[members[0]]), mask, known_score))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("area_range", [None, (10.0, 60.0)])
+def test_ap_linked_components_equals_pycocotools_on_union_masks(seed: int, area_range) -> None:
+    rng = np.random.default_rng(seed)
+    tiles = [random_tile(rng) for _ in range(3)]
+    rows, truth, detections = [], [], []
+    for i, (probabilities, labels) in enumerate(tiles):
+        known = labels != 255
+        true = class_components((labels * known).astype(np.uint8))
+        predicted = class_components(arg_max(probabilities, known).astype(np.uint8), probabilities)
+        true_groups, groups = grouped(rng, true), grouped(rng, predicted)
+        pair = linked(true, true_groups), linked(predicted, groups)
+        rows.append(instance_rows(i, [pair], IOU_THRESHOLDS, area_range=area_range))
+        truth += group_annotations(i, true, true_groups)
+        detections += group_annotations(i, predicted, groups)
+    files = loaded(truth, detections, [labels.shape for _, labels in tiles])
+    assert_equal(instance_scores(np.concatenate(rows)), file_scores(files, area_range))

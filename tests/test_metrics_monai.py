@@ -12,8 +12,10 @@ import torch.distributed as dist
 from monai.data import MetaTensor
 
 from seep_monai.errors import SeepError
-from seep_monai.metrics import InstanceAveragePrecision, PixelScores
+from seep_monai.instances import InstanceSettings, find_instances
+from seep_monai.metrics import InstanceAveragePrecision, InstanceConfusion, PixelScores
 
+DROPPING = InstanceSettings(min_size_px=30, score_threshold=0.7)
 BOTH = pytest.mark.parametrize("metric_class", [InstanceAveragePrecision, PixelScores])
 
 
@@ -163,6 +165,64 @@ def test_pixel_metric_confusion_counts_every_known_pixel(tiles) -> None:
 
 
 @BOTH
+def test_metric_object_mode_of_hard_probabilities_gives_the_same(metric_class) -> None:
+    # One rectangle per tile: its object is its arg-max component.
+    labels = torch.zeros(2, 1, 16, 16, dtype=torch.long)
+    labels[0, 0, 3:6, 2:12] = 4
+    probabilities = torch.nn.functional.one_hot(labels[:, 0].roll(1, 1), 8).movedim(-1, 1).float() * 0.75
+    probabilities[:, 0] += 0.25
+    metric = metric_class(InstanceSettings(mode="object"))
+    metric(y_pred=probabilities, y=labels)
+    assert_same(metric.aggregate(), scores_of(metric_class, probabilities, labels))
+
+
+@BOTH
+def test_metric_dropped_instances_equal_probabilities_without_them(metric_class, tiles) -> None:
+    probabilities, labels = tiles
+    without = probabilities.clone()
+    for p, t in zip(without.numpy(), labels.numpy(), strict=True):
+        kept = find_instances(p, DROPPING, valid=t[0] != 255).classes > 0
+        p[0], p[1:] = np.where(kept, p[0], 1), p[1:] * kept
+    metric = metric_class(DROPPING)
+    metric(y_pred=probabilities, y=labels)
+    assert not torch.equal(without, probabilities)
+    assert_same(metric.aggregate(), scores_of(metric_class, without, labels))
+
+
+def test_confusion_metric_counts_instances_once_per_id(tiles) -> None:
+    metric = InstanceConfusion()
+    metric(y_pred=tiles[0], y=tiles[1], image_ids=range(6))
+    metric(y_pred=tiles[0][:2], y=tiles[1][:2], image_ids=[0, 1])
+    counts = metric.aggregate()
+    assert counts[:7].sum() == scores_of(InstanceAveragePrecision, *tiles)["n_instances"]
+    assert np.trace(counts) > 5
+
+
+def test_confusion_metric_score_threshold_above_all_scores_misses_all(tiles) -> None:
+    metric = InstanceConfusion()
+    metric(y_pred=tiles[0], y=tiles[1])
+    counts = metric.aggregate(score_threshold=0.9)
+    assert counts[:7, 7].sum() == counts.sum() > 0
+
+
+def test_confusion_metric_dropped_instances_do_not_count(tiles) -> None:
+    metric = InstanceConfusion(DROPPING)
+    metric(y_pred=tiles[0], y=tiles[1])
+    found = [find_instances(p.numpy(), DROPPING, valid=t[0].numpy() != 255) for p, t in zip(*tiles, strict=True)]
+    assert metric.aggregate()[:, :7].sum() == sum(len(f.by_class) for f in found) < 10
+
+
+def test_confusion_metric_without_tiles_is_all_zero() -> None:
+    assert not InstanceConfusion().aggregate().any()
+
+
+def test_confusion_metric_state_stays_below_1_kb_a_tile(tiles) -> None:
+    metric = InstanceConfusion()
+    metric(y_pred=tiles[0], y=tiles[1])
+    assert metric.get_buffer().numel() * 8 < 1000 * 6
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -219,12 +279,17 @@ def _share(rank: int, folder: str) -> None:
         metric = metric_class()
         metric(y_pred=probabilities[rank::2], y=labels[rank::2])
         results[f"{metric_class.__name__} unnumbered"] = metric.aggregate()
+    for name, both in shares.items():
+        confusion = InstanceConfusion()
+        if mine := both[rank]:
+            confusion(y_pred=probabilities[mine], y=labels[mine], image_ids=mine)
+        results[f"InstanceConfusion {name}"] = confusion.aggregate().tolist()
     Path(folder, f"{rank}.json").write_text(json.dumps(results))
     dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
-def two_processes(tmp_path_factory) -> list[dict[str, dict[str, float]]]:
+def two_processes(tmp_path_factory) -> list[dict]:
     folder = tmp_path_factory.mktemp("shares")
     torch.multiprocessing.spawn(_share, args=(str(folder),), nprocs=2)
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
@@ -235,3 +300,11 @@ def two_processes(tmp_path_factory) -> list[dict[str, dict[str, float]]]:
 def test_metric_in_two_processes_gives_the_same_as_in_one(metric_class, share, tiles, two_processes) -> None:
     for results in two_processes:
         assert_same(results[f"{metric_class.__name__} {share}"], scores_of(metric_class, *tiles))
+
+
+@pytest.mark.parametrize("share", ["uneven", "repeated", "nothing"])
+def test_confusion_metric_in_two_processes_gives_the_same_as_in_one(share, tiles, two_processes) -> None:
+    metric = InstanceConfusion()
+    metric(y_pred=tiles[0], y=tiles[1])
+    for results in two_processes:
+        assert results[f"InstanceConfusion {share}"] == metric.aggregate().tolist()

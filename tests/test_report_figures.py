@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from seep_monai.classes import CLASS_COLOURS, DEFAULT_CLASS_NAMES, NO_DATA_COLOUR
-from seep_monai.report.figures import class_figure, save_figure, tile_figure
+from seep_monai.report.figures import class_figure, tile_figure
+from seep_monai.report.html import figure_png
 from seep_monai.report.panels import TilePicture, panel
 
 TITLE = "LEAKY: scored scenes were trained on. " + "test part, 118 tiles of 3 scenes, " * 4
@@ -31,7 +32,7 @@ def metrics(**changed: float | None) -> dict[str, Any]:
 
 
 def saved_pixels(figure: Figure, folder: Path) -> np.ndarray:
-    save_figure(figure, folder / "figure.png")
+    (folder / "figure.png").write_bytes(figure_png(figure))
     return np.round(imread(folder / "figure.png")[..., :3] * 255).astype(int)
 
 
@@ -108,23 +109,3 @@ def test_class_figure_perfect_scores_and_long_title_no_text_overlaps_or_leaves_t
     boxes = [text.get_window_extent() for text in texts]
     assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[i + 1 :])
     assert all(figure.bbox.contains(*corner) for box in boxes for corner in box.corners())
-
-
-def test_save_figure_writes_a_png_and_nothing_else(tmp_path: Path) -> None:
-    save_figure(class_figure(metrics(), DEFAULT_CLASS_NAMES, "title"), tmp_path / "classes.png")
-    assert [path.name for path in tmp_path.iterdir()] == ["classes.png"]
-    assert (tmp_path / "classes.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-
-
-def test_save_figure_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "classes.png"
-    path.write_bytes(b"old")
-
-    class Broken(Figure):
-        def savefig(self, fname: Any, **_: Any) -> None:
-            Path(fname).write_bytes(b"half")
-            raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        save_figure(Broken(), path)
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("classes.png", b"old")]

@@ -4,6 +4,7 @@ from seep_monai.handlers.curves import TrainingCurves, ValidationCurves
 from seep_monai.handlers.guards import ClipGradients, StopEarly, StopOnNonFiniteLoss
 from seep_monai.handlers.panels import TilePictures, choose_tiles
 from seep_monai.handlers.progress import progress_bar
+from seep_monai.handlers.records import TileRecords
 from seep_monai.handlers.scores import SeepScores
 from seep_monai.handlers.writer import RunWriter
 
@@ -14,6 +15,7 @@ __all__ = [
     "StopEarly",
     "StopOnNonFiniteLoss",
     "TilePictures",
+    "TileRecords",
     "TrainingCurves",
     "ValidationCurves",
     "choose_tiles",

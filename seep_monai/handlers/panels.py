@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from ignite.engine import Engine, Events
 
+from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.audit import Tile
 from seep_monai.handlers.writer import RunWriter
-from seep_monai.instances import class_map, without_no_data
+from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings, painted_map
 from seep_monai.report.panels import TilePicture, panel
 
 
@@ -20,9 +21,18 @@ class TilePictures:
         names: the tiles to keep.
         writer: the run's only TensorBoard writer, or None.
         leaky: the plan leaks; the panels' tag says so.
+        settings: how the prediction is drawn.
     """
 
-    def __init__(self, names: Sequence[str], writer: RunWriter | None = None, *, leaky: bool = False) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        writer: RunWriter | None = None,
+        *,
+        leaky: bool = False,
+        settings: InstanceSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        self.settings = settings
         self.names = tuple(names)
         self.writer = writer
         self.tag = "validation_leaky" if leaky else "validation"
@@ -41,7 +51,8 @@ class TilePictures:
             if name not in self.names:
                 continue
             truth = tile["label"][0].cpu().numpy().astype(np.uint8)
-            prediction = without_no_data(class_map(tile["pred"].float().cpu().numpy()), truth=truth)
+            probabilities = tile["pred"].float().cpu().numpy()
+            prediction = painted_map(probabilities, self.settings, valid=truth != NO_DATA_LABEL)
             self.pictures[name] = TilePicture(name, tile["image"][0].cpu().numpy(), truth, prediction)
 
     def write(self, engine: Engine) -> None:

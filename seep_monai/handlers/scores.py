@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ignite.engine import Engine, Events
 
+from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings
 from seep_monai.metrics import InstanceAveragePrecision, PixelScores
+from seep_monai.metrics.operating_point import operating_point
 
 
 class SeepScores:
@@ -12,11 +14,14 @@ class SeepScores:
 
     The engine's output is a list of dictionaries (one per tile) with `pred` (8, H, W) probabilities and `label` (1, H,
     W). Values are Python floats, NaN where undefined; names as in `InstanceAveragePrecision` and `PixelScores`.
+
+    Args:
+        settings: how instances are found.
     """
 
-    def __init__(self) -> None:
-        self.instances = InstanceAveragePrecision()
-        self.pixels = PixelScores()
+    def __init__(self, settings: InstanceSettings = DEFAULT_SETTINGS) -> None:
+        self.instances = InstanceAveragePrecision(settings)
+        self.pixels = PixelScores(settings)
 
     def attach(self, engine: Engine) -> None:
         """Follow the validator; in its list of handlers it stands first, for the others read its values."""
@@ -40,3 +45,5 @@ class SeepScores:
         """Write the values."""
         engine.state.metrics.update(self.pixels.aggregate())
         engine.state.metrics.update(self.instances.aggregate())
+        # For the best checkpoint: where to cut the scores is chosen on validation tiles and stored with the weights.
+        engine.state.operating_point = operating_point(self.instances.rows())

@@ -6,12 +6,14 @@ Source: the accumulation of COCO's evaluation (`pycocotools.cocoeval`), to the l
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.instances import ANY_SEEP
-from seep_monai.metrics.matching import bits_to_matched
+from seep_monai.metrics.matching import MAX_DETECTIONS, bits_to_matched
 from seep_monai.metrics.records import RowKind
 
 # Source: COCO evaluation, IoU .50:.05:.95.
@@ -22,22 +24,30 @@ LOW_IOU_THRESHOLDS = np.linspace(0.1, 0.5, 9)
 IOU_THRESHOLDS = np.concatenate([LOW_IOU_THRESHOLDS[:-1], COCO_IOU_THRESHOLDS])
 # Source: COCO evaluation, 101 recall levels.
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
+# Position of IoU .50 in `IOU_THRESHOLDS`.
+AT_50 = len(LOW_IOU_THRESHOLDS) - 1
 
 _LOW = slice(0, len(LOW_IOU_THRESHOLDS))
 _COCO = slice(len(LOW_IOU_THRESHOLDS) - 1, len(IOU_THRESHOLDS))
-_AT_50 = len(LOW_IOU_THRESHOLDS) - 1
-_AT_75 = _AT_50 + 5
+_AT_75 = AT_50 + 5
+# Detections per tile and class for `mAR<n>`. Source: COCO evaluation.
+_RECALL_LIMITS = (1, 10, MAX_DETECTIONS)
 
 
 def precision_at_recall(
-    scores: npt.NDArray[np.float64], matched: npt.NDArray[np.bool_], *, n_truth: int
+    scores: npt.NDArray[np.float64],
+    matched: npt.NDArray[np.bool_],
+    *,
+    n_truth: int,
+    ignored: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(T, 101) interpolated precision at the recall levels 0, .01, .. 1, and (T,) the recall of all detections.
 
     Args:
         scores: (n,) float64, detections in image-id order; equal scores stay in this order.
-        matched: (n, T) bool, True where the detection is a true positive at threshold t.
-        n_truth: number of true instances. 0: both results are NaN.
+        matched: (n, T) bool, True where the detection has a partner at threshold t.
+        n_truth: number of true instances that count. 0: both results are NaN.
+        ignored: (n, T) bool, True where the detection is neither right nor wrong; None: nowhere.
 
     Returns:
         Precision is 0 at recall levels that are never reached.
@@ -45,9 +55,10 @@ def precision_at_recall(
     n_thresholds = matched.shape[1]
     if n_truth == 0:
         return np.full((n_thresholds, len(RECALL_LEVELS)), np.nan), np.full(n_thresholds, np.nan)
-    ranked = matched[np.argsort(-scores, kind="stable")]
-    n_true = np.cumsum(ranked, axis=0).astype(np.float64)
-    n_false = np.cumsum(~ranked, axis=0).astype(np.float64)
+    order = np.argsort(-scores, kind="stable")
+    counts = True if ignored is None else ~ignored[order]
+    n_true = np.cumsum(matched[order] & counts, axis=0).astype(np.float64)
+    n_false = np.cumsum(~matched[order] & counts, axis=0).astype(np.float64)
     recall = n_true / n_truth
     precision = n_true / (n_false + n_true + np.spacing(1))
     highest_to_the_right = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
@@ -59,23 +70,57 @@ def precision_at_recall(
 
 
 def group_precision_recall(
-    rows: npt.NDArray[np.void], group: int
+    rows: npt.NDArray[np.void], group: int, max_detections: int = MAX_DETECTIONS
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """`precision_at_recall` of one class (1..7) or of `ANY_SEEP`, at the 17 `IOU_THRESHOLDS`.
 
     Args:
         rows: rows of matched tiles (`records.ROW_DTYPE`), in image-id order.
         group: mask value, or `ANY_SEEP`.
+        max_detections: how many detections count per tile, the best scores first; at most those that have rows.
     """
-    mine = rows[rows["group"] == group]
-    detections = mine[mine["kind"] == RowKind.DETECTION]
-    matched = bits_to_matched(detections["matches"], len(IOU_THRESHOLDS))
-    return precision_at_recall(detections["score"], matched, n_truth=count_truth(rows, group))
+    found = group_detections(rows, group)
+    kept = found.rank < max_detections
+    return precision_at_recall(
+        found.scores[kept], found.matched[kept], n_truth=found.n_truth, ignored=found.ignored[kept]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class GroupDetections:
+    """The detections of one class, or of any seep, over all tiles.
+
+    Attributes:
+        scores: (n,) float64.
+        matched: (n, T) bool, True where a detection has a partner.
+        ignored: (n, T) bool, True where it is neither right nor wrong.
+        rank: (n,) int64, place by score in its tile, from 0.
+        n_truth: number of true instances that count.
+    """
+
+    scores: npt.NDArray[np.float64]
+    matched: npt.NDArray[np.bool_]
+    ignored: npt.NDArray[np.bool_]
+    rank: npt.NDArray[np.int64]
+    n_truth: int
+
+
+def group_detections(rows: npt.NDArray[np.void], group: int) -> GroupDetections:
+    """What `rows` say about the detections of a class or of any seep, in the order of the rows."""
+    mine = np.flatnonzero(rows["group"] == group)
+    mine = mine[rows["kind"][mine] == RowKind.DETECTION]
+    # By headers, not by image ids: a tile that stands twice in a bootstrap sample is two tiles.
+    tile = np.searchsorted(np.flatnonzero(rows["kind"] == RowKind.TILE), mine)
+    rank = np.arange(len(tile)) - np.searchsorted(tile, tile, side="left")
+    detections = rows[mine]
+    matched, ignored = (bits_to_matched(detections[name], len(IOU_THRESHOLDS)) for name in ("matches", "ignored"))
+    return GroupDetections(detections["score"], matched, ignored, rank, count_truth(rows, group))
 
 
 def count_truth(rows: npt.NDArray[np.void], group: int) -> int:
-    """Number of true instances of a class, or of any seep."""
-    return int(np.count_nonzero((rows["kind"] == RowKind.TRUTH) & (rows["group"] == group)))
+    """Number of true instances of a class, or of any seep, without ignored ones."""
+    mine = rows[rows["group"] == group]
+    return int(np.count_nonzero((mine["kind"] == RowKind.TRUTH) & (mine["ignored"] == 0)))
 
 
 def instance_scores(rows: npt.NDArray[np.void]) -> dict[str, float]:
@@ -85,17 +130,18 @@ def instance_scores(rows: npt.NDArray[np.void]) -> dict[str, float]:
         rows: rows of matched tiles at `IOU_THRESHOLDS`, in image-id order, each tile once (`records.unique_tiles`).
 
     Returns:
-        `mAP` (IoU .50:.95), `mAP50`, `mAP75`, `mAP10_50` (IoU .10:.50), `mAR100`: means over the classes with truth.
+        `mAP` (IoU .50:.95), `mAP50`, `mAP75`, `mAP10_50` (IoU .10:.50), and `mAR1`, `mAR10`, `mAR100` (IoU .50:.95, the
+        best 1, 10, 100 detections of each tile and class): means over the classes with truth.
         `AP_<k>`, `AP50_<k>`, `AP10_50_<k>`, `n_instances_<k>` for the mask values 1..7, and `n_instances`, their sum.
         `seep_AP`, `seep_AP50`, `seep_AP10_50`, `seep_n_instances` for any seep.
     """
     ap, recall = _by_group(rows, SEEP_LABELS)
     scores = {
         "mAP": _mean(ap[:, _COCO]),
-        "mAP50": _mean(ap[:, _AT_50]),
+        "mAP50": _mean(ap[:, AT_50]),
         "mAP75": _mean(ap[:, _AT_75]),
         "mAP10_50": _mean(ap[:, _LOW]),
-        "mAR100": _mean(recall[:, _COCO]),
+        **{f"mAR{n}": _mean(values[:, _COCO]) for n, values in zip(_RECALL_LIMITS, recall, strict=True)},
         "n_instances": float(sum(count_truth(rows, k) for k in SEEP_LABELS)),
     }
     for k, row in zip(SEEP_LABELS, ap, strict=True):
@@ -109,13 +155,20 @@ def instance_scores(rows: npt.NDArray[np.void]) -> dict[str, float]:
 def _by_group(
     rows: npt.NDArray[np.void], groups: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(groups, T) AP and (groups, T) recall."""
-    curves = [group_precision_recall(rows, group) for group in groups]
-    return np.array([precision.mean(axis=1) for precision, _ in curves]), np.array([recall for _, recall in curves])
+    """(groups, T) AP, and (limits, groups, T) recall within each limit on the number of detections."""
+    ap, recalls = [], []
+    for group in groups:
+        found = group_detections(rows, group)
+        precision, _ = precision_at_recall(found.scores, found.matched, n_truth=found.n_truth, ignored=found.ignored)
+        ap.append(precision.mean(axis=1))
+        right = found.matched & ~found.ignored
+        n_right = np.array([right[found.rank < limit].sum(axis=0) for limit in _RECALL_LIMITS], np.float64)
+        recalls.append(n_right / found.n_truth if found.n_truth else np.full_like(n_right, np.nan))
+    return np.array(ap), np.stack(recalls, axis=1)
 
 
 def _ap_values(ap: npt.NDArray[np.float64]) -> dict[str, float]:
-    return {"AP": _mean(ap[_COCO]), "AP50": float(ap[_AT_50]), "AP10_50": _mean(ap[_LOW])}
+    return {"AP": _mean(ap[_COCO]), "AP50": float(ap[AT_50]), "AP10_50": _mean(ap[_LOW])}
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:

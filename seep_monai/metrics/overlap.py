@@ -29,6 +29,10 @@ class Overlaps:
     intersection_px: npt.NDArray[np.int64]
     iou: npt.NDArray[np.float64]
 
+    def subset(self, index: npt.NDArray[np.int64]) -> Overlaps:
+        """The pairs at the positions `index`, in that order."""
+        return Overlaps(self.truth[index], self.predicted[index], self.intersection_px[index], self.iou[index])
+
 
 def joint_histogram(
     first: npt.NDArray[np.int32], second: npt.NDArray[np.int32]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -19,8 +17,6 @@ _CLASS_SCORES = (
     ("iou", "IoU (pixels)", "#7aa6c2"),
     ("AP50", "AP50 (instances)", "#d08c3f"),
 )
-# Choice: a tile of 256 px is drawn at its full size, for ribbons are 3 px wide.
-_DPI = 120
 _PANEL_INCHES = (7.0, 2.5)
 _NAME_WIDTH = 14
 
@@ -81,16 +77,6 @@ def class_figure(metrics: Mapping[str, Any], class_names: Sequence[str], title: 
     figure.legend(loc="outside lower center", ncols=len(_CLASS_SCORES), frameon=False, fontsize=9)
     figure.suptitle(textwrap.fill(title, 110), fontsize=11)
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png", dpi=_DPI)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _unit(colour: tuple[int, int, int]) -> tuple[float, float, float]:

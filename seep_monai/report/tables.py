@@ -10,10 +10,25 @@ from typing import Any
 
 from seep_monai.classes import SEEP_LABELS
 
-_HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR100")
+_HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR1", "mAR10", "mAR100")
 _SEEP = ("iou", "dice", "precision", "recall", "AP", "AP50", "AP10_50")
 _PER_CLASS = ("iou", "dice", "AP", "AP50", "AP10_50", "n_instances")
 _COUNTS = ("n_instances",)
+# What a reader looks at first: text -> place in metrics.json.
+HEADLINE_ROWS = (
+    ("seep Dice", "seep.dice"),
+    ("seep IoU", "seep.iou"),
+    ("seep F1 within 1 px", "ribbon.f1_r1"),
+    ("seep clDice", "ribbon.cldice"),
+    ("seep AP50", "seep.AP50"),
+    ("seep AP10-50", "seep.AP10_50"),
+    ("seep PQ", "ribbon.pq_seep"),
+    ("mAP50", "mAP50"),
+    ("mAP50-95", "mAP"),
+    ("mAP10-50", "mAP10_50"),
+    ("mAR100", "mAR100"),
+    ("false alarms per tile", "ribbon.false_alarms_per_tile"),
+)
 
 
 def nested_metrics(flat: Mapping[str, float]) -> dict[str, Any]:
@@ -30,6 +45,28 @@ def nested_metrics(flat: Mapping[str, float]) -> dict[str, Any]:
         },
         "seep": {name: _number(name, flat[f"seep_{name}"]) for name in _SEEP},
     }
+
+
+def value_at(metrics: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted place.
+
+    >>> value_at({"seep": {"dice": 0.5}}, "seep.dice")
+    0.5
+    """
+    content: Any = metrics
+    for part in key.split("."):
+        content = content[part]
+    return content
+
+
+def headline_text(metrics: Mapping[str, Any]) -> str:
+    """The headline figures, one a line, each with its 95 % interval over scenes where there is one."""
+    lines = []
+    for name, key in HEADLINE_ROWS:
+        interval = metrics["ci95"].get(key)
+        limits = "" if interval is None else f"  [{interval[0]:.3f}, {interval[1]:.3f}]"
+        lines.append(f"{name:<24}{_shown(value_at(metrics, key)):>10}{limits}")
+    return "\n".join(lines)
 
 
 def metrics_csv(metrics: Mapping[str, Any], class_names: Sequence[str]) -> str:

@@ -1,0 +1,129 @@
+"""Our COCO instance files: `ground_truth_coco.json` and `predictions_coco.json`.
+
+Image and annotation ids count from 1, images in the order in which tiles come: pycocotools loses a match of annotation
+0, and ranks equal scores by image id. `category_id` k - 1 is mask value k. Boxes are [x, y, width, height] in px.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seep_monai.classes import DEFAULT_CLASS_NAMES, SEEP_LABELS, checked_class_names
+from seep_monai.coco.rle import boxes, encoded, label_runs
+from seep_monai.errors import DataError
+from seep_monai.instances import Components
+from seep_monai.workflow import write_json, write_text
+
+GROUND_TRUTH_FILE = "ground_truth_coco.json"
+PREDICTIONS_FILE = "predictions_coco.json"
+
+Record = dict[str, Any]
+
+
+def category_records(class_names: Sequence[str] = DEFAULT_CLASS_NAMES) -> list[Record]:
+    """The seven categories, ids 0..6.
+
+    >>> category_records()[0]
+    {'id': 0, 'name': 'Seep cls1'}
+    """
+    return [{"id": k - 1, "name": name} for k, name in zip(SEEP_LABELS, checked_class_names(class_names), strict=True)]
+
+
+def annotation_records(image_id: int, components: Components, *, first_id: int) -> list[Record]:
+    """One annotation per true component, in table order: id, image_id, category_id, segmentation, area, bbox, iscrowd.
+
+    Args:
+        image_id: id of the tile's image.
+        components: components of the classes 1..7 of one tile.
+        first_id: id of the first annotation.
+    """
+    runs = label_runs(components.labels, len(components))
+    rows = zip(
+        components.classes.tolist(), components.areas_px.tolist(), boxes(runs).tolist(), encoded(runs), strict=True
+    )
+    return [
+        {
+            "id": first_id + i,
+            "image_id": image_id,
+            "category_id": k - 1,
+            "segmentation": {"size": list(runs.shape), "counts": counts},
+            "area": area,
+            "bbox": box,
+            "iscrowd": 0,
+        }
+        for i, (k, area, box, counts) in enumerate(rows)
+    ]
+
+
+def prediction_records(image_id: int, components: Components) -> list[Record]:
+    """One result per predicted component, in table order: image_id, category_id, segmentation, score.
+
+    Args:
+        image_id: id of the tile's image.
+        components: components of the classes 1..7 of one tile, with scores. Scores are written unrounded.
+    """
+    runs = label_runs(components.labels, len(components))
+    rows = zip(components.classes.tolist(), components.scores.tolist(), encoded(runs), strict=True)
+    return [
+        {
+            "image_id": image_id,
+            "category_id": k - 1,
+            "segmentation": {"size": list(runs.shape), "counts": counts},
+            "score": score,
+        }
+        for k, score, counts in rows
+    ]
+
+
+class CocoRecords:
+    """Gathers the records of both files tile by tile; holds run-length strings, no images.
+
+    Args:
+        class_names: names of the seven classes.
+    """
+
+    def __init__(self, class_names: Sequence[str] = DEFAULT_CLASS_NAMES) -> None:
+        self.categories = category_records(class_names)
+        self.images: list[Record] = []
+        self.annotations: list[Record] = []
+        self.predictions: list[Record] = []
+
+    def add_tile(self, file_name: str, truth: Components, predicted: Components) -> None:
+        """Take in one tile.
+
+        Args:
+            file_name: what other programs find the image by.
+            truth: components of the classes 1..7 of the mask, no-data as background.
+            predicted: those of the prediction, with scores.
+
+        Raises:
+            DataError: if the two differ in size.
+        """
+        height, width = truth.labels.shape
+        if predicted.labels.shape != truth.labels.shape:
+            raise DataError(
+                f"{file_name}: expected a prediction of the mask's size {truth.labels.shape}, but got "
+                f"{predicted.labels.shape}. Predict at full resolution."
+            )
+        image_id = len(self.images) + 1
+        self.images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
+        self.annotations += annotation_records(image_id, truth, first_id=len(self.annotations) + 1)
+        self.predictions += prediction_records(image_id, predicted)
+
+    def ground_truth(self) -> Record:
+        """The content of `ground_truth_coco.json`."""
+        info = {"description": "potential seeps: 8-connected components of each class of the masks"}
+        return {
+            "info": info,
+            "images": self.images,
+            "annotations": self.annotations,
+            "categories": self.categories,
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write both files into an existing folder, each whole or not at all."""
+        write_json(folder / GROUND_TRUTH_FILE, self.ground_truth())
+        write_text(folder / PREDICTIONS_FILE, json.dumps(self.predictions, allow_nan=False) + "\n")

@@ -1,0 +1,219 @@
+"""COCO results of other programs: masks that may overlap, as tables that the matching takes.
+
+Components of a map never overlap, masks of other people's models may. What matching needs of them are areas and the
+pixels they share with each true component; both follow from the runs, without one image per mask.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seep_monai.classes import N_SEEP_CLASSES
+from seep_monai.coco.rle import Ints, Runs, decoded_counts, label_runs, meeting_pieces, pixels_of, runs_of_counts
+from seep_monai.errors import DataError
+from seep_monai.instances import ClassMap, Components
+
+_NEEDED = ("image_id", "category_id", "segmentation", "score")
+# Far above any number of pixels, far below what overflows int64 when summed.
+_MAX_COUNT = 2**40
+_POLYGON_REMEDY = "Convert polygons to RLE with pycocotools.mask.frPyObjects and merge."
+
+
+@dataclass(frozen=True, eq=False)
+class MaskTable:
+    """The predicted masks of one tile, in the file's order; they may overlap.
+
+    Attributes:
+        runs: their pixels.
+        classes: (n,) int64, mask value 1..7.
+        scores: (n,) float64, finite.
+    """
+
+    runs: Runs
+    classes: Ints
+    scores: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def within(self, valid: npt.NDArray[np.bool_]) -> MaskTable:
+        """The masks cut to the pixels where data exist; a mask that loses all its pixels is left out.
+
+        Args:
+            valid: (H, W) bool of the tile.
+        """
+        if valid.all():
+            return self
+        owner, _, start, stop = meeting_pieces(self.runs, label_runs(valid.astype(np.uint8), 1))
+        cut = Runs(self.runs.shape, owner, start, stop, self.runs.n_masks)
+        lost = (cut.areas_px == 0) & (self.runs.areas_px > 0)
+        number = np.cumsum(~lost) - 1
+        runs = Runs(cut.shape, number[owner], start, stop, int((~lost).sum()))
+        return MaskTable(runs, self.classes[~lost], self.scores[~lost])
+
+
+def beside_truth(truth: Components, predicted: MaskTable) -> tuple[Components, Components]:
+    """Both tables for the matching, their label images reduced to the pixels that a mask shares with the truth.
+
+    Overlapping masks have no label image. Each stretch of pixels that a mask shares with a true component is laid out
+    once in two images of one row, so that their joint histogram holds every intersection; areas, classes and scores
+    are those of the whole masks. Good for `overlaps` and what builds on it, not for pictures or boxes.
+
+    Args:
+        truth: components of the tile's truth.
+        predicted: masks of the same tile.
+
+    >>> truth = Components(np.array([[1, 1, 0]], np.int32), np.array([3]), np.array([2]), np.array([np.nan]))
+    >>> both = Runs((1, 3), np.array([0, 1]), np.array([0, 1]), np.array([2, 3]), 2)
+    >>> pair = beside_truth(truth, MaskTable(both, np.array([3, 3]), np.array([0.5, 0.25])))
+    >>> [table.labels.tolist() for table in pair]
+    [[[1, 1, 1]], [[1, 1, 2]]]
+    """
+    mask, component, start, stop = meeting_pieces(predicted.runs, label_runs(truth.labels, len(truth)))
+    true_labels = np.repeat(component + 1, stop - start).astype(np.int32)[None]
+    mask_labels = np.repeat(mask + 1, stop - start).astype(np.int32)[None]
+    return (
+        Components(true_labels, truth.classes, truth.areas_px, truth.scores),
+        Components(mask_labels, predicted.classes, predicted.runs.areas_px, predicted.scores),
+    )
+
+
+def painted(predicted: MaskTable) -> tuple[ClassMap, npt.NDArray[np.float64]]:
+    """(H, W) uint8 class map and (H, W) float64 score: in each pixel those of the best-scored mask, 0 where none is.
+
+    Of equal scores the first mask in the file wins.
+    """
+    height, width = predicted.runs.shape
+    classes, scores = np.zeros(height * width, np.uint8), np.zeros(height * width)
+    first = np.searchsorted(predicted.runs.owner, np.arange(len(predicted) + 1))
+    for mask in np.argsort(-predicted.scores, kind="stable")[::-1]:
+        own = slice(first[mask], first[mask + 1])
+        pixels = pixels_of(predicted.runs.start[own], predicted.runs.stop[own])
+        classes[pixels], scores[pixels] = predicted.classes[mask], predicted.scores[mask]
+    return classes.reshape(width, height).T, scores.reshape(width, height).T
+
+
+def read_results(path: str | os.PathLike[str]) -> dict[int, list[Mapping[str, Any]]]:
+    """The checked records of a results file by image id; an empty list of results gives an empty dictionary.
+
+    Args:
+        path: a JSON list of results, or an object with such a list under `annotations`.
+
+    Raises:
+        DataError: if the file cannot be read or has another form, or if a record lacks a key, has a category other than
+            0..6, a score that is not finite, or no RLE mask.
+    """
+    content = _read_json(Path(path))
+    records = content.get("annotations") if isinstance(content, dict) else content
+    if not isinstance(records, list):
+        raise DataError(f"{path}: expected a list of results or an object with 'annotations', but got neither.")
+    by_image: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for number, record in enumerate(records):
+        fault = _record_fault(record)
+        if fault:
+            raise DataError(f"{path}: result {number}: {fault}")
+        by_image[record["image_id"]].append(record)
+    return dict(by_image)
+
+
+def read_image_ids(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Image id by file name without folder and suffix, from the `images` of a COCO file.
+
+    Raises:
+        DataError: if the file cannot be read, holds no images with `id` and `file_name`, or an id or name twice.
+    """
+    content = _read_json(Path(path))
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list) or not images or not all(_is_image(image) for image in images):
+        raise DataError(f"{path}: expected 'images' with a whole 'id' and a 'file_name' each. Give a COCO file.")
+    ids = {Path(image["file_name"]).stem: int(image["id"]) for image in images}
+    if len(ids) < len(images) or len(set(ids.values())) < len(images):
+        raise DataError(f"{path}: expected each id and each file name once, but some stand twice. Make them unique.")
+    return ids
+
+
+def mask_table(records: Sequence[Mapping[str, Any]], shape: tuple[int, int]) -> MaskTable:
+    """The masks of one tile.
+
+    Args:
+        records: checked results of one image (see `read_results`).
+        shape: (H, W) of the tile.
+
+    Raises:
+        DataError: if a mask has another size or its run lengths are damaged.
+    """
+    for number, record in enumerate(records):
+        size = record["segmentation"]["size"]
+        if size != list(shape):
+            raise DataError(
+                f"result {number} of image {record['image_id']}: expected the size {list(shape)} of its mask file, "
+                f"but got {size}. Predict at full resolution; size is [height, width]."
+            )
+    runs = runs_of_counts([_counts_of(record["segmentation"]["counts"]) for record in records], shape)
+    classes = np.array([record["category_id"] + 1 for record in records], np.int64)
+    return MaskTable(runs, classes, np.array([record["score"] for record in records], np.float64))
+
+
+def _counts_of(counts: object) -> Ints:
+    if isinstance(counts, str):
+        return decoded_counts(counts)
+    if isinstance(counts, list) and all(_is_whole(count) and abs(count) < _MAX_COUNT for count in counts):
+        return np.array(counts, np.int64)
+    raise DataError(f"counts: expected a compressed string or a list of whole numbers, but got {str(counts)[:40]}.")
+
+
+def _record_fault(record: object) -> str | None:
+    """What is wrong with one result, and the remedy; None if nothing is."""
+    if not isinstance(record, dict):
+        return f"expected an object, but got {type(record).__name__}."
+    missing = [key for key in _NEEDED if key not in record]
+    if missing:
+        return f"expected {', '.join(_NEEDED)}, but {', '.join(missing)} is missing. Boxes alone cannot be scored."
+    if not _is_whole(record["category_id"]) or not 0 <= record["category_id"] < N_SEEP_CLASSES:
+        got = record["category_id"]
+        return f"expected category_id 0..{N_SEEP_CLASSES - 1} (mask value - 1), but got {got!r}. Renumber the classes."
+    if not _is_whole(record["image_id"]):
+        return f"expected a whole image_id, but got {record['image_id']!r}. Number the images."
+    return _score_fault(record["score"]) or _segmentation_fault(record["segmentation"])
+
+
+def _score_fault(score: object) -> str | None:
+    is_number = isinstance(score, int | float) and not isinstance(score, bool)
+    if is_number and math.isfinite(score):  # type: ignore[arg-type]
+        return None
+    return f"expected a finite score, but got {score!r}. Give every result a number."
+
+
+def _segmentation_fault(segmentation: object) -> str | None:
+    if isinstance(segmentation, list):
+        return f"expected an RLE mask, but got polygons. {_POLYGON_REMEDY}"
+    if not isinstance(segmentation, dict) or "counts" not in segmentation or "size" not in segmentation:
+        return "expected a segmentation {size, counts}, but got another form. Write masks as COCO RLE."
+    return None
+
+
+def _is_image(image: object) -> bool:
+    return isinstance(image, dict) and isinstance(image.get("file_name"), str) and _is_whole(image.get("id"))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: expected a JSON file, but got {error.strerror}. Check the path.") from error
+    except ValueError as error:
+        raise DataError(f"{path}: expected JSON, but got {error}. Write the file again.") from error

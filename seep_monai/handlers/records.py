@@ -1,0 +1,128 @@
+"""Evaluator handler: everything that a report needs of each tile, from one search for its instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ignite.engine import Engine, Events
+
+from seep_monai.classes import DEFAULT_CLASS_NAMES, NO_DATA_LABEL
+from seep_monai.coco import CocoRecords
+from seep_monai.instances import (
+    DEFAULT_SETTINGS,
+    Floats,
+    InstanceSettings,
+    class_components,
+    find_instances,
+    seep_components,
+    without_no_data,
+)
+from seep_monai.metrics import IOU_THRESHOLDS, confusion_counts, instance_scores, pixel_scores
+from seep_monai.metrics.confusion import confusion_rows
+from seep_monai.metrics.records import instance_rows
+from seep_monai.metrics.ribbon import ribbon_row, ribbon_scores
+from seep_monai.report.panels import TilePicture
+
+N_EXTREMES = 4
+
+
+@dataclass
+class ScoredTiles:
+    """The records of all tiles, one entry per tile in each list.
+
+    Attributes:
+        scenes: scene of each tile.
+        instances: rows of matched instances (`metrics.records.ROW_DTYPE`).
+        confusion: rows for the confusion matrix (`metrics.confusion.CONFUSION_DTYPE`).
+        pixels: (8, 8) pixel counts.
+        ribbons: (96,) counts of `metrics.ribbon`.
+        coco: the records of both COCO files.
+    """
+
+    scenes: list[str] = field(default_factory=list)
+    instances: list[npt.NDArray[np.void]] = field(default_factory=list)
+    confusion: list[npt.NDArray[np.void]] = field(default_factory=list)
+    pixels: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    ribbons: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    coco: CocoRecords = field(default_factory=CocoRecords)
+
+    def by_scene(self, records: Sequence[npt.NDArray[Any]]) -> dict[str, list[npt.NDArray[Any]]]:
+        """One of the lists, divided by scene."""
+        parts: dict[str, list[npt.NDArray[Any]]] = {}
+        for scene, record in zip(self.scenes, records, strict=True):
+            parts.setdefault(scene, []).append(record)
+        return parts
+
+    def scores(self) -> dict[str, float]:
+        """The values of `InstanceAveragePrecision` and `PixelScores`, and those of ribbons as `ribbon_<key>`."""
+        ribbons = ribbon_scores(np.sum(self.ribbons, axis=0))
+        return {
+            **pixel_scores(np.sum(self.pixels, axis=0)),
+            **instance_scores(np.concatenate(self.instances)),
+            **{f"ribbon_{key}": value for key, value in ribbons.items()},
+        }
+
+
+class TileRecords:
+    """Gathers `ScoredTiles` and the pictures of the worst and best tiles, and writes the scores to `state.metrics`.
+
+    Args:
+        settings: how instances are found.
+        class_names: of the labels 1..7, for the COCO files.
+    """
+
+    def __init__(
+        self, settings: InstanceSettings = DEFAULT_SETTINGS, class_names: Sequence[str] = DEFAULT_CLASS_NAMES
+    ) -> None:
+        self.settings = settings
+        self.class_names = class_names
+        self._start()
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the evaluator."""
+        engine.add_event_handler(Events.EPOCH_STARTED, lambda: self._start())
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.compute)
+
+    def update(self, engine: Engine) -> None:
+        """Take in one batch."""
+        for source, tile in zip(engine.state.batch, engine.state.output, strict=True):
+            self.add(source, tile)
+
+    def add(self, source: Mapping[str, Any], tile: Mapping[str, Any]) -> None:
+        """Take in one tile: `source` names it, `tile` has `image` (1, H, W), `label` (1, H, W) and `pred` (8, H, W)."""
+        truth = tile["label"][0].cpu().numpy().astype(np.uint8)
+        probabilities: Floats = tile["pred"].float().cpu().numpy()
+        found = find_instances(probabilities, self.settings, valid=truth != NO_DATA_LABEL)
+        known = without_no_data(truth, truth=truth)
+        true = class_components(known)
+        image_id = len(self.tiles.scenes)
+        pairs = [(true, found.by_class), (seep_components(known), found.seeps)]
+        self.tiles.scenes.append(str(source["scene"]))
+        self.tiles.instances.append(instance_rows(image_id, pairs, IOU_THRESHOLDS))
+        self.tiles.confusion.append(confusion_rows(image_id, true, found.by_class))
+        self.tiles.pixels.append(confusion_counts(truth=truth, predicted=found.classes))
+        self.tiles.ribbons.append(ribbon_row(found.classes, truth))
+        self.tiles.coco.add_tile(f"{source['tile']}.tif", true, found.by_class)
+        dice = pixel_scores(self.tiles.pixels[-1])["seep_dice"]
+        if not np.isnan(dice):
+            picture = TilePicture(str(source["tile"]), tile["image"][0].cpu().numpy(), truth, found.classes)
+            self._keep_extremes(dice, picture)
+
+    def compute(self, engine: Engine) -> None:
+        """Write the scores."""
+        engine.state.metrics.update(self.tiles.scores())
+
+    def _start(self) -> None:
+        self.tiles = ScoredTiles(coco=CocoRecords(self.class_names))
+        self.worst: list[tuple[float, TilePicture]] = []
+        self.best: list[tuple[float, TilePicture]] = []
+
+    def _keep_extremes(self, dice: float, picture: TilePicture) -> None:
+        """Only a few pictures stay in memory, whatever the number of tiles."""
+        self.worst = sorted([*self.worst, (dice, picture)], key=lambda pair: pair[0])[:N_EXTREMES]
+        self.best = sorted([*self.best, (dice, picture)], key=lambda pair: -pair[0])[:N_EXTREMES]

@@ -1,0 +1,106 @@
+"""Confusion matrix of instances: which class a seep is taken for, what is missed, and what is a false alarm.
+
+A detection and a true instance of any class are partners at mask IoU >= t; each detection, best score first, takes the
+free truth with the highest IoU. A detection with a low score never takes a truth from one with a higher score, so the
+rows of a tile serve every score threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
+from seep_monai.errors import ConfigError
+from seep_monai.instances import ANY_SEEP, Components
+from seep_monai.metrics.matching import match_components
+from seep_monai.metrics.pixels import Confusion
+from seep_monai.metrics.records import RowKind, header_row
+
+# Choice: as in AP50, the loosest threshold at which COCO calls an object found.
+CONFUSION_IOU = 0.5
+# Names of the last row and the last column, after those of the seven classes.
+FALSE_ALARM_ROW = "background (false alarm)"
+MISSED_COLUMN = "background (missed)"
+
+# image_id: a whole number. kind: see RowKind. true_class, predicted_class: mask value 1..7; 0 where an instance has no
+# partner, and in a header. iou: with the partner, 0 without. score: of the detection, NaN where there is none.
+CONFUSION_ROW_NAMES = ("image_id", "kind", "true_class", "predicted_class", "iou", "score")
+CONFUSION_DTYPE = np.dtype([(name, np.float64) for name in CONFUSION_ROW_NAMES])
+
+
+def confusion_rows(
+    image_id: int, truth: Components, predicted: Components, *, iou_threshold: float = CONFUSION_IOU
+) -> npt.NDArray[np.void]:
+    """A header, a row per true instance and a row per detection of one tile (`CONFUSION_DTYPE`).
+
+    Args:
+        image_id: what the tile is sorted by, and what tells a repeat (`records.unique_tiles`).
+        truth: true components of each class.
+        predicted: predicted components of each class, with scores; all count.
+        iou_threshold: in (0, 1]; an IoU equal to it makes partners.
+
+    Raises:
+        ConfigError: if the threshold is not as said.
+    """
+    any_truth, any_predicted = (replace(t, classes=np.full_like(t.classes, ANY_SEEP)) for t in (truth, predicted))
+    matches = match_components(any_truth, any_predicted, np.array([iou_threshold]), max_detections=len(predicted))
+    true_rows = np.zeros(len(truth), CONFUSION_DTYPE)
+    true_rows["kind"], true_rows["true_class"], true_rows["score"] = RowKind.TRUTH, truth.classes, np.nan
+    detections = np.zeros(len(predicted), CONFUSION_DTYPE)
+    detections["kind"], detections["predicted_class"] = RowKind.DETECTION, predicted.classes
+    detections["score"] = predicted.scores
+    pairs = matches.pairs
+    true_rows["predicted_class"][pairs.truth] = predicted.classes[pairs.predicted]
+    true_rows["score"][pairs.truth] = predicted.scores[pairs.predicted]
+    detections["true_class"][pairs.predicted] = truth.classes[pairs.truth]
+    true_rows["iou"][pairs.truth] = detections["iou"][pairs.predicted] = pairs.iou
+    rows = np.concatenate([header_row(image_id, RowKind.TILE, CONFUSION_DTYPE), true_rows, detections])
+    rows["image_id"] = image_id
+    return rows
+
+
+def instance_confusion(rows: npt.NDArray[np.void], score_threshold: float = 0.0) -> Confusion:
+    """(8, 8) int64 counts of instances: row = truth, column = prediction.
+
+    Row and column i < 7 stand for the mask value i + 1. The last row holds false alarms: detections without a partner.
+    The last column holds missed truths: those without a partner, or whose partner has too low a score. Rows 1..7 add up
+    to the true instances of a class, columns 1..7 to its detections. The last cell of both is 0.
+
+    Args:
+        rows: rows of tiles (`CONFUSION_DTYPE`), each tile once.
+        score_threshold: detections with a lower score do not count.
+
+    Raises:
+        ConfigError: if the threshold is NaN.
+    """
+    if np.isnan(score_threshold):
+        raise ConfigError("score_threshold: expected a number, but got NaN.")
+    counts = np.zeros((N_CLASSES, N_CLASSES), np.int64)
+    kept = rows["score"] >= score_threshold
+    detections = rows[(rows["kind"] == RowKind.DETECTION) & kept]
+    missed = rows[(rows["kind"] == RowKind.TRUTH) & ~kept]
+    np.add.at(counts, (_index(detections["true_class"]), _index(detections["predicted_class"])), 1)
+    np.add.at(counts[:, N_SEEP_CLASSES], _index(missed["true_class"]), 1)
+    return counts
+
+
+def normalised(counts: Confusion) -> npt.NDArray[np.float64]:
+    """(8, 8) float64 shares of each row, so that rows add up to 1; a row without any instance is NaN.
+
+    Args:
+        counts: (8, 8) as from `instance_confusion`.
+
+    >>> normalised(np.array([[3, 1], [0, 0]]))
+    array([[0.75, 0.25],
+           [ nan,  nan]])
+    """
+    totals = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+
+
+def _index(classes: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Rows and columns of mask values: 1..7 become 0..6, and 0, no partner, becomes 7."""
+    return (classes.astype(np.int64) - 1) % N_CLASSES

@@ -1,0 +1,127 @@
+"""Confidence intervals from the stored records of tiles: a percentile bootstrap over scenes.
+
+Tiles of one scene share their sea, their weather and often one slick, so scenes are drawn, not tiles. Every kind of
+score sees the same draws, since they depend on nothing but the number of scenes and the seed, and scenes are counted in
+the order of their names.
+Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals); Davison and
+Hinkley 1997, Bootstrap Methods and their Application, section 3.8 (resampling of clusters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seep_monai.errors import ConfigError, DataError
+
+# Source: design, `ci95`. Fewer scenes have so few different resamples that an interval says nothing.
+MIN_SCENES = 5
+# Choice: where most resamples are undefined, the rest stand for scenes that are not typical.
+MAX_UNDEFINED_SHARE = 0.5
+N_RESAMPLES = 1000
+
+ScoreFunction = Callable[[npt.NDArray[Any]], Mapping[str, float]]
+Intervals = dict[str, tuple[float, float] | None]
+
+
+def scene_draws(n_scenes: int, n_resamples: int, seed: int) -> npt.NDArray[np.int64]:
+    """(n_resamples, n_scenes) int64: the scenes of each resample, drawn with replacement, in ascending order.
+
+    >>> scene_draws(3, 2, seed=0).shape
+    (2, 3)
+    """
+    return np.sort(np.random.default_rng(seed).integers(0, n_scenes, (n_resamples, n_scenes)), axis=1)
+
+
+def bootstrap_intervals(
+    score_function: ScoreFunction,
+    rows_by_scene: Mapping[str, npt.NDArray[Any]],
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Intervals:
+    """The (low, high) percentile interval of every score, from records of any kind, such as the rows of instances.
+
+    Args:
+        score_function: from the joined records of all drawn scenes to a flat dictionary of scores with the same keys
+            each time. A scene that is drawn twice stands there twice, with the same image ids, so the function must
+            not drop repeats (`instance_scores` does not; `unique_tiles` does and belongs before this call).
+        rows_by_scene: the records of each scene, (n, ...) of one dtype, whole tiles in image-id order; n may be 0.
+            Scenes are joined in the order of their names, which settles the rank of equal scores.
+        n_resamples: number of resamples.
+        seed: of the draws.
+        level: share of the resamples inside the interval, in (0, 1).
+
+    Returns:
+        For each key low and high, or None with fewer than 5 scenes, or where more than half of the resamples are
+        undefined (NaN). Fewer undefined ones are left out.
+
+    Raises:
+        DataError: without any scene.
+        ConfigError: if `n_resamples` or `level` are out of range.
+    """
+    _check(rows_by_scene, n_resamples=n_resamples, level=level)
+    scenes = [rows_by_scene[name] for name in sorted(rows_by_scene)]
+    if len(scenes) < MIN_SCENES:
+        return dict.fromkeys(score_function(np.concatenate(scenes)))
+    draws = scene_draws(len(scenes), n_resamples, seed)
+    samples = (np.concatenate([scenes[i] for i in draw]) for draw in draws.tolist())
+    return _percentiles(map(score_function, samples), level)
+
+
+def bootstrap_sums(
+    score_function: ScoreFunction,
+    sums_by_scene: Mapping[str, npt.NDArray[Any]],
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Intervals:
+    """As `bootstrap_intervals`, for counts that add up: only one sum per scene is drawn, so it takes no time.
+
+    Args:
+        score_function: from the sum over the drawn scenes, of the shape and dtype of one scene's sum, to a flat
+            dictionary of scores.
+        sums_by_scene: the counts of each scene, summed over its tiles: arrays of one shape, such as the (8, 8) pixel
+            confusion or a row of `RIBBON_COLUMNS`.
+        n_resamples: number of resamples.
+        seed: of the draws.
+        level: share of the resamples inside the interval, in (0, 1).
+
+    Raises:
+        DataError: without any scene.
+        ConfigError: if `n_resamples` or `level` are out of range.
+    """
+    _check(sums_by_scene, n_resamples=n_resamples, level=level)
+    sums = np.stack([sums_by_scene[name] for name in sorted(sums_by_scene)])
+    if len(sums) < MIN_SCENES:
+        return dict.fromkeys(score_function(sums.sum(axis=0)))
+    draws = scene_draws(len(sums), n_resamples, seed)
+    times_drawn = np.array([np.bincount(draw, minlength=len(sums)) for draw in draws])
+    return _percentiles(map(score_function, np.tensordot(times_drawn, sums, axes=1)), level)
+
+
+def _percentiles(resamples: Iterable[Mapping[str, float]], level: float) -> Intervals:
+    scores = list(resamples)
+    return {key: _percentile(np.array([score[key] for score in scores], float), level) for key in scores[0]}
+
+
+def _percentile(values: npt.NDArray[np.float64], level: float) -> tuple[float, float] | None:
+    undefined = np.isnan(values)
+    if undefined.mean() > MAX_UNDEFINED_SHARE:
+        return None
+    low, high = np.quantile(values[~undefined], [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _check(by_scene: Mapping[str, npt.NDArray[Any]], *, n_resamples: int, level: float) -> None:
+    if not by_scene:
+        raise DataError("bootstrap: expected the records of at least one scene, but got none.")
+    if n_resamples < 1 or not 0 < level < 1:
+        raise ConfigError(
+            f"bootstrap: expected one resample or more and a level in (0, 1), but got {n_resamples} and {level}."
+        )

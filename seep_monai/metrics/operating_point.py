@@ -1,0 +1,95 @@
+"""Precision, recall and F1 against the score, and the score from which on detections are worth keeping.
+
+All figures are those at mask IoU .50, from the rows that AP is computed from, so nothing is matched again: a detection
+with a low score never takes a truth from one with a higher score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seep_monai.classes import SEEP_LABELS
+from seep_monai.instances import ANY_SEEP
+from seep_monai.metrics.average_precision import AT_50, IOU_THRESHOLDS, group_detections
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreCurve:
+    """What is kept, right and found from each score on; arrays (n,) float64, one entry per distinct score.
+
+    Attributes:
+        scores: from high to low; detections with this score and all higher ones are kept.
+        precision: right detections / kept detections, in [0, 1].
+        recall: right detections / true instances; NaN without truth.
+        f1: 2 x right detections / (kept detections + true instances); NaN without truth.
+    """
+
+    scores: npt.NDArray[np.float64]
+    precision: npt.NDArray[np.float64]
+    recall: npt.NDArray[np.float64]
+    f1: npt.NDArray[np.float64]
+
+
+def score_curve(rows: npt.NDArray[np.void], *groups: int) -> ScoreCurve:
+    """Precision, recall and F1 at IoU .50 against the score, of one class or of several pooled.
+
+    Args:
+        rows: rows of matched tiles at `IOU_THRESHOLDS` (`records.ROW_DTYPE`), each tile once.
+        groups: mask values 1..7, or `ANY_SEEP`; pooled, a detection is right if it has the class of its partner.
+    """
+    tables = [group_detections(rows, group) for group in groups]
+    n_truth = sum(table.n_truth for table in tables)
+    counts = [~table.ignored[:, AT_50] for table in tables]
+    scores = np.concatenate([table.scores[c] for table, c in zip(tables, counts, strict=True)])
+    right = np.concatenate([table.matched[c, AT_50] for table, c in zip(tables, counts, strict=True)])
+    # Scores .9, .5, .5, .2 with hits 1, 0, 1, 0: n_kept is 1, 3, 4 and n_right 1, 2, 2.
+    negative, place = np.unique(-scores, return_inverse=True)
+    n_kept = np.cumsum(np.bincount(place, minlength=len(negative)))
+    n_right = np.cumsum(np.bincount(place, weights=right, minlength=len(negative)))
+    if n_truth == 0:
+        undefined = np.full(len(negative), np.nan)
+        return ScoreCurve(-negative, n_right / n_kept, undefined, undefined)
+    return ScoreCurve(-negative, n_right / n_kept, n_right / n_truth, 2 * n_right / (n_kept + n_truth))
+
+
+def best_threshold(rows: npt.NDArray[np.void], *groups: int) -> float | None:
+    """The score with the highest F1, of equal ones the highest; None where no detection is right at any score.
+
+    Args:
+        rows: as for `score_curve`.
+        groups: as for `score_curve`.
+    """
+    return _best(score_curve(rows, *groups))["threshold"]
+
+
+def operating_point(rows: npt.NDArray[np.void]) -> dict[str, Any]:
+    """The best thresholds with what they give, as a dictionary that can be written to JSON; undefined is None.
+
+    Args:
+        rows: as for `score_curve`; those of validation tiles, since the threshold is a setting of the model.
+
+    Returns:
+        `iou`: .5. `classes.<k>` for the mask values 1..7, `instances` for all classes under one threshold
+        (`InstanceSettings.score_threshold`) and `seep` for any seep, each with `threshold`, `precision`, `recall` and
+        `f1`.
+    """
+    return {
+        "iou": float(IOU_THRESHOLDS[AT_50]),
+        "classes": {str(k): _best(score_curve(rows, k)) for k in SEEP_LABELS},
+        "instances": _best(score_curve(rows, *SEEP_LABELS)),
+        "seep": _best(score_curve(rows, ANY_SEEP)),
+    }
+
+
+def _best(curve: ScoreCurve) -> dict[str, float | None]:
+    names = ("threshold", "precision", "recall", "f1")
+    if not np.any(curve.f1 > 0):
+        return dict.fromkeys(names)
+    # Scores fall, so the first of equal F1 has the highest.
+    best = int(np.argmax(curve.f1))
+    values = (curve.scores[best], curve.precision[best], curve.recall[best], curve.f1[best])
+    return {name: float(value) for name, value in zip(names, values, strict=True)}

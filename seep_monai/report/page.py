@@ -1,0 +1,140 @@
+"""From the records of an evaluation to its charts and to the content of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seep_monai.classes import SEEP_LABELS
+from seep_monai.dataset.statistics import count_classes
+from seep_monai.instances import ANY_SEEP
+from seep_monai.metrics.average_precision import AT_50, RECALL_LEVELS, group_precision_recall
+from seep_monai.metrics.operating_point import score_curve
+from seep_monai.report.charts import Curve, confusion_figure, line_figure, training_figure
+from seep_monai.report.figures import class_figure, tile_figure
+from seep_monai.report.html import Picture, Report, figure_png
+from seep_monai.report.panels import TilePicture
+from seep_monai.report.tables import headline
+
+if TYPE_CHECKING:
+    from seep_monai.evaluation import EvaluationPlan
+    from seep_monai.handlers.records import TileRecords
+
+_TRAINING_CHARTS = (
+    ("train/loss",),
+    ("train_terms/seep_dice", "train_terms/seep_ce", "train_terms/class_ce", "train_terms/class_dice"),
+    ("validation_seep/dice", "validation_seep/iou", "validation_seep/AP50"),
+    ("validation/mAP50", "validation/mAP"),
+)
+
+
+def evaluation_charts(
+    records: TileRecords, metrics: Mapping[str, Any], class_names: Sequence[str], pictures: Sequence[TilePicture]
+) -> dict[str, Picture]:
+    """File name without suffix -> chart, in the order in which a reader wants them."""
+    rows = np.concatenate(records.tiles.instances)
+    groups = {"seep / no seep": ANY_SEEP, **dict(zip(class_names, SEEP_LABELS, strict=True))}
+    precision_recall: dict[str, Curve] = {}
+    f1: dict[str, Curve] = {}
+    for name, group in groups.items():
+        precision_recall[name] = (RECALL_LEVELS, group_precision_recall(rows, group)[0][AT_50])
+        curve = score_curve(rows, group)
+        f1[name] = (curve.scores, curve.f1)
+    title = f"{metrics['part']} part: {headline(metrics)}"
+    confusion = metrics["confusion_matrix"]
+    figures = {
+        "classes": ("Scores of each class", class_figure(metrics, class_names, title)),
+        "precision_recall": (
+            "Precision and recall of instances",
+            line_figure(precision_recall, x_label="recall", y_label="precision", title="mask IoU 0.5"),
+        ),
+        "f1": (
+            "F1 of instances against the score they are cut at",
+            line_figure(f1, x_label="score", y_label="F1", title="mask IoU 0.5"),
+        ),
+        "confusion": (
+            "Confusion of instances",
+            confusion_figure(
+                np.array(confusion["counts"]), class_names, title=f"mask IoU {confusion['iou']}, all scores"
+            ),
+        ),
+    }
+    charts = {name: Picture(text, figure_png(figure)) for name, (text, figure) in figures.items()}
+    for name, shown in {
+        "tiles": list(pictures),
+        "worst": [picture for _, picture in records.worst],
+        "best": [picture for _, picture in records.best],
+    }.items():
+        if shown:
+            charts[name] = Picture(_TILE_TITLES[name], figure_png(tile_figure(shown, class_names, title)))
+    scores = {"worst": records.worst, "best": records.best}
+    return {name: Picture(chart.title, chart.png, _caption(scores.get(name, []))) for name, chart in charts.items()}
+
+
+def evaluation_page(
+    records: TileRecords,
+    metrics: Mapping[str, Any],
+    evaluation: EvaluationPlan,
+    charts: Mapping[str, Picture],
+    *,
+    runs_dir: Path,
+) -> Report:
+    """The content of `report.html`."""
+    sections: dict[str, list[Picture]] = {
+        "Tiles": [charts[name] for name in ("tiles",) if name in charts],
+        "Scores of each class": [charts["classes"]],
+        "Instances": [charts[name] for name in ("precision_recall", "f1")],
+        "Confusion": [charts["confusion"]],
+        "Worst and best tiles": [charts[name] for name in ("worst", "best") if name in charts],
+    }
+    run_dir = runs_dir / str(evaluation.description.get("run_name", ""))
+    curves = training_curves(run_dir)
+    if curves:
+        sections["Training"] = [
+            Picture("Curves of the training", figure_png(training_figure(curves, _TRAINING_CHARTS)))
+        ]
+    description = {key: value for key, value in evaluation.description.items() if key != "plan"}
+    return Report(
+        metrics=metrics,
+        class_names=evaluation.class_names,
+        counts={part: count_classes(tiles).to_json() for part, tiles in evaluation.plan.parts.items()},
+        sections=sections,
+        settings={"model.json": description, "plan settings": evaluation.description["plan"]["settings"]},
+        notes=_notes(metrics),
+    )
+
+
+def training_curves(run_dir: Path) -> dict[str, Curve]:
+    """The scalars of a run's event files, tag -> (epochs, values); empty where there are none."""
+    if not list(run_dir.glob("events.out.tfevents.*")):
+        return {}
+    events = EventAccumulator(str(run_dir))
+    events.Reload()
+    points = {tag: events.Scalars(tag) for tag in events.Tags()["scalars"]}
+    return {
+        tag: (np.array([point.step for point in scalars]), np.array([point.value for point in scalars]))
+        for tag, scalars in points.items()
+    }
+
+
+_TILE_TITLES = {
+    "tiles": "Tiles that show all classes",
+    "worst": "Tiles with the lowest seep Dice",
+    "best": "Tiles with the highest seep Dice",
+}
+
+
+def _caption(scored: Sequence[tuple[float, TilePicture]]) -> str:
+    return ", ".join(f"{picture.name}: {dice:.2f}" for dice, picture in scored)
+
+
+def _notes(metrics: Mapping[str, Any]) -> list[str]:
+    notes = ["Potential seeps: nothing in a SAR image proves oil. AP as COCO defines it, on connected components."]
+    notes.append("F1 within 1 px, clDice and AP10-50 forgive an outline that is a pixel off; AP50-95 does not.")
+    if not any(metrics["ci95"].values()):
+        notes.append(f"No intervals: {metrics['n_scenes']} scenes are too few to draw from (five are needed).")
+    return notes

@@ -1,0 +1,81 @@
+"""The content of `metrics.json`: scores, their intervals over scenes, the confusion of instances."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seep_monai.metrics import instance_scores, pixel_scores
+from seep_monai.metrics.confusion import CONFUSION_IOU, FALSE_ALARM_ROW, MISSED_COLUMN, instance_confusion
+from seep_monai.metrics.intervals import bootstrap_intervals, bootstrap_sums
+from seep_monai.metrics.ribbon import ribbon_scores
+from seep_monai.report.tables import nested_metrics, value_at
+
+if TYPE_CHECKING:
+    from seep_monai.handlers.records import ScoredTiles
+
+Interval = tuple[float, float] | None
+
+
+def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]:
+    """Everything that `metrics.json` says of the predictions; undefined is None.
+
+    Args:
+        tiles: the records of all tiles, at least one.
+        class_names: of the labels 1..7, for the axes of the confusion matrix.
+    """
+    flat = tiles.scores()
+    ribbons = {key.removeprefix("ribbon_"): value for key, value in flat.items() if key.startswith("ribbon_")}
+    metrics = {
+        **nested_metrics(flat),
+        "ribbon": {key: None if math.isnan(value) else value for key, value in ribbons.items()},
+        "confusion_matrix": {
+            "iou": CONFUSION_IOU,
+            "rows": [*class_names, FALSE_ALARM_ROW],
+            "columns": [*class_names, MISSED_COLUMN],
+            "counts": instance_confusion(np.concatenate(tiles.confusion)).tolist(),
+        },
+    }
+    intervals = {place(key): interval for key, interval in scene_intervals(tiles).items()}
+    metrics["ci95"] = {key: interval for key, interval in intervals.items() if _is_there(metrics, key)}
+    return metrics
+
+
+def scene_intervals(tiles: ScoredTiles) -> dict[str, Interval]:
+    """95 % bootstrap intervals over scenes, by the names of `ScoredTiles.scores`; the same draws for all scores."""
+    rows = {scene: np.concatenate(parts) for scene, parts in tiles.by_scene(tiles.instances).items()}
+    pixels = {scene: np.sum(parts, axis=0) for scene, parts in tiles.by_scene(tiles.pixels).items()}
+    ribbons = {scene: np.sum(parts, axis=0) for scene, parts in tiles.by_scene(tiles.ribbons).items()}
+    return {
+        **bootstrap_intervals(instance_scores, rows),
+        **bootstrap_sums(pixel_scores, pixels),
+        **{f"ribbon_{key}": interval for key, interval in bootstrap_sums(ribbon_scores, ribbons).items()},
+    }
+
+
+def place(key: str) -> str:
+    """Where a flat score stands in `metrics.json`.
+
+    >>> place("AP50_3"), place("seep_dice"), place("ribbon_f1_r1"), place("mAP50")
+    ('classes.3.AP50', 'seep.dice', 'ribbon.f1_r1', 'mAP50')
+    """
+    for group in ("seep", "ribbon"):
+        if key.startswith(f"{group}_"):
+            return f"{group}.{key.removeprefix(f'{group}_')}"
+    match = re.fullmatch(r"(.+)_([1-7])", key)
+    return key if match is None else f"classes.{match[2]}.{match[1]}"
+
+
+def _is_there(metrics: Mapping[str, Any], key: str) -> bool:
+    """Counts and what only means something as a whole have no interval."""
+    if key.endswith("n_instances") or ".n_" in key:
+        return False
+    try:
+        value_at(metrics, key)
+    except KeyError:
+        return False
+    return True

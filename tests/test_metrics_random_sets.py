@@ -1,0 +1,58 @@
+"""Our figures and pycocotools' on random sets: a few hundred here, more with SEEP_SOAK_SETS (see scripts/soak.sh)."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import numpy as np
+import pytest
+from random_sets import coco_scores, random_set
+
+from seep_monai.metrics import IOU_THRESHOLDS, instance_scores, tile_rows
+from seep_monai.metrics.average_precision import group_precision_recall
+
+logger = logging.getLogger(__name__)
+
+N_SETS = int(os.environ.get("SEEP_SOAK_SETS", "200"))
+CHUNK = 100
+
+
+def our_scores(tiles: list[tuple[np.ndarray, np.ndarray]], area_range: tuple[float, float]) -> dict[str, float]:
+    """The keys of `coco_scores`."""
+    rows = np.concatenate([tile_rows(i, p, t, IOU_THRESHOLDS) for i, (p, t) in enumerate(tiles)])
+    scores = instance_scores(rows)
+    ranged = [tile_rows(i, p, t, IOU_THRESHOLDS, area_range=area_range) for i, (p, t) in enumerate(tiles)]
+    for k in range(1, 8):
+        precision, recall = group_precision_recall(np.concatenate(ranged), k)
+        scores |= {f"range_AP_{k}": float(precision.mean()), f"range_AR_{k}": float(recall.mean())}
+    return scores
+
+
+def difference(seed: int) -> float:
+    """The largest difference of one set; infinite where only one of the two is undefined."""
+    tiles, area_range = random_set(seed)
+    ours, theirs = our_scores(tiles, area_range), coco_scores(tiles, area_range)
+    pairs = np.array([[ours[key], theirs[key]] for key in theirs])
+    undefined = np.isnan(pairs)
+    if (undefined[:, 0] != undefined[:, 1]).any():
+        return float("inf")
+    return float(np.abs(pairs[:, 0] - pairs[:, 1])[~undefined[:, 0]].max(initial=0))
+
+
+def test_recall_on_a_level_above_the_fraction_equals_pycocotools() -> None:
+    # COCO's level 70 is 0.7000000000000001: 7 of 10 do not reach it, though they would reach 70 / 100.
+    truth, predicted = np.zeros((1, 20), np.uint8), np.zeros((1, 20), np.uint8)
+    truth[0, ::2], predicted[0, :14:2] = 1, 1
+    tiles = [(np.eye(8)[predicted].transpose(2, 0, 1), truth)]
+    expected = coco_scores(tiles, (0, 1e5))["AP_1"]
+    assert expected == pytest.approx(70 / 101)
+    assert our_scores(tiles, (0, 1e5))["AP_1"] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("first", range(0, N_SETS, CHUNK))
+def test_random_sets_equal_pycocotools(first: int) -> None:
+    found = {seed: difference(seed) for seed in range(first, min(first + CHUNK, N_SETS))}
+    worst = max(found, key=found.__getitem__)
+    logger.info("sets %d..%d: largest difference %.3g (set %d)", first, max(found), found[worst], worst)
+    assert found[worst] <= 1e-9, f"set {worst}"
