@@ -1,7 +1,8 @@
 """Score any model's predictions against a folder of masks, with the figures and the code of the bundle's evaluation.
 
 Predictions are class maps (0 = no seep, 1..7 = seep class, 255 = no-data, which counts as no seep) named like the masks
-or <name>_classes.tif, or COCO results with RLE masks. Writes OUT/metrics.json and prints the headline.
+or <name>_classes.tif, or COCO results with RLE masks. Writes OUT/metrics.json and prints the headline
+figures with 95 % intervals over scenes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN
 from seep_monai.errors import SeepError
-from seep_monai.report.tables import headline
+from seep_monai.report.tables import headline_text
 from seep_monai.scoring import CocoPredictions, LabelPredictions, Predictions, find_masks, score_predictions
 from seep_monai.workflow import make_folder, write_json
 
@@ -64,7 +65,7 @@ def score(arguments: argparse.Namespace) -> str:
         masks, predictions, images_dir=arguments.images_dir, scene_pattern=arguments.scene_pattern
     )
     write_json(make_folder(arguments.output_dir, option="--output_dir") / "metrics.json", metrics)
-    return f"{metrics['n_tiles']} tiles of {metrics['n_scenes']} scenes: {headline(metrics)}"
+    return f"{metrics['n_tiles']} tiles of {metrics['n_scenes']} scenes\n{headline_text(metrics)}"
 
 
 if __name__ == "__main__":

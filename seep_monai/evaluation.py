@@ -137,7 +137,7 @@ def write_results(
     }
     write_json(output_dir / "metrics.json", metrics)
     write_text(output_dir / "metrics.csv", metrics_csv(metrics, evaluation.class_names))
-    records.tiles.coco.write(output_dir)
+    records.coco.write(output_dir)
     charts = evaluation_charts(records, metrics, evaluation.class_names, pictures)
     for name, picture in charts.items():
         write_bytes(output_dir / "figures" / f"{name}.png", picture.png)

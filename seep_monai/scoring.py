@@ -18,15 +18,17 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from seep_monai.classes import N_CLASSES, NO_DATA_LABEL
+from seep_monai.classes import DEFAULT_CLASS_NAMES, N_CLASSES, NO_DATA_LABEL
 from seep_monai.coco.results import MaskTable, beside_truth, mask_table, painted, read_image_ids, read_results
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, scenes_of
 from seep_monai.errors import DataError, listed
 from seep_monai.instances import ClassMap, Components, class_components, seep_components, without_no_data
-from seep_monai.metrics.average_precision import IOU_THRESHOLDS, instance_scores
-from seep_monai.metrics.pixels import Confusion, confusion_counts, pixel_scores
+from seep_monai.metrics.average_precision import IOU_THRESHOLDS
+from seep_monai.metrics.confusion import confusion_rows
+from seep_monai.metrics.pixels import confusion_counts
 from seep_monai.metrics.records import instance_rows
-from seep_monai.report.tables import nested_metrics
+from seep_monai.metrics.ribbon import ribbon_row
+from seep_monai.report.summary import ScoredTiles, summarised
 from seep_monai.tiff import read_tiff, valid_mask
 
 PathLike = str | os.PathLike[str]
@@ -174,31 +176,34 @@ def score_predictions(
     """
     scenes = scenes_of(list(masks), scene_pattern)
     images = None if images_dir is None else _files_of(list(masks), images_dir, "", option="--images_dir")
-    confusion = np.zeros((N_CLASSES, N_CLASSES), np.int64)
-    rows = []
+    tiles = ScoredTiles(scenes=scenes)
     progress = tqdm(masks.items(), desc="score", unit="tile", leave=False, disable=not sys.stderr.isatty())
     for image_id, (name, path) in enumerate(progress, start=1):
         truth = read_label_map(path)
         valid = np.ones(truth.shape, bool) if images is None else _read_valid(images[name], shape=truth.shape)
         truth[~valid] = NO_DATA_LABEL
         prediction = predictions.tile(name, valid)
-        confusion += confusion_counts(truth=truth, predicted=prediction.classes)
-        rows.append(tile_rows_of(image_id, truth, prediction))
-    return _metrics(np.concatenate(rows), confusion, n_tiles=len(masks), n_scenes=len(set(scenes)))
+        pairs = instance_pairs(truth, prediction)
+        tiles.instances.append(instance_rows(image_id, pairs, IOU_THRESHOLDS))
+        tiles.confusion.append(confusion_rows(image_id, *pairs[0]))
+        tiles.pixels.append(confusion_counts(truth=truth, predicted=prediction.classes))
+        tiles.ribbons.append(ribbon_row(prediction.classes, truth))
+    origin = {"part": "all", "leaky": None, "instance_mode": "class", "weights_sha256": None, "plan_fingerprint": None}
+    counts = {"n_tiles": len(masks), "n_scenes": len(set(scenes))}
+    return {**counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES)}
 
 
-def tile_rows_of(image_id: int, truth: ClassMap, prediction: Prediction) -> npt.NDArray[np.void]:
-    """The rows of one tile (see `records.tile_rows`) from instances that are already there.
+def instance_pairs(truth: ClassMap, prediction: Prediction) -> list[tuple[Components, Components]]:
+    """Truth and prediction for the matching, of each class and of any seep (see `records.instance_rows`).
 
     Args:
-        image_id: what the tile is sorted by.
         truth: (H, W) uint8, 0..7 and 255 = no-data.
         prediction: the prediction, background where the truth is no-data.
     """
     true_map = without_no_data(truth, truth=truth)
     true_components, masks = class_components(true_map), prediction.masks
     by_class = beside_truth(true_components, masks) if isinstance(masks, MaskTable) else (true_components, masks)
-    return instance_rows(image_id, [by_class, (seep_components(true_map), prediction.seeps)], IOU_THRESHOLDS)
+    return [by_class, (seep_components(true_map), prediction.seeps)]
 
 
 def with_mean_scores(table: Components, values: npt.NDArray[np.floating]) -> Components:
@@ -270,16 +275,3 @@ def _files_of(names: Sequence[str], folder: PathLike, ending: str, *, option: st
             f"{listed(missing)}. Add them, or correct {option}."
         )
     return {name: path for name, path in files.items() if path is not None}
-
-
-def _metrics(rows: npt.NDArray[np.void], confusion: Confusion, *, n_tiles: int, n_scenes: int) -> dict[str, Any]:
-    return {
-        "n_tiles": n_tiles,
-        "n_scenes": n_scenes,
-        "part": "all",
-        "leaky": None,
-        "instance_mode": "class",
-        "weights_sha256": None,
-        "plan_fingerprint": None,
-        **nested_metrics({**pixel_scores(confusion), **instance_scores(rows)}),
-    }

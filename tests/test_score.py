@@ -263,7 +263,7 @@ def test_score_results_other_size_raises_with_file_and_tile(case: Case) -> None:
 def test_script_labels_writes_metrics_and_prints_the_headline(case: Case, run_script, capsys) -> None:
     out = case.folder / "out"
     run_script("--masks_dir", case.folder / "masks", "--label_dir", case.folder / "labels", "--output_dir", out)
-    assert capsys.readouterr().out.startswith("4 tiles of 4 scenes: seep Dice ")
+    assert capsys.readouterr().out.startswith("4 tiles of 4 scenes\nseep Dice ")
     assert json.loads((out / "metrics.json").read_text()) == case.score_labels(with_probability=False)
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from ignite.engine import Engine, Events
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES, NO_DATA_LABEL
@@ -21,50 +19,14 @@ from seep_monai.instances import (
     seep_components,
     without_no_data,
 )
-from seep_monai.metrics import IOU_THRESHOLDS, confusion_counts, instance_scores, pixel_scores
+from seep_monai.metrics import IOU_THRESHOLDS, confusion_counts, pixel_scores
 from seep_monai.metrics.confusion import confusion_rows
 from seep_monai.metrics.records import instance_rows
-from seep_monai.metrics.ribbon import ribbon_row, ribbon_scores
+from seep_monai.metrics.ribbon import ribbon_row
 from seep_monai.report.panels import TilePicture
+from seep_monai.report.summary import ScoredTiles
 
 N_EXTREMES = 4
-
-
-@dataclass
-class ScoredTiles:
-    """The records of all tiles, one entry per tile in each list.
-
-    Attributes:
-        scenes: scene of each tile.
-        instances: rows of matched instances (`metrics.records.ROW_DTYPE`).
-        confusion: rows for the confusion matrix (`metrics.confusion.CONFUSION_DTYPE`).
-        pixels: (8, 8) pixel counts.
-        ribbons: (96,) counts of `metrics.ribbon`.
-        coco: the records of both COCO files.
-    """
-
-    scenes: list[str] = field(default_factory=list)
-    instances: list[npt.NDArray[np.void]] = field(default_factory=list)
-    confusion: list[npt.NDArray[np.void]] = field(default_factory=list)
-    pixels: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    ribbons: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    coco: CocoRecords = field(default_factory=CocoRecords)
-
-    def by_scene(self, records: Sequence[npt.NDArray[Any]]) -> dict[str, list[npt.NDArray[Any]]]:
-        """One of the lists, divided by scene."""
-        parts: dict[str, list[npt.NDArray[Any]]] = {}
-        for scene, record in zip(self.scenes, records, strict=True):
-            parts.setdefault(scene, []).append(record)
-        return parts
-
-    def scores(self) -> dict[str, float]:
-        """The values of `InstanceAveragePrecision` and `PixelScores`, and those of ribbons as `ribbon_<key>`."""
-        ribbons = ribbon_scores(np.sum(self.ribbons, axis=0))
-        return {
-            **pixel_scores(np.sum(self.pixels, axis=0)),
-            **instance_scores(np.concatenate(self.instances)),
-            **{f"ribbon_{key}": value for key, value in ribbons.items()},
-        }
 
 
 class TileRecords:
@@ -107,7 +69,7 @@ class TileRecords:
         self.tiles.confusion.append(confusion_rows(image_id, true, found.by_class))
         self.tiles.pixels.append(confusion_counts(truth=truth, predicted=found.classes))
         self.tiles.ribbons.append(ribbon_row(found.classes, truth))
-        self.tiles.coco.add_tile(f"{source['tile']}.tif", true, found.by_class)
+        self.coco.add_tile(f"{source['tile']}.tif", true, found.by_class)
         dice = pixel_scores(self.tiles.pixels[-1])["seep_dice"]
         if not np.isnan(dice):
             picture = TilePicture(str(source["tile"]), tile["image"][0].cpu().numpy(), truth, found.classes)
@@ -118,7 +80,8 @@ class TileRecords:
         engine.state.metrics.update(self.tiles.scores())
 
     def _start(self) -> None:
-        self.tiles = ScoredTiles(coco=CocoRecords(self.class_names))
+        self.tiles = ScoredTiles()
+        self.coco = CocoRecords(self.class_names)
         self.worst: list[tuple[float, TilePicture]] = []
         self.best: list[tuple[float, TilePicture]] = []
 

@@ -124,7 +124,7 @@ def _headline_table(metrics: Mapping[str, Any]) -> str:
         interval = metrics.get("ci95", {}).get(key)
         limits = "-" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}"
         rows.append([escape(name), _shown(value_at(metrics, key)), limits])
-    return _table(["", "value", "95 % interval over scenes"], rows)
+    return _table(["", "value", "95 % interval"], rows)
 
 
 def _class_table(metrics: Mapping[str, Any], class_names: Sequence[str]) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from seep_monai.metrics import instance_scores, pixel_scores
 from seep_monai.metrics.confusion import CONFUSION_IOU, FALSE_ALARM_ROW, MISSED_COLUMN, instance_confusion
@@ -15,10 +17,42 @@ from seep_monai.metrics.intervals import bootstrap_intervals, bootstrap_sums
 from seep_monai.metrics.ribbon import ribbon_scores
 from seep_monai.report.tables import nested_metrics, value_at
 
-if TYPE_CHECKING:
-    from seep_monai.handlers.records import ScoredTiles
-
 Interval = tuple[float, float] | None
+
+
+@dataclass
+class ScoredTiles:
+    """The records of all tiles, one entry per tile in each list.
+
+    Attributes:
+        scenes: scene of each tile.
+        instances: rows of matched instances (`metrics.records.ROW_DTYPE`).
+        confusion: rows for the confusion matrix (`metrics.confusion.CONFUSION_DTYPE`).
+        pixels: (8, 8) pixel counts.
+        ribbons: (96,) counts of `metrics.ribbon`.
+    """
+
+    scenes: list[str] = field(default_factory=list)
+    instances: list[npt.NDArray[np.void]] = field(default_factory=list)
+    confusion: list[npt.NDArray[np.void]] = field(default_factory=list)
+    pixels: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    ribbons: list[npt.NDArray[np.float64]] = field(default_factory=list)
+
+    def by_scene(self, records: Sequence[npt.NDArray[Any]]) -> dict[str, list[npt.NDArray[Any]]]:
+        """One of the lists, divided by scene."""
+        parts: dict[str, list[npt.NDArray[Any]]] = {}
+        for scene, record in zip(self.scenes, records, strict=True):
+            parts.setdefault(scene, []).append(record)
+        return parts
+
+    def scores(self) -> dict[str, float]:
+        """The values of `InstanceAveragePrecision` and `PixelScores`, and those of ribbons as `ribbon_<key>`."""
+        ribbons = ribbon_scores(np.sum(self.ribbons, axis=0))
+        return {
+            **pixel_scores(np.sum(self.pixels, axis=0)),
+            **instance_scores(np.concatenate(self.instances)),
+            **{f"ribbon_{key}": value for key, value in ribbons.items()},
+        }
 
 
 def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]:
