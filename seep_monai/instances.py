@@ -13,10 +13,10 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
-from skimage.measure import label
 
 from seep_monai.classes import N_CLASSES, NO_DATA_LABEL
 from seep_monai.errors import ConfigError, DataError
+from seep_monai.labelling import labelled_pixels
 
 # The class of a component of "any seep": the first number that is no mask value.
 ANY_SEEP = N_CLASSES
@@ -93,12 +93,14 @@ class Components:
         classes: (n,) int64, mask value 1..7, or `ANY_SEEP`.
         areas_px: (n,) int64, number of pixels, at least 1.
         scores: (n,) float64 in [0, 1]; NaN where no probabilities were given (truth).
+        pixels: (p,) intp, flat indices of labels > 0, ascending, where the labelling left them; None: not known.
     """
 
     labels: npt.NDArray[np.int32]
     classes: npt.NDArray[np.int64]
     areas_px: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
+    pixels: npt.NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -215,6 +217,7 @@ def class_components(classes: ClassMap, probabilities: Floats | None = None) -> 
     >>> class_components(np.array([[1, 0, 2], [0, 1, 2]], np.uint8)).classes
     array([1, 2])
     """
+    _check_map(classes)
     table, pixels = _labelled(classes)
     if probabilities is None or not len(table):
         return table
@@ -238,7 +241,7 @@ def seep_components(classes: ClassMap, probabilities: Floats | None = None) -> C
     array([4])
     """
     _check_map(classes)
-    table, pixels = _labelled((classes > 0).astype(np.uint8))
+    table, pixels = _labelled((classes > 0).view(np.uint8))
     table = replace(table, classes=np.full_like(table.classes, ANY_SEEP))
     if probabilities is None or not len(table):
         return table
@@ -295,24 +298,20 @@ def _drawn(probabilities: Floats, settings: InstanceSettings, valid: Mask | None
     if settings.mode == "object":
         return object_map(probabilities, high=settings.high, low=settings.low, valid=valid)
     classes = class_map(probabilities)
-    return classes if valid is None else np.where(valid, classes, np.uint8(0))
+    return classes if valid is None else classes * valid
 
 
 def _labelled(classes: ClassMap) -> tuple[Components, _Pixels]:
     """The components without scores, and the foreground pixels with the table row they belong to."""
-    _check_map(classes)
+    found = labelled_pixels(classes)
+    rows, columns = np.unravel_index(found.pixels, classes.shape)
     labels = np.zeros(classes.shape, np.int32)
-    box = _foreground_box(classes)
-    # Raster order inside the box is raster order in the tile, so the numbering does not depend on the box.
-    labels[box] = label(classes[box], background=0, connectivity=2)
-    box_rows, box_columns = np.nonzero(classes[box] > 0)
-    rows, columns = box_rows + box[0].start, box_columns + box[1].start
-    component = labels[rows, columns].astype(np.intp) - 1
-    areas_px = np.bincount(component).astype(np.int64)
+    labels.ravel()[found.pixels] = found.components + 1
+    areas_px = np.bincount(found.components).astype(np.int64)
     component_classes = np.zeros(len(areas_px), np.int64)
-    component_classes[component] = classes[rows, columns]
-    table = Components(labels, component_classes, areas_px, np.full(len(areas_px), np.nan))
-    return table, (rows, columns, component)
+    component_classes[found.components] = classes[rows, columns]
+    table = Components(labels, component_classes, areas_px, np.full(len(areas_px), np.nan), found.pixels)
+    return table, (rows, columns, found.components)
 
 
 def _with_mean_scores(
@@ -320,15 +319,6 @@ def _with_mean_scores(
 ) -> Components:
     sums = np.bincount(component, weights=values, minlength=len(table))
     return replace(table, scores=sums / table.areas_px)
-
-
-def _foreground_box(classes: ClassMap) -> tuple[slice, slice]:
-    """The smallest box around all pixels > 0; an empty box at the origin where there are none."""
-    rows = np.flatnonzero(classes.any(axis=1))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    columns = np.flatnonzero(classes.any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _check_map(classes: ClassMap) -> None:

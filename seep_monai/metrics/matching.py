@@ -7,6 +7,7 @@ outside an area range are to be ignored, they take part in the matching, but cou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -167,8 +168,10 @@ def _positions(found: Overlaps, order: npt.NDArray[np.int64]) -> npt.NDArray[np.
 
 
 def _check_thresholds(thresholds: npt.NDArray[np.float64]) -> None:
-    inside = len(thresholds) <= _MAX_THRESHOLDS and bool(np.all((thresholds > 0) & (thresholds <= 1)))
-    if not inside or np.any(np.diff(thresholds) <= 0):
+    # In plain numbers, since they are few and every tile comes here; NaN is never in order.
+    values = [0.0, *thresholds.tolist()]
+    ascending = all(low < high for low, high in pairwise(values))
+    if len(thresholds) > _MAX_THRESHOLDS or not ascending or values[-1] > 1:
         raise ConfigError(
             f"IoU thresholds: expected at most {_MAX_THRESHOLDS} ascending values in (0, 1], but got {thresholds}."
         )

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from seep_monai.errors import DataError
 from seep_monai.instances import Components
 
+# Choice: a table of all pairs of ids up to this many times the pixels is read faster than their keys are sorted.
+_CELLS_PER_PIXEL = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
@@ -35,13 +38,14 @@ class Overlaps:
 
 
 def joint_histogram(
-    first: npt.NDArray[np.int32], second: npt.NDArray[np.int32]
+    first: npt.NDArray[np.int32], second: npt.NDArray[np.int32], *, pixels: npt.NDArray[np.intp] | None = None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Ids in the first image, ids in the second and number of pixels, for each pair of ids > 0 that meets.
 
     Args:
         first: (H, W) int32 label image, 0 = background.
         second: (H, W) int32 label image, 0 = background.
+        pixels: (p,) intp, flat indices of `first` > 0; None: they are looked for.
 
     Raises:
         DataError: if the shapes differ.
@@ -51,13 +55,14 @@ def joint_histogram(
     """
     if first.shape != second.shape:
         raise DataError(f"label images: expected one shape, but got {first.shape} and {second.shape}.")
-    both = np.flatnonzero((first > 0) & (second > 0))
-    first_ids = first.ravel()[both].astype(np.int64)
-    second_ids = second.ravel()[both].astype(np.int64)
+    pixels = np.flatnonzero(first) if pixels is None else pixels
+    second_ids = second.ravel()[pixels].astype(np.int64)
+    met = np.flatnonzero(second_ids)
+    first_ids, second_ids = first.ravel()[pixels[met]].astype(np.int64), second_ids[met]
     # Ids (3, 5) with at most 9 ids in the second image: key 3 * 10 + 5 = 35, and back by divmod.
     base = int(second_ids.max(initial=0)) + 1
-    keys, counts = np.unique(first_ids * base + second_ids, return_counts=True)
-    return keys // base, keys % base, counts.astype(np.int64)
+    keys, counts = _counted(first_ids * base + second_ids)
+    return keys // base, keys % base, counts
 
 
 def overlaps(truth: Components, predicted: Components) -> Overlaps:
@@ -70,9 +75,19 @@ def overlaps(truth: Components, predicted: Components) -> Overlaps:
     Raises:
         DataError: if the two tiles differ in shape.
     """
-    truth_ids, predicted_ids, shared_px = joint_histogram(truth.labels, predicted.labels)
+    truth_ids, predicted_ids, shared_px = joint_histogram(truth.labels, predicted.labels, pixels=truth.pixels)
     rows, columns = truth_ids - 1, predicted_ids - 1
     same = truth.classes[rows] == predicted.classes[columns]
     rows, columns, shared_px = rows[same], columns[same], shared_px[same]
     union_px = truth.areas_px[rows] + predicted.areas_px[columns] - shared_px
     return Overlaps(rows, columns, shared_px, shared_px / union_px)
+
+
+def _counted(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The different keys, ascending, and how often each stands there."""
+    if int(keys.max(initial=0)) <= _CELLS_PER_PIXEL * len(keys):
+        cells = np.bincount(keys)
+        found = np.flatnonzero(cells)
+        return found, cells[found]
+    found, counts = np.unique(keys, return_counts=True)
+    return found, counts.astype(np.int64)

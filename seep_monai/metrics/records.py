@@ -92,7 +92,7 @@ def instance_rows(
         detections["matches"] = matches.detection_bits
         detections["ignored"] = matches.detection_ignored_bits
         blocks += [true_rows, detections]
-    return np.concatenate(blocks)
+    return np.concatenate(blocks, dtype=ROW_DTYPE)
 
 
 def header_row(image_id: int, kind: RowKind, dtype: np.dtype[np.void] = ROW_DTYPE) -> npt.NDArray[np.void]:
