@@ -29,6 +29,7 @@ TESTS = (
 )
 
 INSTANCES = "seep_monai/instances.py"
+LABELLING = "seep_monai/labelling.py"
 OVERLAP = "seep_monai/metrics/overlap.py"
 MATCHING = "seep_monai/metrics/matching.py"
 PRECISION = "seep_monai/metrics/average_precision.py"
@@ -84,12 +85,18 @@ MAXIMUM = """sums = np.zeros(len(table))
     sums = sums * table.areas_px"""
 
 MUTATIONS = (
-    Mutation("4-connectivity", INSTANCES, "connectivity=2", "connectivity=1"),
+    Mutation("4-connectivity of noisy maps", LABELLING, "connectivity=2", "connectivity=1"),
+    Mutation(
+        "4-connectivity",
+        LABELLING,
+        'start - above, side="left") n_touched = np.searchsorted(start, stop - above, side="right")',
+        'start - above, side="right"); n_touched = np.searchsorted(start, stop - above, side="left")',
+    ),
     Mutation(
         "touching classes merged",
-        INSTANCES,
-        "label(classes[box], background=0",
-        "label((classes[box] > 0).astype(np.uint8), background=0",
+        LABELLING,
+        "same = runs.classes[run] == runs.classes[touched]",
+        "same = np.ones(len(run), bool)",
     ),
     Mutation(
         "labels of 8 bits",

@@ -263,12 +263,22 @@ def test_metric_ids_in_some_calls_only_raise(metric_class, tiles) -> None:
         metric(y_pred=tiles[0], y=tiles[1], image_ids=range(6))
 
 
-# ------------------------------------------------------------------------------------------------ two processes
-def _share(rank: int, folder: str) -> None:
-    """Process 1 sees less than process 0, a repeat, or nothing at all; writes what it aggregates."""
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+# -------------------------------------------------------------------------------------------- several processes
+SHARES = {
+    2: {"uneven": [[0, 2, 4, 5], [1, 3]], "repeated": [[0, 2, 4, 5], [1, 3, 0, 2]], "nothing": [[*range(6)], []]},
+    3: {
+        "uneven": [[0, 2, 4], [1], [3, 5]],
+        "repeated": [[0, 3], [1, 4], [2, 5, 0]],
+        "nothing": [[0, 1, 2, 3, 4], [], [5]],
+    },
+}
+
+
+def _share(rank: int, folder: str, n_processes: int) -> None:
+    """Some processes see less than others, a repeat, or nothing at all; each writes what it aggregates."""
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=n_processes)
     probabilities, labels = make_tiles()
-    shares = {"uneven": [[0, 2, 4, 5], [1, 3]], "repeated": [[0, 2, 4, 5], [1, 3, 0, 2]], "nothing": [[*range(6)], []]}
+    shares = SHARES[n_processes]
     results = {}
     for metric_class in (InstanceAveragePrecision, PixelScores):
         for name, both in shares.items():
@@ -277,7 +287,7 @@ def _share(rank: int, folder: str) -> None:
                 metric(y_pred=probabilities[mine], y=labels[mine], image_ids=mine)
             results[f"{metric_class.__name__} {name}"] = metric.aggregate()
         metric = metric_class()
-        metric(y_pred=probabilities[rank::2], y=labels[rank::2])
+        metric(y_pred=probabilities[rank::n_processes], y=labels[rank::n_processes])
         results[f"{metric_class.__name__} unnumbered"] = metric.aggregate()
     for name, both in shares.items():
         confusion = InstanceConfusion()
@@ -288,23 +298,23 @@ def _share(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-@pytest.fixture(scope="module")
-def two_processes(tmp_path_factory) -> list[dict]:
+@pytest.fixture(scope="module", params=[2, 3])
+def processes(request, tmp_path_factory) -> list[dict]:
     folder = tmp_path_factory.mktemp("shares")
-    torch.multiprocessing.spawn(_share, args=(str(folder),), nprocs=2)
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+    torch.multiprocessing.spawn(_share, args=(str(folder), request.param), nprocs=request.param)
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(request.param)]
 
 
 @BOTH
 @pytest.mark.parametrize("share", ["uneven", "repeated", "nothing", "unnumbered"])
-def test_metric_in_two_processes_gives_the_same_as_in_one(metric_class, share, tiles, two_processes) -> None:
-    for results in two_processes:
+def test_metric_in_several_processes_gives_the_same_as_in_one(metric_class, share, tiles, processes) -> None:
+    for results in processes:
         assert_same(results[f"{metric_class.__name__} {share}"], scores_of(metric_class, *tiles))
 
 
 @pytest.mark.parametrize("share", ["uneven", "repeated", "nothing"])
-def test_confusion_metric_in_two_processes_gives_the_same_as_in_one(share, tiles, two_processes) -> None:
+def test_confusion_metric_in_several_processes_gives_the_same_as_in_one(share, tiles, processes) -> None:
     metric = InstanceConfusion()
     metric(y_pred=tiles[0], y=tiles[1])
-    for results in two_processes:
+    for results in processes:
         assert results[f"InstanceConfusion {share}"] == metric.aggregate().tolist()

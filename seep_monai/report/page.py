@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seep_monai.classes import SEEP_LABELS
@@ -36,31 +38,15 @@ def evaluation_charts(
     records: TileRecords, metrics: Mapping[str, Any], class_names: Sequence[str], pictures: Sequence[TilePicture]
 ) -> dict[str, Picture]:
     """File name without suffix -> chart, in the order in which a reader wants them."""
-    rows = np.concatenate(records.tiles.instances)
-    groups = {"seep / no seep": ANY_SEEP, **dict(zip(class_names, SEEP_LABELS, strict=True))}
-    precision_recall: dict[str, Curve] = {}
-    f1: dict[str, Curve] = {}
-    for name, group in groups.items():
-        precision_recall[name] = (RECALL_LEVELS, group_precision_recall(rows, group)[0][AT_50])
-        curve = score_curve(rows, group)
-        f1[name] = (curve.scores, curve.f1)
     title = f"{metrics['part']} part: {headline(metrics)}"
     confusion = metrics["confusion_matrix"]
+    confusion_title = f"mask IoU {confusion['iou']}, all scores"
     figures = {
         "classes": ("Scores of each class", class_figure(metrics, class_names, title)),
-        "precision_recall": (
-            "Precision and recall of instances",
-            line_figure(precision_recall, x_label="recall", y_label="precision", title="mask IoU 0.5"),
-        ),
-        "f1": (
-            "F1 of instances against the score they are cut at",
-            line_figure(f1, x_label="score", y_label="F1", title="mask IoU 0.5"),
-        ),
+        **_instance_figures(np.concatenate(records.tiles.instances), class_names),
         "confusion": (
             "Confusion of instances",
-            confusion_figure(
-                np.array(confusion["counts"]), class_names, title=f"mask IoU {confusion['iou']}, all scores"
-            ),
+            confusion_figure(np.array(confusion["counts"]), class_names, title=confusion_title),
         ),
     }
     charts = {name: Picture(text, figure_png(figure)) for name, (text, figure) in figures.items()}
@@ -87,7 +73,7 @@ def evaluation_page(
     sections: dict[str, list[Picture]] = {
         "Tiles": [charts[name] for name in ("tiles",) if name in charts],
         "Scores of each class": [charts["classes"]],
-        "Instances": [charts[name] for name in ("precision_recall", "f1")],
+        "Instances": [charts[name] for name in _INSTANCE_CHARTS],
         "Confusion": [charts["confusion"]],
         "Worst and best tiles": [charts[name] for name in ("worst", "best") if name in charts],
     }
@@ -103,7 +89,11 @@ def evaluation_page(
         class_names=evaluation.class_names,
         counts={part: count_classes(tiles).to_json() for part, tiles in evaluation.plan.parts.items()},
         sections=sections,
-        settings={"model.json": description, "plan settings": evaluation.description["plan"]["settings"]},
+        settings={
+            "model.json": description,
+            "plan settings": evaluation.description["plan"]["settings"],
+            **_run_config(run_dir),
+        },
         notes=_notes(metrics),
     )
 
@@ -121,6 +111,35 @@ def training_curves(run_dir: Path) -> dict[str, Curve]:
     }
 
 
+def _instance_figures(rows: np.ndarray, class_names: Sequence[str]) -> dict[str, tuple[str, Figure]]:
+    """Precision and recall, against each other and against the score, of seep / no seep and each class."""
+    groups = {"seep / no seep": ANY_SEEP, **dict(zip(class_names, SEEP_LABELS, strict=True))}
+    curves = {name: score_curve(rows, group) for name, group in groups.items()}
+    against_recall = {
+        name: (RECALL_LEVELS, group_precision_recall(rows, group)[0][AT_50]) for name, group in groups.items()
+    }
+    figures = {
+        "precision_recall": (
+            "Precision and recall of instances",
+            line_figure(against_recall, x_label="recall", y_label="precision", title=_AT_IOU),
+        )
+    }
+    for key in ("precision", "recall", "f1"):
+        name = key.upper() if key == "f1" else key
+        lines = {group: (curve.scores, getattr(curve, key)) for group, curve in curves.items()}
+        figure = line_figure(lines, x_label="score", y_label=name, title=_AT_IOU)
+        figures[key] = (f"{name.capitalize()} of instances against the score they are cut at", figure)
+    return figures
+
+
+def _run_config(run_dir: Path) -> dict[str, Any]:
+    """The config of the training, if its run's folder is there."""
+    path = run_dir / "config.json"
+    return {"config of the training": json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else {}
+
+
+_AT_IOU = "mask IoU 0.5"
+_INSTANCE_CHARTS = ("precision_recall", "precision", "recall", "f1")
 _TILE_TITLES = {
     "tiles": "Tiles that show all classes",
     "worst": "Tiles with the lowest seep Dice",
