@@ -172,7 +172,7 @@ MUTATIONS = (
     Mutation(
         "tiles without truth dropped",
         RECORDS,
-        "return np.concatenate(blocks)",
+        "return np.concatenate(blocks, dtype=ROW_DTYPE)",
         "return np.concatenate(blocks if any(len(truth) for truth, _ in pairs) else blocks[:1])",
     ),
     Mutation("no-data of the prediction kept", RECORDS, "valid=truth != NO_DATA_LABEL", "valid=None"),

@@ -32,7 +32,7 @@ def flat_scores(**given: float) -> dict[str, float]:
 
 def scored(flat: dict[str, float]) -> dict[str, Any]:
     """The content of `metrics.json`, as far as the table needs it."""
-    return {"part": "test", "leaky": False, **nested_metrics(flat)}
+    return {"part": "test", "leaky": False, "ci95": {}, **nested_metrics(flat)}
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -93,7 +93,9 @@ def test_nested_metrics_takes_all_it_needs_from_the_metrics() -> None:
 
 def test_metrics_csv_columns_and_rows() -> None:
     rows = rows_of(metrics_csv(scored(flat_scores(n_instances_2=31, AP50_2=0.5)), DEFAULT_CLASS_NAMES))
-    assert list(rows[0]) == ["label", "name", *PER_CLASS, "precision", "recall", "part", "leaky"]
+    names = [name for name in PER_CLASS if name != "n_instances"] + ["precision", "recall"]
+    limits = [f"{name}_{end}" for name in names for end in ("low", "high")]
+    assert list(rows[0]) == ["label", "name", "n_instances", *names, *limits, "part", "leaky"]
     assert [row["label"] for row in rows] == ["1", "2", "3", "4", "5", "6", "7", "1-7"]
     assert [row["name"] for row in rows] == [*DEFAULT_CLASS_NAMES, "seep / no seep"]
     assert (rows[1]["n_instances"], rows[1]["AP50"]) == ("31", "0.5")
@@ -104,6 +106,18 @@ def test_metrics_csv_undefined_empty_and_zero_stays_zero() -> None:
     assert rows[1]["AP50"] == "0.0"
     assert rows[0]["AP50"] == ""
     assert (rows[7]["precision"], rows[7]["recall"], rows[0]["precision"]) == ("0.5", "", "")
+
+
+def test_metrics_csv_intervals_stand_in_their_columns() -> None:
+    content = {**scored(flat_scores()), "ci95": {"classes.2.AP50": [0.25, 0.75], "seep.recall": [0.5, 0.625]}}
+    rows = rows_of(metrics_csv(content, DEFAULT_CLASS_NAMES))
+    assert (rows[1]["AP50_low"], rows[1]["AP50_high"], rows[0]["AP50_low"]) == ("0.25", "0.75", "")
+    assert (rows[7]["recall_low"], rows[7]["recall_high"]) == ("0.5", "0.625")
+
+
+def test_comparison_table_interval_stands_behind_its_value() -> None:
+    content = {**nested_metrics(flat_scores(seep_dice=0.5)), "ci95": {"seep.dice": [0.4, 0.6]}}
+    assert "0.500 [0.400, 0.600]" in comparison_table({"trained": content})
 
 
 def test_metrics_csv_name_with_comma_stays_one_cell() -> None:

@@ -75,7 +75,8 @@ def evaluation_page(
         "Scores of each class": [charts["classes"]],
         "Instances": [charts[name] for name in _INSTANCE_CHARTS],
         "Confusion": [charts["confusion"]],
-        "Worst and best tiles": [charts[name] for name in ("worst", "best") if name in charts],
+        "Worst tiles": [charts[name] for name in ("worst",) if name in charts],
+        "Best tiles": [charts[name] for name in ("best",) if name in charts],
     }
     run_dir = runs_dir / str(evaluation.description.get("run_name", ""))
     curves = training_curves(run_dir)

@@ -31,6 +31,9 @@ HEADLINE_ROWS = (
 )
 
 
+_COMPARED = ("seep Dice", "seep IoU", "seep AP50", "mAP50", "mAP50-95")
+
+
 def nested_metrics(flat: Mapping[str, float]) -> dict[str, Any]:
     """The values of `SeepScores` in the shape of `metrics.json`; undefined values become None, never 0.
 
@@ -63,22 +66,28 @@ def headline_text(metrics: Mapping[str, Any]) -> str:
     """The headline figures, one a line, each with its 95 % interval over scenes where there is one."""
     lines = []
     for name, key in HEADLINE_ROWS:
-        interval = metrics["ci95"].get(key)
-        limits = "" if interval is None else f"  [{interval[0]:.3f}, {interval[1]:.3f}]"
-        lines.append(f"{name:<24}{_shown(value_at(metrics, key)):>10}{limits}")
+        lines.append(f"{name:<24}{_with_interval(metrics, key)}")
     return "\n".join(lines)
 
 
 def metrics_csv(metrics: Mapping[str, Any], class_names: Sequence[str]) -> str:
-    """One row per class and one for seep / no seep, each with its part and leak; undefined values are empty cells."""
-    columns = ["label", "name", *_PER_CLASS, "precision", "recall", "part", "leaky"]
-    origin = {"part": metrics["part"], "leaky": str(metrics["leaky"]).lower()}
+    """One row per class and one for seep / no seep, with 95 % intervals; undefined values are empty cells."""
+    scores = (*(name for name in _PER_CLASS if name not in _COUNTS), "precision", "recall")
+    limits = [f"{name}_{end}" for name in scores for end in ("low", "high")]
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer = csv.DictWriter(buffer, ["label", "name", *_COUNTS, *scores, *limits, "part", "leaky"], lineterminator="\n")
     writer.writeheader()
-    for label, name in zip(SEEP_LABELS, class_names, strict=True):
-        writer.writerow({"label": label, "name": name, **_blank(metrics["classes"][str(label)]), **origin})
-    writer.writerow({"label": "1-7", "name": "seep / no seep", **_blank(metrics["seep"]), **origin})
+    origin = {"part": metrics["part"], "leaky": str(metrics["leaky"]).lower()}
+    names = {str(label): name for label, name in zip(SEEP_LABELS, class_names, strict=True)}
+    for label, name in {**names, "1-7": "seep / no seep"}.items():
+        place = f"classes.{label}" if label in names else "seep"
+        intervals = {key: metrics["ci95"].get(f"{place}.{key}") or ("", "") for key in scores}
+        ends = {
+            f"{key}_{end}": value
+            for key, pair in intervals.items()
+            for end, value in zip(("low", "high"), pair, strict=True)
+        }
+        writer.writerow({"label": label, "name": name, **_blank(value_at(metrics, place)), **ends, **origin})
     return buffer.getvalue()
 
 
@@ -93,18 +102,26 @@ def headline(metrics: Mapping[str, Any]) -> str:
 
 
 def comparison_table(columns: Mapping[str, Mapping[str, Any]]) -> str:
-    """A text table: one row per figure, one column per evaluation (name -> metrics in the shape of `metrics.json`)."""
+    """A text table: one row per figure, one column per evaluation (name -> metrics in the shape of `metrics.json`).
+
+    The 95 % interval stands behind a value where there is one.
+    """
     rows = {
-        "seep Dice": [metrics["seep"]["dice"] for metrics in columns.values()],
-        "seep IoU": [metrics["seep"]["iou"] for metrics in columns.values()],
-        "seep AP50": [metrics["seep"]["AP50"] for metrics in columns.values()],
-        "mAP50": [metrics["mAP50"] for metrics in columns.values()],
-        "mAP50-95": [metrics["mAP"] for metrics in columns.values()],
+        name: [_with_interval(metrics, key) for metrics in columns.values()]
+        for name, key in HEADLINE_ROWS
+        if name in _COMPARED
     }
-    width = max(18, *(len(name) + 2 for name in columns))
+    cells = [*columns, *(text for texts in rows.values() for text in texts)]
+    width = max(16, *map(len, cells)) + 2
     lines = [f"{'':<12}" + "".join(f"{name:>{width}}" for name in columns)]
-    lines += [f"{name:<12}" + "".join(f"{_shown(value):>{width}}" for value in values) for name, values in rows.items()]
+    lines += [f"{name:<12}" + "".join(f"{text:>{width}}" for text in texts) for name, texts in rows.items()]
     return "\n".join(lines)
+
+
+def _with_interval(metrics: Mapping[str, Any], key: str) -> str:
+    interval = metrics.get("ci95", {}).get(key)
+    limits = "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
+    return _shown(value_at(metrics, key)) + limits
 
 
 def _number(name: str, value: float) -> float | int | None:
