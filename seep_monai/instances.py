@@ -249,24 +249,6 @@ def seep_components(classes: ClassMap, probabilities: Floats | None = None) -> C
     return _with_mean_scores(table, components, 1.0 - probabilities[0, rows, columns].astype(np.float64))
 
 
-def bounding_boxes(components: Components) -> npt.NDArray[np.int64]:
-    """(n, 4) int64 per component: first row, first column, and the row and column after the last.
-
-    >>> bounding_boxes(class_components(np.array([[0, 3, 0], [0, 3, 3]], np.uint8)))
-    array([[0, 1, 2, 3]])
-    """
-    rows, columns = np.nonzero(components.labels)
-    index = components.labels[rows, columns] - 1
-    boxes = np.empty((len(components), 4), np.int64)
-    boxes[:, :2] = np.iinfo(np.int64).max
-    boxes[:, 2:] = 0
-    np.minimum.at(boxes[:, 0], index, rows)
-    np.minimum.at(boxes[:, 1], index, columns)
-    np.maximum.at(boxes[:, 2], index, rows + 1)
-    np.maximum.at(boxes[:, 3], index, columns + 1)
-    return boxes
-
-
 def renumbered(labels: npt.NDArray[np.int32], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
     """The label image with label i + 1 replaced by numbers[i]; 0 stays 0.
 

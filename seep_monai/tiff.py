@@ -164,7 +164,7 @@ def no_data_value(no_data: float | None, dtype: np.dtype | str) -> float | None:
     return 0.0 if no_data is None and np.issubdtype(dtype, np.integer) else no_data
 
 
-def valid_mask(array: np.ndarray, no_data: float | None, *, is_mask: bool = False) -> np.ndarray:
+def valid_mask(array: np.ndarray, no_data: float | None) -> np.ndarray:
     """True where data exist, bool of the array's shape.
 
     NaN and infinity in a float image whose tag does not say NaN stay valid: they are for an audit to report.
@@ -172,13 +172,12 @@ def valid_mask(array: np.ndarray, no_data: float | None, *, is_mask: bool = Fals
     Args:
         array: pixels in the file's own dtype (it decides what no tag means).
         no_data: value of the no-data tag, may be NaN; None without the tag.
-        is_mask: the array holds classes: 0 is background, thus valid, whatever the tag says.
 
     >>> valid_mask(np.array([0, 7], np.uint16), None)
     array([False,  True])
     """
-    value = no_data if is_mask else no_data_value(no_data, array.dtype)
-    if value is None or (is_mask and value == 0):
+    value = no_data_value(no_data, array.dtype)
+    if value is None:
         return np.ones(array.shape, dtype=bool)
     if math.isnan(value):
         return ~np.isnan(array)

@@ -440,7 +440,7 @@ def test_resume_of_another_run_ends_with_its_message_and_changes_nothing(
 
 
 def test_training_without_a_defined_key_metric_ends_with_its_message(dataset: Path, tmp_path: Path) -> None:
-    # No tile of the three folds' first validation part has class 7 as every scene has; iou_7 is undefined without it.
+    # Without any class 7 its AP is undefined in every validation.
     data = copied(dataset, tmp_path)
     for path in sorted((data / "train_masks_256").iterdir()):
         rewritten(path, lambda mask: np.where(mask == 7, 6, mask).astype(np.uint8))

@@ -12,7 +12,6 @@ from seep_monai.errors import ConfigError, DataError
 from seep_monai.instances import (
     ANY_SEEP,
     InstanceSettings,
-    bounding_boxes,
     class_components,
     class_map,
     find_instances,
@@ -119,13 +118,6 @@ def test_seep_components_score_is_mean_summed_seep_probability() -> None:
     probabilities[1, 0] = [0.75, 0.0, 0.0]
     probabilities[2, 0] = [0.0, 0.5, 0.0]
     assert seep_components(np.array([[1, 2, 0]], np.uint8), probabilities).scores.tolist() == [0.625]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_bounding_boxes_random_map_equals_scipy(seed: int) -> None:
-    table = class_components(noisy_map(seed))
-    expected = [(r.start, c.start, r.stop, c.stop) for r, c in ndimage.find_objects(table.labels)]
-    assert [tuple(box) for box in bounding_boxes(table).tolist()] == expected
 
 
 @pytest.mark.parametrize("components", [class_components, seep_components])

@@ -508,11 +508,6 @@ def test_valid_mask_of_image_follows_tag_or_zero_for_integers(array, no_data, ex
     assert valid_mask(array, no_data).tolist() == expected
 
 
-@pytest.mark.parametrize(("no_data", "expected"), [(None, [True] * 3), (0.0, [True] * 3), (255.0, [True, True, False])])
-def test_valid_mask_of_classes_keeps_background(no_data, expected):
-    assert valid_mask(np.array([0, 7, 255], np.uint8), no_data, is_mask=True).tolist() == expected
-
-
 @pytest.mark.parametrize(
     ("no_data", "dtype", "expected"), [(None, "uint16", 0.0), (None, "float32", None), (7.0, "uint16", 7.0)]
 )

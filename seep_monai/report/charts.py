@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seep_monai.classes import CLASS_COLOURS
+from seep_monai.metrics.confusion import normalised
 
 # Seep / no seep is drawn in black, the classes in their own colours.
 _COLOURS = ("#111111", *(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in CLASS_COLOURS[1:]))
@@ -49,8 +50,7 @@ def confusion_figure(counts: np.ndarray, class_names: Sequence[str], *, title: s
     """
     figure = Figure(figsize=(13, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+    shares = normalised(counts)
     _matrix(left, counts.astype(float), [[f"{n:d}" for n in row] for row in counts], class_names, "instances")
     texts = [["" if np.isnan(share) else f"{share:.2f}" for share in row] for row in shares]
     _matrix(right, shares, texts, class_names, "share of each row")
