@@ -22,6 +22,8 @@ MODEL_TRANSFORMATION = 34264
 GEO_KEYS = 34735
 GEO_DOUBLES = 34736
 GEO_TEXT = 34737
+# GDAL's own tag: the no-data value as text.
+NO_DATA = 42113
 
 # Type letters of struct, as the GeoTIFF standard sets them.
 TAG_DTYPES = {
@@ -97,8 +99,12 @@ def tags_of(value_of: Callable[[int], Any]) -> GeoTags:
     return {code: _plain(value) for code, value in found.items() if value is not None}
 
 
-def tags_to_write(geo_tags: GeoTags) -> list[tuple[int, str, int, Any, bool]]:
+def tags_to_write(geo_tags: GeoTags, no_data: float | None = None) -> list[tuple[int, str, int, Any, bool]]:
     """(number, type, count, value, only once) of each tag, as tifffile's `extratags` takes them.
+
+    Args:
+        geo_tags: values by tag number.
+        no_data: value of the no-data tag, None for no tag.
 
     Raises:
         TiffError: for a tag that is none of GeoTIFF.
@@ -106,10 +112,11 @@ def tags_to_write(geo_tags: GeoTags) -> list[tuple[int, str, int, Any, bool]]:
     unknown = sorted(set(geo_tags) - set(TAG_DTYPES))
     if unknown:
         raise TiffError(f"geo_tags: expected some of {sorted(TAG_DTYPES)}, but got {unknown}. Leave these out.")
-    return [
+    tags = [
         (code, TAG_DTYPES[code], 0 if isinstance(value, str) else len(value), _packed(value), True)
         for code, value in geo_tags.items()
     ]
+    return tags if no_data is None else [*tags, (NO_DATA, "s", 0, f"{no_data:.17g}".encode(), True)]
 
 
 def _plain(value: Any) -> tuple[float, ...] | str:

@@ -30,12 +30,11 @@ Compression = Literal["zlib", "deflate"]
 PathLike = str | os.PathLike[str]
 
 _DESCRIPTION = 270
-_NO_DATA = 42113
 # Tags that change pixels, place or no-data: losing one of them must not pass unseen.
-_NEEDED_TAGS = {256, 257, 258, 259, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 339, _NO_DATA, *geo.TAG_DTYPES}
+_NEEDED_TAGS = {256, 257, 258, 259, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 339, geo.NO_DATA, *geo.TAG_DTYPES}
 _REDUCED_OR_MASK = 0b101
 # Choice: 256 x 256 px, GDAL's usual tile, so that a window of a large compressed scene can be read alone.
-_TILE_PX = 256
+TILE_PX = 256
 _COPY_AGAIN = "The file is damaged or was not copied completely: copy it again."
 
 
@@ -135,10 +134,7 @@ def write_tiff(
     Raises:
         TiffError: if array, no-data value, tags or compression do not fit, or the file cannot be written.
     """
-    _check_writable(path, array, no_data, compression)
-    tags = geo.tags_to_write(geo_tags or {})
-    if no_data is not None:
-        tags.append((_NO_DATA, "s", 0, f"{no_data:.17g}", True))
+    check_writable(path, array, no_data, compression)
     part = Path(path).with_name(f".{Path(path).name}.{uuid.uuid4().hex}.part")
     try:
         tifffile.imwrite(
@@ -146,11 +142,11 @@ def write_tiff(
             np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")),
             photometric="minisblack",
             compression=compression and "zlib",
-            tile=(_TILE_PX, _TILE_PX) if compression and min(array.shape) > _TILE_PX else None,
+            tile=(TILE_PX, TILE_PX) if compression and min(array.shape) > TILE_PX else None,
             description=None if description is None else description.encode(),
             metadata=None,
             software=False,
-            extratags=tags,
+            extratags=geo.tags_to_write(geo_tags or {}, no_data),
         )
         part.replace(path)
     except OSError as error:
@@ -342,7 +338,7 @@ def _check_complete(page: Any, file_size: int, path: PathLike) -> None:
 
 
 def _image(page: Any, sample: int, path: PathLike) -> TiffImage:
-    no_data = _parsed_no_data(page.tags.valueof(_NO_DATA), path)
+    no_data = _parsed_no_data(page.tags.valueof(geo.NO_DATA), path)
     # Sparse files leave out tiles: they hold no-data, or 0 where that is unknown or does not fit.
     page.nodata = no_data if no_data is not None and _fits(no_data, page.dtype) else 0
     stored = any(page.databytecounts)
@@ -371,7 +367,8 @@ def _fits(no_data: float, dtype: np.dtype) -> bool:
     return dtype.kind == "f" or (no_data % 1 == 0 and np.iinfo(dtype).min <= no_data <= np.iinfo(dtype).max)
 
 
-def _check_writable(path: PathLike, array: np.ndarray, no_data: float | None, compression: str | None) -> None:
+def check_writable(path: PathLike, array: np.ndarray, no_data: float | None, compression: str | None) -> None:
+    """Raise TiffError unless `write_tiff` can write this."""
     name = array.dtype.name
     if array.ndim != 2 or array.size == 0 or name not in DTYPES:
         raise _error(path, f"(H, W) of {', '.join(DTYPES)}", f"{name} of shape {array.shape}", "Convert the array.")
