@@ -18,7 +18,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigWorkflow
 
-from seep_monai.simulate.tiles import make_sample_data
+from seep_monai.simulate.sample import make_sample_data
 
 CONFIG = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "train.json"
 

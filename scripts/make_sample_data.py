@@ -1,4 +1,4 @@
-"""Make simulated SAR tiles with potential seeps and their masks, for the quick start and for tests."""
+"""Make simulated SAR tiles with potential seeps and their masks, or whole scenes of any size with their truth."""
 
 from __future__ import annotations
 
@@ -7,16 +7,69 @@ import logging
 from pathlib import Path
 
 from seep_monai.errors import SeepError
-from seep_monai.simulate.tiles import MAX_TILES_PER_SCENE, MIN_SCENES, make_sample_data
+from seep_monai.simulate.georeference import AffineReference, Georeference, NoReference, orbit_gcps
+from seep_monai.simulate.parameters import SceneSettings
+from seep_monai.simulate.sample import EMPTY_SHARE, MIN_SCENES, ScenePlan, make_sample_data, make_scenes
+
+# Source: flight direction of Sentinel-1 on ascending passes, about 12 deg west of north.
+HEADING_DEG = 348.0
+DEFAULTS = SceneSettings()
 
 
 def main() -> None:
     """Read the command line and make the sample."""
+    arguments = _parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        settings = SceneSettings(
+            size_px=tuple(arguments.size),
+            seep_share=arguments.seep_share,
+            class_frequencies=tuple(arguments.class_frequencies),
+            wind_m_s=tuple(arguments.wind),
+            looks=tuple(arguments.looks),
+            film_scale=arguments.film_scale,
+        )
+        if arguments.scenes is None:
+            _make_tiles(arguments, settings)
+        else:
+            plan = ScenePlan(arguments.seed, arguments.scenes, settings, _georeference(arguments, settings))
+            make_scenes(arguments.out, plan, overwrite=arguments.overwrite)
+    except SeepError as error:
+        raise SystemExit(str(error)) from error
+
+
+def _make_tiles(arguments: argparse.Namespace, settings: SceneSettings) -> None:
+    if arguments.epsg is not None or arguments.gcp_centre is not None:
+        raise SeepError("--epsg and --gcp_centre go with --scenes: tiles are plain, as those of the real set are.")
+    make_sample_data(
+        arguments.out,
+        n_tiles=arguments.n_tiles,
+        seed=arguments.seed,
+        n_scenes=arguments.n_scenes,
+        empty_share=arguments.empty_share,
+        settings=settings,
+        overwrite=arguments.overwrite,
+    )
+
+
+def _georeference(arguments: argparse.Namespace, settings: SceneSettings) -> Georeference:
+    if arguments.gcp_centre is not None:
+        if arguments.epsg is not None:
+            raise SeepError("--gcp_centre: control points are in longitude and latitude; leave --epsg out.")
+        centre = (arguments.gcp_centre[0], arguments.gcp_centre[1])
+        return orbit_gcps(settings.size_px, centre, pixel_m=arguments.pixel_size, heading_deg=HEADING_DEG)
+    if arguments.epsg is not None:
+        return AffineReference(arguments.epsg, arguments.pixel_size, *arguments.upper_left)
+    return NoReference()
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="Writes OUT/train_images_256/SCENE.TILE.tif (uint16, 256 x 256, 0 = outside the swath), "
-        "OUT/train_masks_256 with the same names (uint8, 0 = no seep, 1..7 = seep class) and OUT/simulation.json. "
-        "The same numbers and seed give the same files.",
+        epilog="Tiles: OUT/train_images_256/SCENE.TILE.tif (uint16, 256 x 256, 0 = outside the swath), "
+        "OUT/train_masks_256 with the same names (uint8, 0 = no seep, 1..7 = seep class). Scenes (--scenes): "
+        "OUT/images/SCENE.tif, OUT/masks/SCENE.tif, OUT/slicks/SCENE.geojson. Both: OUT/simulation.json, from which "
+        "every scene can be made again. The same numbers and seed give the same files.",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
     parser.add_argument("--n_tiles", type=int, default=400, help="number of tiles (default: %(default)s)")
@@ -24,16 +77,73 @@ def main() -> None:
     parser.add_argument(
         "--n_scenes",
         type=int,
-        help=f"number of scenes the tiles are spread over (default: one per {MAX_TILES_PER_SCENE} tiles, "
+        help="number of scenes the tiles are spread over (default: as few as give that many tiles, "
         f"{MIN_SCENES} at least as long as each holds two tiles)",
     )
+    parser.add_argument(
+        "--empty_share", type=float, default=EMPTY_SHARE, help="share of tiles without seep (default: %(default)s)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace sample data that OUT holds already")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        make_sample_data(**vars(arguments))
-    except SeepError as error:
-        raise SystemExit(str(error)) from error
+    _add_scene_options(parser.add_argument_group("what the scenes are like"))
+    _add_raster_options(parser.add_argument_group("whole scenes instead of tiles"))
+    return parser
+
+
+def _add_scene_options(group: argparse._ArgumentGroup) -> None:
+    pair: dict[str, object] = {"nargs": 2, "type": float, "metavar": ("LOW", "HIGH")}
+    group.add_argument(
+        "--size",
+        nargs=2,
+        type=int,
+        metavar=("ROWS", "COLS"),
+        default=DEFAULTS.size_px,
+        help="px (default: %(default)s)",
+    )
+    group.add_argument(
+        "--seep_share", type=float, default=DEFAULTS.seep_share, help="share of tiles with seep (default: %(default)s)"
+    )
+    group.add_argument(
+        "--class_frequencies",
+        nargs=7,
+        type=float,
+        metavar="SHARE",
+        default=DEFAULTS.class_frequencies,
+        help="how often each class is met; seven shares that sum to one (default: as in the real set, %(default)s)",
+    )
+    group.add_argument("--wind", **pair, default=DEFAULTS.wind_m_s, help="median wind, m/s (default: %(default)s)")
+    group.add_argument("--looks", **pair, default=DEFAULTS.looks, help="equivalent looks (default: %(default)s)")
+    group.add_argument(
+        "--film_scale",
+        type=float,
+        default=DEFAULTS.film_scale,
+        help="lengths and widths of the films; 1 is as in the real set, 4 suits pixels of a quarter of its size",
+    )
+
+
+def _add_raster_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--scenes", type=int, metavar="N", help="write N whole scenes instead of tiles")
+    group.add_argument("--epsg", type=int, help="coordinate system of an affine georeference")
+    group.add_argument(
+        "--pixel_size",
+        type=float,
+        default=40.0,
+        help="in units of --epsg, or m with --gcp_centre (default: %(default)s)",
+    )
+    group.add_argument(
+        "--upper_left",
+        nargs=2,
+        type=float,
+        metavar=("X", "Y"),
+        default=(500000.0, 3000000.0),
+        help="outer corner of the first pixel (default: %(default)s)",
+    )
+    group.add_argument(
+        "--gcp_centre",
+        nargs=2,
+        type=float,
+        metavar=("LON", "LAT"),
+        help="georeference by 11 x 21 ground control points of a slanted orbit around this place",
+    )
 
 
 if __name__ == "__main__":

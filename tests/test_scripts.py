@@ -55,7 +55,17 @@ def test_benchmark_training_prints_its_ratio(dataset: Path) -> None:
     assert 0.1 < float(lines[0].split()[-1]) < 10
 
 
-@pytest.mark.parametrize("name", ["make_sample_data", "compare_with_baselines", "benchmark_training"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "make_sample_data",
+        "compare_with_baselines",
+        "benchmark_training",
+        "benchmark_simulator",
+        "compare_with_real",
+        "classify_domains",
+    ],
+)
 def test_script_help_says_what_it_does(name: str) -> None:
     result = done(f"scripts/{name}.py", "--help")
     assert result.returncode == 0

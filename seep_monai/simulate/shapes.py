@@ -6,184 +6,201 @@ The meaning of the classes is not published; each recipe copies what one class l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from seep_monai.simulate.sea import smooth_noise
-from seep_monai.simulate.slicks import POINT_STEP_PX, Ribbon
+from seep_monai.simulate.slicks import Ribbon, Slick
+from seep_monai.simulate.walks import (
+    Film,
+    Point,
+    comb,
+    displaced,
+    drawn_length,
+    headings,
+    hooked,
+    joined,
+    ribbon_along,
+    walked,
+)
 
-Point = tuple[float, float]
-Line = npt.NDArray[np.floating]
 Recipe = Callable[[Point, float, np.random.Generator], list[Ribbon]]
 
-
-@dataclass(frozen=True)
-class Film:
-    """What one class of film looks like.
-
-    Attributes:
-        damping_db: median of the full damping of sigma0.
-        damping_spread: standard deviation of its logarithm.
-        length_px: median length of a ribbon in the scene.
-        length_spread: standard deviation of its logarithm.
-        width_px: width at the origin and at the widest place.
-        beads: standard deviation of the strength along the ribbon; strong beads break it.
-    """
-
-    damping_db: float
-    damping_spread: float
-    length_px: float
-    length_spread: float
-    width_px: tuple[float, float]
-    beads: float
-
-
-# Choice: calibrated until areas, major axes and inside/ring ratios per class came near to those of the reference tiles.
+# Class whose seep is a ship or a platform.
+TARGET_LABEL = 4
+# Choice: calibrated until the shapes per class came near to those of the reference tiles; `damping_db` and
+# `damping_spread` until the inside/ring ratios did.
 FILMS = {
-    1: Film(2.7, 0.30, 360.0, 0.70, (2.5, 4.8), 0.26),
-    2: Film(2.4, 0.30, 95.0, 0.85, (2.0, 4.4), 0.28),
-    3: Film(2.1, 0.25, 60.0, 0.85, (2.0, 4.2), 0.26),
-    4: Film(3.8, 0.30, 190.0, 0.60, (2.8, 5.4), 0.36),
-    5: Film(3.5, 0.30, 18.0, 1.10, (1.8, 4.2), 0.35),
-    6: Film(3.2, 0.30, 130.0, 0.85, (1.8, 5.0), 0.65),
-    7: Film(2.6, 0.25, 11.0, 0.95, (1.6, 3.0), 0.15),
+    1: Film(2.35, 0.30, 250.0, 0.60, 4.0, 0.42, ragged=0.30, beads=0.22, barbs_per_100_px=1.2),
+    2: Film(2.1, 0.30, 80.0, 0.80, 3.4, 0.45, ragged=0.32, wander_deg=14.0, beads=0.2, barbs_per_100_px=2.0),
+    3: Film(1.68, 0.35, 58.0, 0.75, 3.8, 0.45, ragged=0.30, wander_deg=14.0, beads=0.15, barbs_per_100_px=1.5),
+    4: Film(3.0, 0.30, 250.0, 0.35, 4.3, 0.55, ragged=0.42, wander_deg=14.0, beads=0.15, barbs_per_100_px=2.5),
+    5: Film(3.3, 0.30, 15.0, 0.85, 4.3, 0.50, ragged=0.40, beads=0.1, barbs_per_100_px=5.0),
+    6: Film(2.95, 0.30, 150.0, 0.65, 3.7, 0.45, ragged=0.40, wander_deg=20.0, beads=0.25, barbs_per_100_px=3.0),
+    7: Film(2.75, 0.25, 10.5, 0.90, 2.5, 0.40, ragged=0.40, wander_deg=25.0, beads=0.0, barbs_per_100_px=5.0),
 }
-# Choice: four of ten seeps stand alone; families of parallel neighbours get rarer with their size, up to six.
-_FAMILY_SHARES = (0.40, 0.25, 0.15, 0.10, 0.06, 0.04)
+# Shares of families of one, two, three ... parallel neighbours. Choice: a third of the seeps of class 1 stands alone,
+# and most of the fainter ones do.
+_FAMILY_SHARES = {
+    1: (0.30, 0.26, 0.18, 0.13, 0.08, 0.05),
+    2: (0.75, 0.17, 0.08),
+    3: (0.80, 0.15, 0.05),
+}
+# Choice: 6 px, so that the bright target at the origin does not cover the film.
+_TARGET_GAP_PX = 6.0
+# Choice: one thick film in four has a bright windward rim.
+_RIM_SHARE = 0.25
+_RIM_MIN_WIDTH_PX = 4.0
 
 
-def family(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """Class 1: one to six long parallel ribbons that share the turns of the drift, 10 to 60 px apart."""
-    film, n_members = FILMS[1], int(rng.choice(len(_FAMILY_SHARES), p=_FAMILY_SHARES)) + 1
-    length = _length(film, rng)
-    common = _headings(1.8 * length, drift_rad, rng, jitter_deg=11)
-    offsets = np.cumsum(rng.uniform(10, 60, n_members))
-    ribbons = []
-    for across in offsets - offsets.mean():
-        along = rng.normal(0, 30)
-        start = _displaced(origin, drift_rad, along=along, across=across)
-        n = max(2, min(len(common), _n_points(length * rng.uniform(0.4, 1.8))))
-        ribbons.append(
-            _ribbon(start, common[:n] + np.deg2rad(rng.normal(0, 3) + 5 * smooth_noise((n,), 12, rng)), film, rng)
-        )
-    return ribbons
+def draw_slick(label: int, origin: Point, drift_rad: float, rng: np.random.Generator) -> Slick:
+    """A slick of one class.
+
+    Args:
+        label: 1..7.
+        origin: (row, col) of the seep, scene coordinates in px.
+        drift_rad: direction of the surface drift, 0 along the columns, growing towards the rows.
+        rng: source of randomness; the same state gives the same slick, bit for bit.
+    """
+    ribbons = RECIPES[label](origin, drift_rad, rng)
+    return Slick(label, origin, drift_rad, tuple(ribbons), target=label == TARGET_LABEL)
 
 
-def single(label: int, *, gap_px: float = 0.0) -> Recipe:
-    """Classes 2, 3 and 4: one ribbon of the class's film along the drift, `gap_px` away from the origin."""
+def family(label: int) -> Recipe:
+    """Classes 1, 2 and 3: parallel ribbons that share the turns of the drift, some 10 to 60 px apart."""
 
     def draw(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-        start = _displaced(origin, drift_rad, along=gap_px, across=0)
-        headings = _headings(_length(FILMS[label], rng), drift_rad, rng, jitter_deg=12)
-        return [_ribbon(start, headings, FILMS[label], rng)]
+        film, shares = FILMS[label], _FAMILY_SHARES[label]
+        n_members = int(rng.choice(len(shares), p=shares)) + 1
+        length = drawn_length(film, rng)
+        common = headings(1.6 * length, drift_rad, rng, wander_deg=film.wander_deg)
+        offsets = np.cumsum(rng.lognormal(np.log(22), 0.6, n_members))
+        ribbons = []
+        for across in offsets - offsets.mean():
+            start = displaced(origin, drift_rad, along=rng.normal(0, 30), across=float(across))
+            n = max(2, int(len(common) * rng.uniform(0.15, 1.0)))
+            own = np.linspace(0, 1, n) * rng.normal(0, 0.15) + rng.normal(0, 0.05)
+            ribbons.append(ribbon_along(start, hooked(common[:n] + own, rng), film, rng))
+        if label > 1:
+            return ribbons
+        # Choice: nearly one stray per family, since many tiles hold short pieces beside the long ones.
+        stray = replace(film, length_px=35.0, length_spread=0.5)
+        ribbons.extend(_scattered(origin, int(rng.poisson(0.9)), (stray, 0.4 * length), rng))
+        return _rimmed(ribbons, drift_rad, rng)
 
     return draw
 
 
-def angular_trail(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """Class 5: a dashed trail of straight pieces with sharp bends, dark, with stray spots and, rarely, a broad pool."""
-    film, point, heading, ribbons = FILMS[5], origin, drift_rad, []
-    for _ in range(int(rng.integers(3, 13))):
-        if rng.random() < 0.4:
-            heading += rng.choice((-1, 1)) * np.deg2rad(rng.uniform(30, 100))
-        length = _length(film, rng)
-        piece = heading + np.deg2rad(6) * smooth_noise((_n_points(length),), 6, rng)
-        # Choice: one piece in 25 is a pool three times as wide; a few such films hold most pixels of the class.
-        width = (3 * film.width_px[0], 3 * film.width_px[1]) if rng.random() < 0.04 else film.width_px
-        ribbons.append(_ribbon(point, piece, replace(film, width_px=width), rng, blunt=True))
-        point = _displaced(point, heading, along=length + rng.uniform(4, 30), across=rng.normal(0, 3))
-        if rng.random() < 0.3:
-            ribbons.extend(_spots(_displaced(point, heading, along=0, across=rng.normal(0, 30)), 1, film, rng))
-    return ribbons
+def from_target(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
+    """Class 4: a ribbon from a bright target or, less often, a ragged pool beside it."""
+    film, start = FILMS[4], displaced(origin, drift_rad, along=_TARGET_GAP_PX, across=0)
+    if rng.random() < 0.12:
+        return _rimmed([_pool(start, drift_rad, film, rng)], drift_rad, rng)
+    along = headings(drawn_length(film, rng), drift_rad, rng, wander_deg=film.wander_deg)
+    return _rimmed([ribbon_along(start, hooked(along, rng), film, rng)], drift_rad, rng)
 
 
-def branching(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """Class 6: a wandering, broken trunk with up to seven side branches."""
-    film = FILMS[6]
-    trunk = _headings(_length(film, rng), drift_rad, rng, jitter_deg=22)
-    rows, cols = _walked(origin, trunk)
-    ribbons = [_ribbon(origin, trunk, film, rng)]
-    for _ in range(int(rng.integers(0, 8))):
+def dark_trail(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
+    """Class 5: a dashed, angular trail, a ribbon with teeth on one side, or a large ragged pool."""
+    film, kind = FILMS[5], rng.random()
+    if kind < 0.58:
+        return _dashes(origin, drift_rad, film, rng)
+    if kind < 0.81:
+        broad = replace(film, length_px=110.0, length_spread=0.6, width_px=5.0)
+        along = headings(drawn_length(broad, rng), drift_rad, rng, wander_deg=14)
+        side = drift_rad + rng.choice((-1, 1)) * np.deg2rad(rng.uniform(40, 110))
+        ribbons = [comb(ribbon_along(origin, along, broad, rng), float(side), rng.uniform(8, 40), rng)]
+    else:
+        ribbons = [_pool(origin, drift_rad, film, rng)]
+    ribbons.extend(_scattered(origin, int(rng.integers(0, 4)), (film, 20.0), rng))
+    return _rimmed(ribbons, drift_rad, rng)
+
+
+def broken_film(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
+    """Class 6: a chain of fragments, a lone ribbon, or a branching, broken network."""
+    film, kind = FILMS[6], rng.random()
+    if kind < 0.45:
+        return _dashes(origin, drift_rad, replace(film, length_px=15.0, barbs_per_100_px=6.0), rng)
+    trunk = headings(drawn_length(film, rng), drift_rad, rng, wander_deg=film.wander_deg)
+    ribbons = [ribbon_along(origin, trunk, film, rng)]
+    if kind < 0.75:
+        return ribbons
+    rows, cols = walked(origin, trunk)
+    for _ in range(int(rng.integers(2, 8))):
         at = int(rng.integers(len(trunk)))
         side = trunk[at] + rng.choice((-1, 1)) * np.deg2rad(rng.uniform(25, 70))
-        branch = _headings(0.35 * _length(film, rng), side, rng, jitter_deg=22)
-        ribbons.append(_ribbon((float(rows[at]), float(cols[at])), branch, film, rng))
+        branch = headings(0.35 * drawn_length(film, rng), side, rng, wander_deg=2 * film.wander_deg)
+        ribbons.append(ribbon_along((float(rows[at]), float(cols[at])), branch, film, rng))
     return ribbons
 
 
 def spots(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """Class 7: one to six small spots around the origin, longer along the drift."""
-    del drift_rad  # the spots lie in no order
-    return _spots(origin, int(rng.choice((1, 1, 2, 2, 3, 6))), FILMS[7], rng)
+    """Class 7: one to six small spots around the origin, in no order."""
+    del drift_rad
+    return _scattered(origin, int(rng.choice((1, 1, 1, 2, 2, 4))), (FILMS[7], 20.0), rng)
 
 
 RECIPES: dict[int, Recipe] = {
-    1: family,
-    2: single(2),
-    3: single(3),
-    # Choice: 6 px, so that the bright target at the origin does not cover the film.
-    4: single(4, gap_px=6),
-    5: angular_trail,
-    6: branching,
+    1: family(1),
+    2: family(2),
+    3: family(3),
+    4: from_target,
+    5: dark_trail,
+    6: broken_film,
     7: spots,
 }
 
 
-def _spots(around: Point, n_spots: int, film: Film, rng: np.random.Generator) -> list[Ribbon]:
-    """Short blunt ribbons within about 40 px, each with its own direction."""
-    ribbons = []
-    for _ in range(n_spots):
-        start = (around[0] + rng.normal(0, 20), around[1] + rng.normal(0, 20))
-        headings = _headings(_length(FILMS[7], rng), rng.uniform(0, 2 * np.pi), rng, jitter_deg=10)
-        ribbons.append(_ribbon(start, headings, film, rng, blunt=True))
+def _dashes(origin: Point, drift_rad: float, film: Film, rng: np.random.Generator) -> list[Ribbon]:
+    """Straight pieces along a trail with sharp bends, and gaps between them."""
+    point, heading, ribbons = origin, drift_rad, []
+    for _ in range(1 + int(rng.geometric(0.26))):
+        if rng.random() < 0.3:
+            heading += rng.choice((-1, 1)) * np.deg2rad(rng.uniform(20, 90))
+        length = drawn_length(film, rng)
+        along = headings(length, heading + rng.normal(0, 0.25), rng, wander_deg=14)
+        ribbons.append(ribbon_along(point, along, film, rng, blunt=True))
+        point = displaced(point, heading, along=length + rng.lognormal(np.log(8), 0.7), across=rng.normal(0, 3))
     return ribbons
 
 
-def _length(film: Film, rng: np.random.Generator) -> float:
-    """Log-normal length in px, at most eight times the median."""
-    return film.length_px * float(np.exp(min(film.length_spread * rng.standard_normal(), np.log(8))))
+def _pool(origin: Point, drift_rad: float, film: Film, rng: np.random.Generator) -> Ribbon:
+    """A broad, ragged film: strands side by side, of unequal lengths, that begin along one line across the drift."""
+    # Choice: at most 220 px, about the largest pool of the reference tiles.
+    breadth, length = min(220.0, rng.lognormal(np.log(40), 1.0)), rng.lognormal(np.log(38), 0.6)
+    strand = replace(film, width_px=7.0, width_spread=0.3, ragged=0.45, barbs_per_100_px=6.0)
+    common = headings(4 * length, drift_rad + rng.normal(0, 0.5), rng, wander_deg=14)
+    shear, across = rng.normal(0, 0.7), -breadth / 2
+    strands: list[Ribbon] = []
+    while across < breadth / 2 or not strands:
+        start = displaced(origin, drift_rad, along=shear * across + rng.normal(0, 3), across=across)
+        # Choice: shortest at the sides, where the pool thins out.
+        share = rng.lognormal(0, 0.5) * (1.1 - (2 * across / breadth) ** 2)
+        n = int(np.clip(len(common) * share / 4, 20, max(20, len(common))))
+        strands.append(ribbon_along(start, common[:n] + rng.normal(0, 0.12), strand, rng))
+        across += rng.uniform(3, 7)
+    return joined(strands)
 
 
-def _n_points(length_px: float) -> int:
-    """Number of points along a length, two at least."""
-    return max(2, int(length_px / POINT_STEP_PX))
+def _scattered(around: Point, n_pieces: int, kind: tuple[Film, float], rng: np.random.Generator) -> list[Ribbon]:
+    """Short plain pieces, each with its own direction; `kind` is their film and how far they scatter in px."""
+    film, spread_px = kind
+    ribbons = []
+    for _ in range(n_pieces):
+        start = (around[0] + rng.normal(0, spread_px), around[1] + rng.normal(0, spread_px))
+        along = headings(drawn_length(film, rng), rng.uniform(0, 2 * np.pi), rng, wander_deg=film.wander_deg)
+        ribbons.append(ribbon_along(start, along, film, rng, blunt=True))
+    return ribbons
 
 
-def _headings(length_px: float, start_rad: float, rng: np.random.Generator, *, jitter_deg: float) -> Line:
-    """(n,) headings in rad: a slow turn of the drift plus a wobble over some 10 px.
-
-    Choice: the drift turns by about 45 deg over 150 px, which bends ribbons as in the reference tiles.
-    """
-    n = _n_points(length_px)
-    turn = smooth_noise((n,), 150 / POINT_STEP_PX, rng)
-    wobble = smooth_noise((n,), 9 / POINT_STEP_PX, rng)
-    return start_rad + np.deg2rad(45) * (turn - turn[0]) + np.deg2rad(jitter_deg) * wobble
-
-
-def _walked(start: Point, headings: Line) -> tuple[Line, Line]:
-    """Rows and columns, (n,) each, of a walk with these headings (0 = along the columns)."""
-    rows = start[0] + POINT_STEP_PX * np.cumsum(np.sin(headings))
-    return rows, start[1] + POINT_STEP_PX * np.cumsum(np.cos(headings))
-
-
-def _displaced(point: Point, heading_rad: float, *, along: float, across: float) -> Point:
-    """The point moved along a heading and to its side."""
-    sin, cos = float(np.sin(heading_rad)), float(np.cos(heading_rad))
-    return point[0] + along * sin + across * cos, point[1] + along * cos - across * sin
-
-
-def _ribbon(start: Point, headings: Line, film: Film, rng: np.random.Generator, *, blunt: bool = False) -> Ribbon:
-    """A film along a walk: it widens from the origin, breaks into beads and, unless `blunt`, fades at its end."""
-    n = len(headings)
-    rows, cols = _walked(start, headings)
-    share = np.linspace(0, 1, n)
-    narrow, wide = film.width_px
-    scale = rng.lognormal(0, 0.2)
-    grow = np.ones(n) if blunt else np.minimum(1, share / 0.4)
-    width = scale * (narrow + (wide - narrow) * grow) * np.exp(0.25 * smooth_noise((n,), 7, rng))
-    fade = np.ones(n) if blunt else np.minimum(1, (1 - share) / 0.35)
-    strength = np.clip((0.95 + film.beads * smooth_noise((n,), 14, rng)) * fade, 0, 1)
-    damping = film.damping_db * float(np.exp(film.damping_spread * rng.standard_normal()))
-    return Ribbon(rows, cols, np.maximum(width, 1.0), strength, damping)
+def _rimmed(ribbons: list[Ribbon], drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
+    """The ribbons, some thick ones with a rim of 1 to 2 dB on the windward side."""
+    wind = drift_rad + rng.normal(0, 0.8)
+    chosen = rng.random(len(ribbons)) < _RIM_SHARE
+    levels_db = rng.uniform(1, 2, len(ribbons))
+    return [
+        replace(ribbon, rim_db=float(level), wind_rad=float(wind))
+        if thick and float(np.median(ribbon.width_px)) >= _RIM_MIN_WIDTH_PX
+        else ribbon
+        for ribbon, thick, level in zip(ribbons, chosen, levels_db, strict=True)
+    ]

@@ -1,99 +1,254 @@
-"""Films on the sea: ribbons drawn on a scene's canvas as damping in dB, labelled where the damping was applied."""
+"""Films on the sea: ribbons drawn on any window of a scene, with a label exactly where the sea is damped."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-# A pixel carries the slick's label where the applied damping is at least this share of the slick's full damping.
-# Choice: 0.4, a little wider than the film at half depth, as the reference tiles are drawn; thin film has no label.
+Line = npt.NDArray[np.floating]
+Window = tuple[slice, slice]
+# First row, row after the last, first column, column after the last.
+Bounds = tuple[int, int, int, int]
+
+# A film damps the sea, and is labelled, where its strength is at least this share of the full strength.
+# Choice: 0.4, a little wider than the film at half strength, as the reference tiles are drawn.
 CORE_SHARE = 0.4
 # Choice: 1.5 px; slick edges in the reference tiles are 1-2 px soft.
 EDGE_PX = 1.5
-# Choice: 0.7 px between points, so that a ribbon drawn diagonally has no scalloped edge.
+# Choice: 0.7 px between points, so that a narrow ribbon drawn diagonally has no scalloped edge.
 POINT_STEP_PX = 0.7
+# Choice: 2 px; as far as the bright rim of a thick film reaches.
+RIM_PX = 2
+# Discs are drawn in groups of one size each. Choice: few sizes, each at most a half above the one before, so that both
+# the number of groups and the pixels looked at in vain stay small.
+_STAMP_REACHES_PX = np.array([2, 3, 4, 5, 7, 10, 14, 20, 30, 45, 65, 100, 150, 220, 320, 450, 650])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ribbon:
-    """A film along a line of points.
+    """A film as a chain of soft discs; side branches may follow the main line in the same arrays.
 
     Attributes:
         rows, cols: (n,) scene coordinates in px, about `POINT_STEP_PX` apart; points outside the scene are allowed.
-        width_px: (n,) full width at half damping.
-        strength: (n,) share of the full damping at each point, 0 = no film.
+        width_px: (n,) full width at half strength, > 0 and below 1290.
+        strength: (n,) share of the full damping at each point, 0 (no film) to 1.
         damping_db: full damping, > 0 means darker.
+        rim_db: how much brighter the sea is along the windward edge; 0 = no rim.
+        wind_rad: where the wind blows to, 0 along the columns, growing towards the rows; only the rim asks for it.
     """
 
-    rows: npt.NDArray[np.floating]
-    cols: npt.NDArray[np.floating]
-    width_px: npt.NDArray[np.floating]
-    strength: npt.NDArray[np.floating]
+    rows: Line
+    cols: Line
+    width_px: Line
+    strength: Line
     damping_db: float
+    rim_db: float = 0.0
+    wind_rad: float = 0.0
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """The pixels that the discs can touch; the rim lies up to `RIM_PX` further out."""
+        reach = int(np.ceil(self.width_px.max() / 2 + EDGE_PX))
+        return (
+            int(np.floor(self.rows.min())) - reach,
+            int(np.ceil(self.rows.max())) + reach + 1,
+            int(np.floor(self.cols.min())) - reach,
+            int(np.ceil(self.cols.max())) + reach + 1,
+        )
 
 
-Window = tuple[slice, slice]
-
-
-def rasterised(ribbon: Ribbon, shape: tuple[int, int]) -> tuple[Window, npt.NDArray[np.float32]]:
-    """Strength (0 to 1) of a ribbon on the pixels of its bounding window within `shape`.
-
-    Each point is a disc with a soft edge; a pixel takes the largest value of all discs over it.
-
-    Returns:
-        The window as two slices, (row, col), and a float32 array of its size; both are empty
-        if the ribbon lies outside.
-    """
-    reach = int(np.ceil(ribbon.width_px.max() / 2 + EDGE_PX))
-    window = _span(ribbon.rows, reach, shape[0]), _span(ribbon.cols, reach, shape[1])
-    height, width = (part.stop - part.start for part in window)
-    patch = np.zeros((height, width), np.float32)
-    offset = np.arange(-reach, reach + 1)
-    row = np.rint(ribbon.rows).astype(int)[:, None] + offset
-    col = np.rint(ribbon.cols).astype(int)[:, None] + offset
-    distance_sq = ((row - ribbon.rows[:, None]) ** 2)[:, :, None] + ((col - ribbon.cols[:, None]) ** 2)[:, None, :]
-    profile = 0.5 + (ribbon.width_px[:, None, None] / 2 - np.sqrt(distance_sq)) / EDGE_PX
-    value = np.clip(profile, 0, 1) * ribbon.strength[:, None, None]
-    row, col = row - window[0].start, col - window[1].start
-    inside = ((row >= 0) & (row < height))[:, :, None] & ((col >= 0) & (col < width))[:, None, :] & (value > 0)
-    flat = row[:, :, None] * width + col[:, None, :]
-    np.maximum.at(patch.reshape(-1), flat[inside], value[inside].astype(np.float32))
-    return window, patch
-
-
-def _span(position: npt.NDArray[np.floating], reach: int, size: int) -> slice:
-    """Pixels that points at `position` can touch along one axis, cut to 0..size."""
-    start = min(max(int(np.floor(position.min())) - reach, 0), size)
-    return slice(start, min(max(int(np.ceil(position.max())) + reach + 1, start), size))
-
-
-class SlickCanvas:
-    """Damping and labels of a scene, filled ribbon by ribbon.
-
-    Where films cross the stronger damping counts, and the label is that of the film whose core is stronger there.
+@dataclass(frozen=True, eq=False)
+class Slick:
+    """What one seep left on the sea.
 
     Attributes:
-        damping_db: (row, col) float32, 0 where there is no film.
-        label: (row, col) uint8, 0 or 1..7.
-        valid: (row, col) bool; no label is set outside the swath.
+        label: class, 1..7.
+        origin: (row, col) of the seep, scene coordinates in px.
+        drift_rad: direction of the surface drift at the origin, 0 along the columns, growing towards the rows.
+        ribbons: its films.
+        target: True where a bright target (ship, rig) lies at the origin.
     """
 
-    def __init__(self, valid: npt.NDArray[np.bool_]) -> None:
-        self.valid = valid
-        self.damping_db: npt.NDArray[np.float32] = np.zeros(valid.shape, np.float32)
-        self.label: npt.NDArray[np.uint8] = np.zeros(valid.shape, np.uint8)
+    label: int
+    origin: tuple[float, float]
+    drift_rad: float
+    ribbons: tuple[Ribbon, ...]
+    target: bool = False
 
-    def add(self, ribbon: Ribbon, label: int) -> None:
-        """Draw one ribbon with its label."""
-        window, strength = rasterised(ribbon, self.valid.shape)
-        damping, before = strength * np.float32(ribbon.damping_db), self.damping_db[window]
-        core = (strength >= CORE_SHARE) & self.valid[window] & ((damping > before) | (self.label[window] == 0))
-        self.label[window][core] = label
-        np.maximum(before, damping, out=before)
+    @cached_property
+    def bounds(self) -> Bounds:
+        """The pixels that any of its ribbons or their rims can touch."""
+        first_row, end_row, first_col, end_col = zip(*(ribbon.bounds for ribbon in self.ribbons), strict=True)
+        return min(first_row) - RIM_PX, max(end_row) + RIM_PX, min(first_col) - RIM_PX, max(end_col) + RIM_PX
 
-    def tiles_with(self, label: int, tile_px: int) -> npt.NDArray[np.bool_]:
-        """(n_rows, n_cols) bool: which tiles of the non-overlapping grid hold this label."""
-        n_rows, n_cols = self.label.shape[0] // tile_px, self.label.shape[1] // tile_px
-        return (self.label == label).reshape(n_rows, tile_px, n_cols, tile_px).any(axis=(1, 3))
+    def scaled(self, size: float, damping: float) -> Slick:
+        """The slick with lengths and widths times `size`, from the origin on, and damping times `damping`."""
+        row, col = self.origin
+        ribbons = (
+            replace(
+                ribbon,
+                rows=row + size * (ribbon.rows - row),
+                cols=col + size * (ribbon.cols - col),
+                width_px=size * ribbon.width_px,
+                damping_db=damping * ribbon.damping_db,
+            )
+            for ribbon in self.ribbons
+        )
+        return replace(self, ribbons=tuple(ribbons))
+
+
+@dataclass(frozen=True, eq=False)
+class Films:
+    """The films on one window of a scene.
+
+    Attributes:
+        damping_db: (row, col) float32, > 0 exactly where `label` is.
+        label: (row, col) uint8, 0 or 1..7.
+        rim_db: (row, col) float32, gain along windward edges; 0 where `label` is.
+    """
+
+    damping_db: npt.NDArray[np.float32]
+    label: npt.NDArray[np.uint8]
+    rim_db: npt.NDArray[np.float32]
+
+    def seen(self, visibility: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_] | None) -> Films:
+        """The films as the wind lets them show (a share 0 to 1 of their damping), and only where there is data."""
+        damping = self.damping_db * visibility.astype(np.float32)
+        if valid is not None:
+            damping = np.where(valid, damping, np.float32(0))
+        return Films(damping, np.where(damping > 0, self.label, np.uint8(0)), self.rim_db * visibility)
+
+
+def rasterised(ribbon: Ribbon, window: Window) -> tuple[Window, npt.NDArray[np.float32]]:
+    """Strength (0 to 1) of a ribbon on the part of its bounds that lies in a window.
+
+    Each point is a disc with a soft edge; a pixel takes the largest value of all discs over it, so its value does not
+    depend on the window.
+
+    Args:
+        ribbon: the film.
+        window: (row, col) slices with start and stop in scene coordinates, any sign.
+
+    Returns:
+        The part as (row, col) slices in scene coordinates, and a float32 array of its size; both are empty if the
+        ribbon lies outside.
+    """
+    part = _shared(ribbon.bounds, window)
+    height, width = (span.stop - span.start for span in part)
+    patch = np.zeros((height, width), np.float32)
+    if patch.size:
+        size = np.searchsorted(_STAMP_REACHES_PX, ribbon.width_px / 2 + EDGE_PX)
+        reach = _STAMP_REACHES_PX[size]
+        row, col = np.rint(ribbon.rows) - part[0].start, np.rint(ribbon.cols) - part[1].start
+        near = (row + reach >= 0) & (row - reach < height) & (col + reach >= 0) & (col - reach < width)
+        for group in np.unique(size[near]):
+            _stamp(patch, ribbon, np.flatnonzero(near & (size == group)), (part, int(_STAMP_REACHES_PX[group])))
+    return part, patch
+
+
+def films_on(slicks: Iterable[Slick], window: Window) -> Films:
+    """The films of slicks on a window: where films cross the stronger damping counts, and the film with more of it in
+    full gives the label, so that no fringe of a thin film is seen along the soft edge of a thick one.
+
+    Args:
+        slicks: all that may touch the window; others cost next to nothing.
+        window: (row, col) slices with start and stop in scene coordinates, any sign.
+    """
+    # Films just outside the window throw their rim into it.
+    first_row, first_col = window[0].start - RIM_PX, window[1].start - RIM_PX
+    wide = slice(first_row, window[0].stop + RIM_PX), slice(first_col, window[1].stop + RIM_PX)
+    shape = wide[0].stop - first_row, wide[1].stop - first_col
+    films = Films(np.zeros(shape, np.float32), np.zeros(shape, np.uint8), np.zeros(shape, np.float32))
+    near = [
+        (ribbon, slick.label)
+        for slick in slicks
+        if not _is_empty(_shared(slick.bounds, wide))
+        for ribbon in slick.ribbons
+    ]
+    for ribbon, label in sorted(near, key=lambda film: film[0].damping_db):
+        part, strength = rasterised(ribbon, wide)
+        if strength.size:
+            here = _moved(part[0], -first_row), _moved(part[1], -first_col)
+            _add(films, here, strength, (ribbon, label))
+    films.rim_db[films.label > 0] = 0
+    inner = slice(RIM_PX, shape[0] - RIM_PX), slice(RIM_PX, shape[1] - RIM_PX)
+    return Films(films.damping_db[inner], films.label[inner], films.rim_db[inner])
+
+
+def _stamp(
+    patch: npt.NDArray[np.float32], ribbon: Ribbon, points: npt.NDArray[np.intp], place: tuple[Window, int]
+) -> None:
+    """Raise `patch`, which covers the part `place[0]`, to the discs of some points; none reaches over `place[1]` px."""
+    part, reach = place
+    width_px = ribbon.width_px[points]
+    offset = np.arange(-reach, reach + 1)
+    row, col = np.rint(ribbon.rows[points]), np.rint(ribbon.cols[points])
+    # Distances from fractions of a pixel: in float32 they are the same wherever in the scene the disc lies.
+    down = ((offset - (ribbon.rows[points] - row)[:, None]) ** 2).astype(np.float32)
+    right = ((offset - (ribbon.cols[points] - col)[:, None]) ** 2).astype(np.float32)
+    value = np.sqrt(down[:, :, None] + right[:, None, :])
+    np.subtract((width_px / (2 * EDGE_PX) + 0.5).astype(np.float32)[:, None, None], value / np.float32(EDGE_PX), value)
+    np.clip(value, 0, 1, value)
+    value *= ribbon.strength[points].astype(np.float32)[:, None, None]
+    row = row.astype(np.intp)[:, None] + offset - part[0].start
+    col = col.astype(np.intp)[:, None] + offset - part[1].start
+    inside = ((row >= 0) & (row < patch.shape[0]))[:, :, None] & ((col >= 0) & (col < patch.shape[1]))[:, None, :]
+    inside &= value > 0
+    flat = row[:, :, None] * patch.shape[1] + col[:, None, :]
+    np.maximum.at(patch.reshape(-1), flat[inside], value[inside])
+
+
+def _add(films: Films, here: Window, strength: npt.NDArray[np.float32], film: tuple[Ribbon, int]) -> None:
+    """Draw one ribbon's strength over weaker ones, at a place in the films' own coordinates, and its rim."""
+    ribbon, label = film
+    core = strength >= CORE_SHARE
+    damping = np.where(core, strength * np.float32(ribbon.damping_db), np.float32(0))
+    np.maximum(films.damping_db[here], damping, out=films.damping_db[here])
+    films.label[here][core] = label
+    if ribbon.rim_db > 0:
+        for distance in range(1, RIM_PX + 1):
+            # Half as bright with each step away from the film.
+            gain_db = np.float32(ribbon.rim_db / 2 ** (distance - 1))
+            _raise_shifted(films.rim_db, here, core * gain_db, _upwind(ribbon.wind_rad, distance))
+
+
+def _upwind(wind_rad: float, distance: int) -> tuple[int, int]:
+    """The whole-pixel step (row, col) of a length in px against the wind."""
+    return round(-distance * float(np.sin(wind_rad))), round(-distance * float(np.cos(wind_rad)))
+
+
+def _raise_shifted(
+    image: npt.NDArray[np.float32], here: Window, values: npt.NDArray[np.float32], step: tuple[int, int]
+) -> None:
+    """Raise `image` to `values` moved by a step from `here`; what leaves the image is lost."""
+    target = tuple(
+        slice(max(span.start + move, 0), max(min(span.stop + move, size), 0))
+        for span, move, size in zip(here, step, image.shape, strict=True)
+    )
+    source = tuple(
+        slice(to.start - span.start - move, to.stop - span.start - move)
+        for to, span, move in zip(target, here, step, strict=True)
+    )
+    if all(span.stop > span.start for span in target):
+        image[target] = np.maximum(image[target], values[source])
+
+
+def _shared(bounds: Bounds, window: Window) -> Window:
+    """The part of the bounds in a window; empty slices at its start if there is none."""
+    spans = []
+    for first, end, span in ((bounds[0], bounds[1], window[0]), (bounds[2], bounds[3], window[1])):
+        start = min(max(first, span.start), span.stop)
+        spans.append(slice(start, max(start, min(end, span.stop))))
+    return spans[0], spans[1]
+
+
+def _is_empty(window: Window) -> bool:
+    return any(span.stop <= span.start for span in window)
+
+
+def _moved(span: slice, by: int) -> slice:
+    return slice(span.start + by, span.stop + by)

@@ -1,0 +1,99 @@
+"""Backscatter of the sea in linear intensity: CMOD5.N, the noise floor, and the winds at which a film shows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating]
+
+# Coefficients c1..c28 of CMOD5.N. Source: Hersbach 2008, ECMWF Technical Memorandum 554.
+# The leading NaN makes the indices those of the paper.
+# fmt: off
+_C = (
+    math.nan,
+    -0.6878, -0.7957, 0.3380, -0.1728, 0.0000, 0.0040, 0.1103, 0.0159, 6.7329, 2.7713,
+    -2.2885, 0.4971, -0.7250, 0.0450, 0.0066, 0.3222, 0.0120, 22.7000, 2.0813, 3.0000,
+    8.3659, -3.3428, 1.3236, 6.2437, 2.3893, 0.3249, 4.1590, 1.6930,
+)
+# fmt: on
+# Choice: three; the noise floor of an IW image dips once in each of its three sub-swaths.
+_N_SUB_SWATHS = 3
+# Winds at which films begin to show, show fully, begin to fade, and are gone.
+_VISIBLE_M_S = (2.0, 3.0, 7.0, 10.0)
+
+
+def from_db(value_db: npt.ArrayLike) -> FloatArray:
+    """Linear intensity factor of decibels, float32; 0 dB -> 1, 10 dB -> 10."""
+    return np.exp(np.asarray(value_db, np.float32) * np.float32(np.log(10) / 10))
+
+
+def cmod5n(wind_m_s: npt.ArrayLike, phi_deg: npt.ArrayLike, incidence_deg: npt.ArrayLike) -> FloatArray:
+    """Sea backscatter sigma0 (VV, C band, linear) of a neutral 10 m wind.
+
+    Args:
+        wind_m_s: wind speed, > 0; all three arguments are broadcast together.
+        phi_deg: angle between wind and antenna look direction, 0 = wind blows towards the radar.
+        incidence_deg: incidence angle, 16 to 66 deg.
+
+    Returns:
+        sigma0 as a factor, not in dB. Source: Hersbach 2008 (CMOD5.N).
+    """
+    wind, phi = np.asarray(wind_m_s, float), np.deg2rad(np.asarray(phi_deg, float))
+    x = (np.asarray(incidence_deg, float) - 40) / 25
+    b0, b1, b2 = _isotropic_term(wind, x), _upwind_term(wind, x), _crosswind_term(wind, x)
+    return b0 * (1 + b1 * np.cos(phi) + b2 * np.cos(2 * phi)) ** 1.6
+
+
+def _isotropic_term(wind: FloatArray, x: FloatArray) -> FloatArray:
+    """B0 of CMOD5.N; `x` is the scaled incidence angle."""
+    c = _C
+    a0 = c[1] + c[2] * x + c[3] * x**2 + c[4] * x**3
+    gamma = c[9] + c[10] * x + c[11] * x**2
+    s, s0 = (c[7] + c[8] * x) * wind, c[12] + c[13] * x
+    a3 = 1 / (1 + np.exp(-np.maximum(s, s0)))
+    # The base is clipped where the light-wind branch is not taken, since 0.5 ** negative would only warn.
+    light = a3 * np.clip(s / np.where(s0 == 0, np.inf, s0), 0, None) ** np.where(s < s0, s0 * (1 - a3), 1)
+    a3 = np.where(s < s0, light, a3)
+    return a3**gamma * 10 ** (a0 + (c[5] + c[6] * x) * wind)
+
+
+def _upwind_term(wind: FloatArray, x: FloatArray) -> FloatArray:
+    """B1 of CMOD5.N: how much brighter upwind is than downwind."""
+    c = _C
+    b1 = c[14] * (1 + x) - c[15] * wind * (0.5 + x - np.tanh(4 * (x + c[16] + c[17] * wind)))
+    return b1 / (np.exp(0.34 * (wind - c[18])) + 1)
+
+
+def _crosswind_term(wind: FloatArray, x: FloatArray) -> FloatArray:
+    """B2 of CMOD5.N: how much brighter along the wind is than across it."""
+    c = _C
+    y0, power = c[19], c[20]
+    a, b = y0 - (y0 - 1) / power, 1 / (power * (y0 - 1) ** (power - 1))
+    v0, d1, d2 = c[21] + c[22] * x + c[23] * x**2, c[24] + c[25] * x + c[26] * x**2, c[27] + c[28] * x
+    v2 = wind / v0 + 1
+    v2 = np.where(v2 < y0, a + b * (v2 - 1) ** power, v2)
+    return (-d1 + d2 * v2) * np.exp(-v2)
+
+
+def noise_floor(swath_share: npt.ArrayLike, *, median_db: float, ripple_db: float) -> FloatArray:
+    """Noise-equivalent sigma0, float32, linear: one dip in each of three sub-swaths.
+
+    Args:
+        swath_share: place across the swath, 0 at its first column and 1 behind its last.
+        median_db: level half-way between dip and crest.
+        ripple_db: crest minus dip.
+    """
+    phase = np.asarray(swath_share, float) * (_N_SUB_SWATHS * 2 * math.pi)
+    return from_db(median_db + ripple_db / 2 * np.cos(phase))
+
+
+def film_visibility(wind_m_s: npt.ArrayLike) -> FloatArray:
+    """Share (0 to 1) of its damping that a film keeps at a wind: all at 3 to 7 m/s, none below 2 or above 10.
+
+    Without wind there are no short waves to damp; in strong wind breaking waves mix the film into the water. Source:
+    Alpers, Holt and Zeng 2017 for the limits. Choice: straight lines between them.
+    """
+    return np.interp(np.asarray(wind_m_s, float), _VISIBLE_M_S, (0.0, 1.0, 1.0, 0.0))

@@ -1,0 +1,93 @@
+"""What is no film but changes the sea as one may do: all kinds, placed in a scene and summed on a window; label 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from seep_monai.errors import SeepError
+from seep_monai.simulate.bands import draw_biogenic_film, draw_internal_waves, draw_ship_wake
+from seep_monai.simulate.patches import draw_low_wind_patch, draw_rain_cell, draw_wind_front
+from seep_monai.simulate.placed import Bounds, FloatArray, FloatImage
+
+Window = tuple[slice, slice]
+Point = tuple[float, float]
+
+
+class LookAlike(Protocol):
+    """A pattern of gain that is a function of scene coordinates; the kinds are frozen dataclasses of plain numbers."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """(row0, row1, col0, col1) in px outside of which the gain is 0."""
+
+    def gain_db(self, rows: FloatArray, cols: FloatArray) -> FloatImage:
+        """Gain in dB at every crossing of rows (m,) and columns (n,), (m, n) float32."""
+
+
+KINDS: dict[str, Callable[[Point, np.random.Generator], LookAlike]] = {
+    "low_wind": draw_low_wind_patch,
+    "rain": draw_rain_cell,
+    "internal_waves": draw_internal_waves,
+    "wake": draw_ship_wake,
+    "wind_front": draw_wind_front,
+    "biogenic_film": draw_biogenic_film,
+}
+
+
+def draw_lookalikes(
+    counts: Mapping[str, int], shape: tuple[int, int], rng: np.random.Generator
+) -> tuple[LookAlike, ...]:
+    """Look-alikes at places that are uniform over the scene.
+
+    Args:
+        counts: how many of each kind, by the names of `KINDS`; kinds that are left out do not occur.
+        shape: (row, col) of the scene in px.
+        rng: source of randomness.
+
+    Raises:
+        SeepError: if a kind is unknown or a count is negative.
+    """
+    unknown = sorted(set(counts) - set(KINDS))
+    if unknown:
+        raise SeepError(f"look-alikes: expected kinds of {', '.join(KINDS)}, but got {', '.join(unknown)}.")
+    negative = [f"{kind} {count}" for kind, count in counts.items() if count < 0]
+    if negative:
+        raise SeepError(f"look-alikes: expected counts of 0 or more, but got {', '.join(negative)}.")
+    # In the order of KINDS, so that the order of a settings file changes nothing.
+    return tuple(draw(_place(shape, rng), rng) for kind, draw in KINDS.items() for _ in range(counts.get(kind, 0)))
+
+
+def gain_on(lookalikes: Iterable[LookAlike], window: Window) -> FloatImage | None:
+    """Summed gain in dB on a window, (row, col) float32; None where no look-alike touches it.
+
+    Each one is evaluated on its own part of the window alone.
+
+    Args:
+        lookalikes: those of the scene.
+        window: rows and columns in scene coordinates; it may reach beyond the scene.
+    """
+    total: FloatImage | None = None
+    for lookalike in lookalikes:
+        row0, row1, col0, col1 = lookalike.bounds
+        rows, cols = _shared(window[0], row0, row1), _shared(window[1], col0, col1)
+        if not (len(rows) and len(cols)):
+            continue
+        if total is None:
+            total = np.zeros(tuple(part.stop - part.start for part in window), np.float32)
+        part = tuple(slice(r.start - w.start, r.stop - w.start) for r, w in zip((rows, cols), window, strict=True))
+        total[part] += lookalike.gain_db(np.array(rows, float), np.array(cols, float))
+    return total
+
+
+def _shared(part: slice, low: float, high: float) -> range:
+    """Whole coordinates of a slice that lie within low..high."""
+    return range(max(part.start, math.ceil(low)), min(part.stop, math.floor(high) + 1))
+
+
+def _place(shape: tuple[int, int], rng: np.random.Generator) -> Point:
+    row, col = rng.uniform(0, shape)
+    return float(row), float(col)

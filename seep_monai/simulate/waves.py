@@ -1,0 +1,147 @@
+"""Random fields as sums of cosine waves: smooth functions of place that need no grid, no border and no memory.
+
+A sum of many waves with random phases is Gaussian (central limit theorem); where the wave numbers are drawn from a
+spectrum, the field has that spectrum. Source: Longuet-Higgins 1957, the random phase model of the sea surface. Since a
+field is a function of scene coordinates, a window of a scene holds the same values whatever window asks for them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+FloatArray = npt.NDArray[np.floating]
+
+# Choice: half of a power law's waves within 35 deg of its direction; at 16-64 px the spectra of the reference tiles are
+# about 2.5 times as high in one direction as across it.
+_ALIGNED_SHARE, _ALIGNED_DEG = 0.5, 35.0
+
+
+@dataclass(frozen=True)
+class RandomWaves:
+    """A zero-mean field: the sum of amplitude * cos(row_number * row + col_number * col + phase).
+
+    Attributes:
+        row_numbers, col_numbers: (n,) float64 wave numbers in rad / px.
+        phases: (n,) float64 in rad.
+        amplitudes: (n,) float64; the field's variance is half the sum of their squares.
+    """
+
+    row_numbers: npt.NDArray[np.float64]
+    col_numbers: npt.NDArray[np.float64]
+    phases: npt.NDArray[np.float64]
+    amplitudes: npt.NDArray[np.float64]
+
+    @property
+    def variance(self) -> float:
+        """Variance of the field over place and phase."""
+        return float((self.amplitudes**2).sum() / 2)
+
+    def on(self, rows: FloatArray, cols: FloatArray) -> npt.NDArray[np.float32]:
+        """The field at every crossing of rows (m,) and columns (n,), (m, n) float32.
+
+        cos(a + b) = cos a cos b - sin a sin b, so that a whole grid is one product of two narrow matrices.
+        """
+        # Phases grow with the scene: reduced in double precision, they are exact in single.
+        turn = 2 * math.pi
+        a = (np.outer(rows, self.row_numbers) + self.phases) % turn
+        b = np.outer(self.col_numbers, cols) % turn
+        a, b, amplitudes = a.astype(np.float32), b.astype(np.float32), self.amplitudes.astype(np.float32)
+        left = np.concatenate((amplitudes * np.cos(a), -amplitudes * np.sin(a)), axis=1)
+        return left @ np.concatenate((np.cos(b), np.sin(b)))
+
+    def at(self, row: float, col: float) -> float:
+        """The field at one place."""
+        return float(self.amplitudes @ np.cos(self.row_numbers * row + self.col_numbers * col + self.phases))
+
+    def scaled(self, factor: float) -> RandomWaves:
+        """The field times a factor."""
+        return RandomWaves(self.row_numbers, self.col_numbers, self.phases, factor * self.amplitudes)
+
+
+def total(fields: Sequence[RandomWaves]) -> RandomWaves:
+    """The sum of several fields as one."""
+    parts = zip(*((f.row_numbers, f.col_numbers, f.phases, f.amplitudes) for f in fields), strict=True)
+    return RandomWaves(*(np.concatenate(part) for part in parts))
+
+
+def smooth(correlation_px: float, rng: np.random.Generator, *, n_waves: int = 48) -> RandomWaves:
+    """Unit-variance field with the autocorrelation exp(-distance^2 / (2 correlation_px^2))."""
+    numbers = rng.standard_normal((2, n_waves)) / correlation_px
+    return _unit(numbers[0], numbers[1], rng)
+
+
+def swell(
+    wave_px: float, direction_deg: float, rng: np.random.Generator, *, spread: tuple[float, float], n_waves: int = 64
+) -> RandomWaves:
+    """Unit-variance waves of about one length that travel in about one direction.
+
+    Args:
+        wave_px: wave length.
+        direction_deg: direction of travel, from the column axis towards the rows.
+        rng: source of randomness.
+        spread: standard deviation of the wave numbers, relative, and of the directions, in deg.
+        n_waves: number of waves.
+    """
+    number = 2 * math.pi / wave_px * (1 + spread[0] * rng.standard_normal(n_waves))
+    angle = np.deg2rad(direction_deg + spread[1] * rng.standard_normal(n_waves))
+    return _unit(number * np.sin(angle), number * np.cos(angle), rng)
+
+
+def power_law(
+    wave_px: tuple[float, float], exponent: float, direction_deg: float, rng: np.random.Generator, *, n_waves: int = 128
+) -> RandomWaves:
+    """Unit-variance field whose spectral density falls as frequency ** -exponent between two wave lengths.
+
+    Half of the waves travel in all directions, half around one, so that crests across it are longer than along it.
+
+    Args:
+        wave_px: shortest and longest wave length.
+        exponent: of the two-dimensional density; 2 gives every octave the same variance.
+        direction_deg: preferred direction of travel, from the column axis towards the rows.
+        rng: source of randomness.
+        n_waves: number of waves.
+    """
+    shortest, longest = wave_px
+    # One wave in each of n equal steps of log frequency: rare long waves are never missing.
+    steps = (np.arange(n_waves) + rng.random(n_waves)) / n_waves
+    number = 2 * math.pi / longest * (longest / shortest) ** steps
+    angle = rng.uniform(0, 2 * math.pi, n_waves)
+    aligned = rng.random(n_waves) < _ALIGNED_SHARE
+    angle[aligned] = np.deg2rad(direction_deg + _ALIGNED_DEG * rng.standard_normal(int(aligned.sum())))
+    # A ring of frequencies has an area that grows with the square of the frequency in equal steps of its logarithm.
+    power = number ** (2 - exponent)
+    field = _unit(number * np.sin(angle), number * np.cos(angle), rng)
+    amplitudes = np.sqrt(2 * power / power.sum())
+    return RandomWaves(field.row_numbers, field.col_numbers, field.phases, amplitudes)
+
+
+def streaks(
+    along_px: float, across_px: float, direction_deg: float, rng: np.random.Generator, *, n_waves: int = 48
+) -> RandomWaves:
+    """Unit-variance field stretched along a direction: Gaussian correlation of these two lengths."""
+    along, across = rng.standard_normal(n_waves) / along_px, rng.standard_normal(n_waves) / across_px
+    sin, cos = math.sin(math.radians(direction_deg)), math.cos(math.radians(direction_deg))
+    return _unit(sin * along + cos * across, cos * along - sin * across, rng)
+
+
+def _unit(
+    row_numbers: npt.NDArray[np.float64], col_numbers: npt.NDArray[np.float64], rng: np.random.Generator
+) -> RandomWaves:
+    """Waves of equal amplitude, random phase and unit total variance."""
+    n = row_numbers.size
+    return RandomWaves(row_numbers, col_numbers, rng.uniform(0, 2 * math.pi, n), np.full(n, math.sqrt(2 / n)))
+
+
+def smooth_noise(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Gaussian noise on a grid, correlated over `sigma` samples along every axis, unit expected standard deviation."""
+    smoothed = ndimage.gaussian_filter(rng.standard_normal(shape), sigma, mode="wrap")
+    # A normalised Gaussian kernel keeps 1 / (2 sqrt(pi) sigma) of white noise's variance per axis; a short axis that
+    # it wraps around keeps its mean, 1 / n.
+    kept = np.prod([max(1 / (2 * np.sqrt(np.pi) * max(sigma, 0.3)), 1 / n) for n in shape])
+    return smoothed / np.sqrt(kept)
