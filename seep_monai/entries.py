@@ -90,6 +90,11 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def default_amp(device: torch.device | str) -> bool:
+    """Mixed precision on a GPU; on a CPU only where it is asked for, since few compute faster in bf16."""
+    return torch.device(device).type == "cuda"
+
+
 def on_terminal() -> bool:
     """Whether a progress bar would be seen."""
     return sys.stderr.isatty()
@@ -97,7 +102,7 @@ def on_terminal() -> bool:
 
 @entry
 def use_amp(amp: object, device: torch.device | str) -> bool:
-    """Whether to compute in mixed precision: asked for, and on a GPU."""
+    """Whether MONAI's engine is to compute in mixed precision: asked for, and on a GPU (for CPUs: `place_network`)."""
     return settings.boolean("amp", amp) and torch.device(device).type == "cuda"
 
 
@@ -138,12 +143,20 @@ def stored_band(description: Mapping[str, Any], band: int | None) -> int | None:
     return stored
 
 
-def place_network(network: nn.Module, device: torch.device | str) -> nn.Module:
-    """The network on the device; on a CPU channels last, in which its convolutions run 1.1 to 1.5 times faster."""
+@entry
+def place_network(network: nn.Module, device: torch.device | str, amp: object = False) -> nn.Module:
+    """The network on the device; on a CPU in the memory format that is fastest there, and with `amp` in bf16.
+
+    MONAI's engines know mixed precision on GPUs alone, so on a CPU the network itself computes in bf16. Without it its
+    convolutions run 1.1 to 1.5 times faster with channels last; in bf16 they are slower that way.
+    """
     network = network.to(device)
-    if torch.device(device).type == "cpu":
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
+    if torch.device(device).type != "cpu":
+        return network
+    if settings.boolean("amp", amp):
+        network.forward = torch.autocast("cpu", dtype=torch.bfloat16)(network.forward)
+        return network
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @entry

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from seep_monai.entries import default_amp, place_network
 from seep_monai.errors import ConfigError
 from seep_monai.networks import SegResNetSettings, build_network, settings_from_json
 
@@ -62,3 +63,22 @@ def test_untrained_network_gives_a_seep_about_the_prior_probability() -> None:
     with torch.no_grad():
         prob = build_network(SMALL)(torch.randn(1, 1, 32, 32)).softmax(1)
     assert 0.005 < float(1 - prob[:, 0].mean()) < 0.08
+
+
+def test_network_placed_on_a_cpu_with_amp_computes_in_bf16_nearly_the_same() -> None:
+    torch.manual_seed(0)
+    network, image = build_network(SMALL), torch.randn(1, 1, 32, 32)
+    with torch.no_grad():
+        exact = place_network(network, "cpu", False)(image)
+        rough = place_network(network, "cpu", True)(image)
+
+    assert exact.dtype == torch.float32
+    assert rough.dtype == torch.bfloat16
+    # bf16 has eight bits: about three digits.
+    torch.testing.assert_close(rough.float(), exact, atol=0.1, rtol=0.05)
+    assert set(network.state_dict()) == set(build_network(SMALL).state_dict())
+
+
+def test_default_amp_is_on_for_gpus_alone() -> None:
+    assert default_amp("cuda:0")
+    assert not default_amp("cpu")
