@@ -20,6 +20,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
+from seep_monai.dataset.plan import Plan
 from seep_monai.errors import ConfigError, DataError, TrainingError
 from seep_monai.workflow import write_json
 
@@ -72,6 +73,30 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
             "Put the two files of one training run together."
         )
     return content
+
+
+def start_from(network: nn.Module, ckpt_dir: str | os.PathLike[str], plan: Plan) -> None:
+    """Load the best weights of another training, so that this one goes on from them.
+
+    Args:
+        network: what is to be trained.
+        ckpt_dir: folder of the other training's `model.pt` and `model.json`.
+        plan: of this training.
+
+    Raises:
+        DataError: if the weights are missing or do not fit, or were trained on scenes that this training validates or
+            tests on.
+    """
+    description = read_description(ckpt_dir)
+    seen = {entry["scene"] for entry in description["plan"]["training"]}
+    judged = {tile.scene for part in ("validation", "test") for tile in plan.parts[part]}
+    if seen & judged:
+        raise DataError(
+            f"{ckpt_dir}: these weights were trained on the scenes {', '.join(sorted(seen & judged))}, on which this "
+            f"training would be judged. Start from other weights (simulated data, the same fold)."
+        )
+    load_weights(network, Path(ckpt_dir) / MODEL_FILE)
+    logger.info("starting from the weights in %s", ckpt_dir)
 
 
 def load_weights(network: nn.Module, path: Path, device: torch.device | str = "cpu") -> None:

@@ -198,6 +198,7 @@ def make_loss(
     return SeepLoss(weights, shares, weighted_terms).to(device)
 
 
+@entry
 def model_description(
     plan: plans.Plan,
     network: SegResNetSettings,
@@ -206,6 +207,7 @@ def model_description(
     instances: InstanceSettings,
     band: int | None,
     run_name: object,
+    initial_weights: str | None = None,
 ) -> dict[str, Any]:
     """What `model.json` says of the weights; evaluation and inference read everything they need from there."""
     return {
@@ -215,6 +217,7 @@ def model_description(
         "band": band,
         "instance_settings": instances.to_json(),
         "run_name": str(run_name),
+        "initial_weights_sha256": initial_weights and checkpoints.read_description(initial_weights)["sha256"],
         "tile_size": list(plan.tiles("training")[0].shape),
         "plan": plan.to_json(),
         "plan_fingerprint": plan.fingerprint,
@@ -259,8 +262,11 @@ def train(
     output_dir: str,
     run_dir: str,
     resume: object,
+    initial_weights: str | None = None,
 ) -> None:
     """Second step of a training, when all is built: the run's folder, log, config, versions and plan, then the run."""
+    if initial_weights is not None and not settings.boolean("resume", resume):
+        checkpoints.start_from(best.network, initial_weights, plan)
     _check_run(trainer, plan, best, Path(run_dir), resume=settings.boolean("resume", resume))
     folder = workflow.make_folder(run_dir, option="--run_name")
     workflow.start_log(folder)

@@ -161,6 +161,32 @@ def test_training_twice_gives_the_same_weights(dataset: Path, trained: Path, tmp
     assert_same_weights(trained / "models", tmp_path / "models")
 
 
+def test_training_from_initial_weights_goes_on_where_those_ended(dataset: Path, learned: Path, tmp_path: Path) -> None:
+    # One epoch that moves nothing: the weights stay those it started from.
+    train(
+        dataset, tmp_path, max_epochs=1, initial_weights=str(learned / "models"), learning_rate=1e-12, weight_decay=0.0
+    )
+    first, then = (torch.load(out / "models" / "model.pt") for out in (learned, tmp_path))
+    described = json.loads((tmp_path / "models" / "model.json").read_text())
+
+    for name, weight in first.items():
+        torch.testing.assert_close(then[name], weight, atol=1e-6, rtol=0)
+    assert described["initial_weights_sha256"] == json.loads((learned / "models" / "model.json").read_text())["sha256"]
+
+
+def test_training_from_weights_that_saw_its_test_scenes_is_refused(
+    dataset: Path, trained: Path, tmp_path: Path
+) -> None:
+    message = message_of(train, dataset, tmp_path, initial_weights=str(trained / "models"), fold=1)
+
+    assert "trained on the scenes" in message
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_training_from_weights_that_are_not_there_is_refused(dataset: Path, tmp_path: Path) -> None:
+    assert "expected trained weights" in message_of(train, dataset, tmp_path, initial_weights=str(tmp_path / "none"))
+
+
 def test_training_resumed_equals_one_that_was_not_stopped(dataset: Path, tmp_path: Path) -> None:
     train(dataset, tmp_path / "whole", max_epochs=3)
     train(dataset, tmp_path / "parts", max_epochs=3, **{"train#trainer#max_epochs": 2})
