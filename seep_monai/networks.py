@@ -86,6 +86,20 @@ def settings_from_json(stored: Mapping[str, Any]) -> SegResNetSettings:
     return SegResNetSettings(**stored)
 
 
+class Bf16SegResNet(SegResNet):
+    """A SegResNet that computes in bf16 by itself, for CPUs: MONAI's engines know mixed precision on GPUs alone.
+
+    A built network becomes one by its class alone (`network.__class__ = Bf16SegResNet`): weights, their names and what
+    exports it are those of the plain one.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 1, H, W) float32 -> logits (B, 8, H, W) bfloat16."""
+        with torch.autocast(x.device.type, torch.bfloat16):
+            logits: torch.Tensor = super().forward(x)
+        return logits
+
+
 def build_network(settings: SegResNetSettings) -> SegResNet:
     """The untrained network: (B, 1, H, W) float32 -> logits (B, 8, H, W), H and W multiples of `size_multiple`.
 
