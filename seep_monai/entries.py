@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from ignite.engine import Engine
 from torch import nn
+from torch.utils.data import WeightedRandomSampler
 
 from seep_monai import checkpoints, settings, workflow
 from seep_monai.checkpoints import BestCheckpoint
@@ -40,6 +41,7 @@ from seep_monai.transforms import NORMALISATION_VERSION
 logger = logging.getLogger(__name__)
 
 LEAK_NOTE = "leaky: scenes stand in several parts, so that all figures of this run are too good"
+SAMPLINGS = ("shuffle", "rarest_class")
 # What a shell says of a program that the user stopped.
 _INTERRUPTED = 130
 
@@ -195,6 +197,17 @@ def make_loss(
     weights = statistics.class_weights(class_weights, statistics.count_classes(plan.tiles("training")), by=weights_by)
     logger.info("class weights of labels 1..7: %s", ", ".join(f"{weight:.2f}" for weight in weights))
     return SeepLoss(weights, shares, weighted_terms).to(device)
+
+
+@entry
+def tile_sampler(plan: plans.Plan, sampling: str) -> WeightedRandomSampler | None:
+    """Draws the training tiles of an epoch, with replacement: `rarest_class`; None for `shuffle`, each tile once."""
+    if sampling not in SAMPLINGS:
+        raise ConfigError(f"sampling: expected one of {', '.join(SAMPLINGS)}, but got {sampling!r}.")
+    if sampling == "shuffle":
+        return None
+    weights = statistics.rarity_weights(plan.tiles("training"))
+    return WeightedRandomSampler(weights, len(weights))
 
 
 @entry

@@ -187,10 +187,16 @@ def test_training_from_weights_that_are_not_there_is_refused(dataset: Path, tmp_
     assert "expected trained weights" in message_of(train, dataset, tmp_path, initial_weights=str(tmp_path / "none"))
 
 
-def test_training_resumed_equals_one_that_was_not_stopped(dataset: Path, tmp_path: Path) -> None:
-    train(dataset, tmp_path / "whole", max_epochs=3)
-    train(dataset, tmp_path / "parts", max_epochs=3, **{"train#trainer#max_epochs": 2})
-    train(dataset, tmp_path / "parts", max_epochs=3, resume=True, run_name="two")
+def test_unknown_sampling_is_refused(dataset: Path, tmp_path: Path) -> None:
+    assert "expected one of shuffle, rarest_class" in message_of(train, dataset, tmp_path, sampling="fair")
+
+
+@pytest.mark.parametrize("sampling", ["shuffle", "rarest_class"])
+def test_training_resumed_equals_one_that_was_not_stopped(dataset: Path, tmp_path: Path, sampling: str) -> None:
+    common = {"max_epochs": 3, "sampling": sampling}
+    train(dataset, tmp_path / "whole", **common)
+    train(dataset, tmp_path / "parts", **common, **{"train#trainer#max_epochs": 2})
+    train(dataset, tmp_path / "parts", **common, resume=True, run_name="two")
     assert_same_weights(tmp_path / "whole" / "models", tmp_path / "parts" / "models")
 
 

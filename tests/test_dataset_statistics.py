@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seep_monai.dataset.audit import Tile
-from seep_monai.dataset.statistics import ClassCounts, class_weights, count_classes
+from seep_monai.dataset.statistics import ClassCounts, class_weights, count_classes, rarity_weights
 from seep_monai.errors import ConfigError
 
 
@@ -96,3 +96,12 @@ def test_class_weights_given_numbers_bad_refused_with_what_came(given: object) -
 def test_class_weights_unknown_rule_or_unit_refused(rule: str, by: str) -> None:
     with pytest.raises(ConfigError, match=f"'{rule}' by '{by}'"):
         class_weights(rule, counts(1), by=by)  # type: ignore[arg-type]
+
+
+def test_rarity_weights_follow_the_rarest_class_of_each_tile() -> None:
+    # Class 1 lies in one tile, class 3 in two: 1 / sqrt(1), 1 / sqrt(2); the empty tile as much as the lightest.
+    np.testing.assert_allclose(rarity_weights(TILES), (1, 0.5**0.5, 0.5**0.5))
+
+
+def test_rarity_weights_without_any_seep_are_equal() -> None:
+    assert rarity_weights([TILES[2], TILES[2]]) == (1, 1)

@@ -97,6 +97,19 @@ def class_weights(
     return tuple(raw.tolist())
 
 
+def rarity_weights(tiles: Sequence[Tile]) -> tuple[float, ...]:
+    """How often to draw each tile, relative to the others: by the rarest class in it.
+
+    A tile weighs 1 / sqrt(n), n being the number of tiles that hold its rarest class; one without seep weighs as much
+    as the lightest with seep, so that it is neither lost nor prominent. All weigh 1 where no tile has seep.
+    """
+    holds = np.array([tile.class_pixels for tile in tiles], dtype=np.int64).reshape(-1, N_CLASSES)[:, 1:] > 0
+    n_tiles = holds.sum(axis=0)
+    weights = np.where(holds, 1 / np.sqrt(np.maximum(n_tiles, 1)), 0.0).max(axis=1)
+    weights[weights == 0] = weights[weights > 0].min(initial=1.0)
+    return tuple(weights.tolist())
+
+
 def _given_weights(numbers: Sequence[float]) -> tuple[float, ...]:
     try:
         values = tuple(float(number) for number in numbers)
