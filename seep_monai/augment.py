@@ -27,6 +27,12 @@ def symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
     return turned.flip(-1) if index >= 4 else turned
 
 
+def inverse_symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
+    """What `symmetry` with this index was given."""
+    turned = tensor.flip(-1) if index >= 4 else tensor
+    return torch.rot90(turned, -(index % 4), dims=(-2, -1))
+
+
 class BatchAugment:
     """Random symmetries and gain for normalised batches.
 

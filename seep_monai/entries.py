@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 from ignite.engine import Engine
+from monai.inferers import Inferer
 from torch import nn
 from torch.utils.data import WeightedRandomSampler
 
@@ -33,6 +34,7 @@ from seep_monai.handlers.panels import TilePictures
 from seep_monai.handlers.records import TileRecords
 from seep_monai.handlers.writer import RunWriter
 from seep_monai.inference import inference_items
+from seep_monai.inferers import SymmetryInferer
 from seep_monai.instances import InstanceSettings
 from seep_monai.losses import SeepLoss
 from seep_monai.networks import Bf16SegResNet, SegResNetSettings, settings_from_json
@@ -322,6 +324,12 @@ def _check_run(trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir:
         )
     elif run_dir.is_dir() and any(run_dir.iterdir()):
         raise ConfigError(f"run_name: {run_dir} holds another run. Give a new --run_name, or go on with --resume True.")
+
+
+@entry
+def inferer(inner: Inferer, tta: object) -> Inferer:
+    """The inferer, with `tta` averaged over the eight symmetries of the image."""
+    return SymmetryInferer(inner) if settings.boolean("tta", tta) else inner
 
 
 @entry

@@ -94,10 +94,10 @@ class Bf16SegResNet(SegResNet):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 1, H, W) float32 -> logits (B, 8, H, W) bfloat16."""
+        """(B, 1, H, W) -> logits (B, 8, H, W), both float32."""
         with torch.autocast(x.device.type, torch.bfloat16):
             logits: torch.Tensor = super().forward(x)
-        return logits
+        return logits.float()
 
 
 def build_network(settings: SegResNetSettings) -> SegResNet:

@@ -649,6 +649,17 @@ def test_evaluation_with_the_settings_of_the_training_passes(
     assert evaluate(dataset, trained, **SMALL) == scored
 
 
+def test_evaluation_averaged_over_symmetries_scores_as_the_mean_of_eight(
+    dataset: Path, learned: Path, tmp_path: Path
+) -> None:
+    plain = json.loads((learned / "eval" / "metrics.json").read_text())
+    averaged = evaluate(dataset, learned, output_dir=str(tmp_path / "eval"), tta=True)
+
+    assert averaged["weights_sha256"] == plain["weights_sha256"]
+    assert averaged["seep"]["dice"] != plain["seep"]["dice"]
+    assert averaged["seep"]["dice"] == pytest.approx(plain["seep"]["dice"], abs=0.1)
+
+
 def test_inference_with_another_band_names_both(dataset: Path, trained: Path, tmp_path: Path) -> None:
     message = message_of(infer, dataset / "train_images_256", trained, tmp_path, band=2)
     assert "band: model.json says None, but got 2" in message
@@ -701,10 +712,12 @@ def test_inference_writes_two_maps_per_tile(dataset: Path, trained: Path, tmp_pa
         assert 0 <= probability.read(1)[8:].min() <= probability.read(1)[8:].max() <= 1
 
 
+@pytest.mark.parametrize("tta", [False, True])
 def test_inference_gives_the_class_map_that_evaluation_scores(
-    dataset: Path, trained: Path, scored: dict[str, Any], tmp_path: Path
+    dataset: Path, trained: Path, tmp_path: Path, tta: bool
 ) -> None:
-    infer(dataset / "train_images_256", trained, tmp_path, score_threshold=0)
+    scored = evaluate(dataset, trained, output_dir=str(tmp_path / "eval"), tta=tta)
+    infer(dataset / "train_images_256", trained, tmp_path, score_threshold=0, tta=tta)
     plan = json.loads((trained / "models" / "model.json").read_text())["plan"]
     hits = areas = 0
     for entry in plan["test"]:
