@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import get_args
 
 from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import AffineReference, Georeference, NoReference, orbit_gcps
-from seep_monai.simulate.parameters import SceneSettings
 from seep_monai.simulate.sample import EMPTY_SHARE, MIN_SCENES, ScenePlan, make_sample_data, make_scenes
+from seep_monai.simulate.settings import Orbit, SceneSettings
 
 # Source: flight direction of Sentinel-1 on ascending passes, about 12 deg west of north.
 HEADING_DEG = 348.0
 DEFAULTS = SceneSettings()
+GEOREFERENCE = ("epsg", "pixel_size", "upper_left", "gcp_centre")
 
 
 def main() -> None:
@@ -28,38 +30,51 @@ def main() -> None:
             wind_m_s=tuple(arguments.wind),
             looks=tuple(arguments.looks),
             film_scale=arguments.film_scale,
+            orbit=arguments.orbit or ("radar" if arguments.gcp_centre else "descending"),
         )
-        if arguments.scenes is None:
-            _make_tiles(arguments, settings)
-        else:
-            plan = ScenePlan(arguments.seed, arguments.scenes, settings, _georeference(arguments, settings))
-            make_scenes(arguments.out, plan, overwrite=arguments.overwrite)
+        make = _make_tiles if arguments.scenes is None else _make_scenes
+        make(arguments, settings)
     except SeepError as error:
         raise SystemExit(str(error)) from error
 
 
 def _make_tiles(arguments: argparse.Namespace, settings: SceneSettings) -> None:
-    if arguments.epsg is not None or arguments.gcp_centre is not None:
-        raise SeepError("--epsg and --gcp_centre go with --scenes: tiles are plain, as those of the real set are.")
+    given = [name for name in GEOREFERENCE if getattr(arguments, name) is not None]
+    if given:
+        raise SeepError(f"--{given[0]}: goes with --scenes; tiles are plain, as the real ones are. Leave it out.")
     make_sample_data(
         arguments.out,
-        n_tiles=arguments.n_tiles,
+        n_tiles=400 if arguments.n_tiles is None else arguments.n_tiles,
         seed=arguments.seed,
         n_scenes=arguments.n_scenes,
-        empty_share=arguments.empty_share,
+        empty_share=EMPTY_SHARE if arguments.empty_share is None else arguments.empty_share,
         settings=settings,
         overwrite=arguments.overwrite,
     )
 
 
+def _make_scenes(arguments: argparse.Namespace, settings: SceneSettings) -> None:
+    given = [name for name in ("n_tiles", "n_scenes", "empty_share") if getattr(arguments, name) is not None]
+    if given:
+        raise SeepError(f"--{given[0]}: is about tiles, but --scenes writes whole scenes. Leave one of the two out.")
+    plan = ScenePlan(arguments.seed, arguments.scenes, settings, _georeference(arguments, settings))
+    make_scenes(arguments.out, plan, overwrite=arguments.overwrite)
+
+
 def _georeference(arguments: argparse.Namespace, settings: SceneSettings) -> Georeference:
     if arguments.gcp_centre is not None:
-        if arguments.epsg is not None:
-            raise SeepError("--gcp_centre: control points are in longitude and latitude; leave --epsg out.")
+        if arguments.epsg is not None or arguments.upper_left is not None:
+            raise SeepError("--gcp_centre: control points are in degrees. Leave --epsg and --upper_left out.")
         centre = (arguments.gcp_centre[0], arguments.gcp_centre[1])
-        return orbit_gcps(settings.size_px, centre, pixel_m=arguments.pixel_size, heading_deg=HEADING_DEG)
+        return orbit_gcps(settings.size_px, centre, pixel_m=arguments.pixel_size or 40.0, heading_deg=HEADING_DEG)
     if arguments.epsg is not None:
+        if arguments.pixel_size is None or arguments.upper_left is None:
+            raise SeepError("--epsg: needs --pixel_size and --upper_left in its units. Give both.")
         return AffineReference(arguments.epsg, arguments.pixel_size, *arguments.upper_left)
+    if arguments.pixel_size is not None or arguments.upper_left is not None:
+        raise SeepError(
+            "--pixel_size, --upper_left: go with --epsg or --gcp_centre. Give one of these, or leave them out."
+        )
     return NoReference()
 
 
@@ -72,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         "every scene can be made again. The same numbers and seed give the same files.",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
-    parser.add_argument("--n_tiles", type=int, default=400, help="number of tiles (default: %(default)s)")
+    parser.add_argument("--n_tiles", type=int, help="number of tiles (default: 400)")
     parser.add_argument("--seed", type=int, default=0, help="seed of all randomness (default: %(default)s)")
     parser.add_argument(
         "--n_scenes",
@@ -80,9 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="number of scenes the tiles are spread over (default: as few as give that many tiles, "
         f"{MIN_SCENES} at least as long as each holds two tiles)",
     )
-    parser.add_argument(
-        "--empty_share", type=float, default=EMPTY_SHARE, help="share of tiles without seep (default: %(default)s)"
-    )
+    parser.add_argument("--empty_share", type=float, help=f"share of tiles without seep (default: {EMPTY_SHARE})")
     parser.add_argument("--overwrite", action="store_true", help="replace sample data that OUT holds already")
     _add_scene_options(parser.add_argument_group("what the scenes are like"))
     _add_raster_options(parser.add_argument_group("whole scenes instead of tiles"))
@@ -116,27 +129,21 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
         "--film_scale",
         type=float,
         default=DEFAULTS.film_scale,
-        help="lengths and widths of the films; 1 is as in the real set, 4 suits pixels of a quarter of its size",
+        help="lengths and widths of the films, 1 as in the real set; the sea stays as it is",
+    )
+    group.add_argument(
+        "--orbit",
+        choices=get_args(Orbit),
+        help="descending (default, as the real set), ascending (its mirror image), or radar: the sensor's own "
+        "geometry, rows along the flight, near range first (default with --gcp_centre)",
     )
 
 
 def _add_raster_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--scenes", type=int, metavar="N", help="write N whole scenes instead of tiles")
     group.add_argument("--epsg", type=int, help="coordinate system of an affine georeference")
-    group.add_argument(
-        "--pixel_size",
-        type=float,
-        default=40.0,
-        help="in units of --epsg, or m with --gcp_centre (default: %(default)s)",
-    )
-    group.add_argument(
-        "--upper_left",
-        nargs=2,
-        type=float,
-        metavar=("X", "Y"),
-        default=(500000.0, 3000000.0),
-        help="outer corner of the first pixel (default: %(default)s)",
-    )
+    group.add_argument("--pixel_size", type=float, help="in units of --epsg; with --gcp_centre m (default: 40)")
+    group.add_argument("--upper_left", nargs=2, type=float, metavar=("X", "Y"), help="outer corner of the first pixel")
     group.add_argument(
         "--gcp_centre",
         nargs=2,

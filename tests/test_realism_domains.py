@@ -365,6 +365,17 @@ def test_joint_statistics_tell_different_noise_and_not_the_same() -> None:
     assert same.auc == pytest.approx(0.5, abs=0.2)
 
 
+def test_joint_statistics_of_undefined_tiles_do_not_tell_the_domain() -> None:
+    real, simulated = domain(1.0, seed=0), domain(0.5, seed=1)
+    for tiles in (real, simulated):
+        # Seven of the eight tiles of each scene have no known pixel.
+        tiles.known[np.arange(len(tiles)) % 8 > 0] = False
+
+    # Two test scenes each: 14 * 14 pairs of undefined tiles are ties, of the other 60 pairs all are won:
+    # (196 / 2 + 60) / 256 = .617. With the median of the own domain all 256 are won.
+    assert joint_statistics(real, simulated, range(3)).auc == pytest.approx(0.617, abs=0.03)
+
+
 def test_classify_domains_writes_three_files_that_agree(tmp_path: Path) -> None:
     real, simulated = write_tiles(tmp_path / "real", 9, seed=0), write_tiles(tmp_path / "sim", 3, seed=1)
     settings = ComparisonSettings(n_epochs=1, n_splits=2, views=("full", "high"), control=True)

@@ -38,10 +38,11 @@ def test_from_db_ten_decibels_are_a_factor_of_ten() -> None:
 
 
 def test_noise_floor_dips_once_per_sub_swath() -> None:
-    floor_db = _db(backscatter.noise_floor(np.arange(6) / 6, median_db=-27, ripple_db=2))
+    # The swath reaches from 30.9 to 46.0 deg: crests at the borders of its three thirds, dips half-way.
+    incidence = 30.9 + 15.1 * np.arange(7) / 6
+    floor_db = _db(backscatter.noise_floor(incidence, median_db=-27, ripple_db=2))
 
-    # Crests at the borders of three sub-swaths (shares 0, 1/3, 2/3), dips half-way.
-    np.testing.assert_allclose(floor_db, [-26, -28, -26, -28, -26, -28], atol=0.01)
+    np.testing.assert_allclose(floor_db, [-26, -28, -26, -28, -26, -28, -26], atol=0.01)
 
 
 def test_film_visibility_is_full_in_light_wind_and_gone_in_calm_and_storm() -> None:

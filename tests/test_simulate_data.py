@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import runpy
 import sys
@@ -15,9 +14,11 @@ import tifffile
 
 from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import AffineReference, NoReference
-from seep_monai.simulate.parameters import SceneParameters, SceneSettings
-from seep_monai.simulate.sample import ScenePlan, make_sample_data, make_scenes, plan_tiles
+from seep_monai.simulate.parameters import SceneParameters
+from seep_monai.simulate.placement import tiles_of
+from seep_monai.simulate.sample import ScenePlan, make_sample_data, make_scenes, plan_tiles, scenes_of_record
 from seep_monai.simulate.scene import plan_scene
+from seep_monai.simulate.settings import SceneSettings
 from seep_monai.simulate.tiles import max_tiles_per_scene, tile_window
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "make_sample_data.py"
@@ -35,9 +36,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_default_scenes_give_39_tiles() -> None:
-    # 13 x 20 tiles, of which .19 hold seep; eight tenths of them are sure: 39.52.
-    assert max_tiles_per_scene(SceneSettings()) == 39
+def test_tiles_of_a_scene_are_bounded_by_what_it_has_of_each_kind() -> None:
+    # 13 x 20 tiles, .19 of them with seep, of which .72 are sure: 35.6 are nine tenths of 39.5.
+    assert max_tiles_per_scene(SceneSettings(), 0.1) == 39
+    # .81 without, of which .6 are sure: 126.4.
+    assert max_tiles_per_scene(SceneSettings(), 1.0) == 126
+    assert max_tiles_per_scene(SceneSettings(seep_share=1.0), 0.0) == 187
 
 
 def test_plan_default_is_as_few_scenes_as_give_the_tiles() -> None:
@@ -61,6 +65,7 @@ def test_plan_of_one_tile_has_one_scene() -> None:
         ({"n_tiles": 4, "seed": 0, "n_scenes": 0}, "n_scenes"),
         ({"n_tiles": 81, "seed": 0, "n_scenes": 2}, "n_scenes"),
         ({"n_tiles": 4, "seed": 0, "empty_share": 1.5}, "empty_share"),
+        ({"n_tiles": 4, "seed": 0, "settings": SceneSettings(seep_share=0.0)}, "seep_share"),
     ],
 )
 def test_make_sample_data_with_bad_numbers_writes_nothing(tmp_path: Path, numbers: dict[str, int], name: str) -> None:
@@ -116,7 +121,7 @@ def test_make_sample_data_that_fails_leaves_nothing(tmp_path: Path, monkeypatch:
         raise OSError("disk full")
 
     monkeypatch.setattr("seep_monai.simulate.sample.plan_scene", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(SeepError, match="disk full"):
         make_sample_data(tmp_path / "out", n_tiles=1, seed=0)
 
     assert not list(tmp_path.iterdir())
@@ -144,13 +149,12 @@ def test_sample_record_lists_parameters_and_tiles(pair: Path) -> None:
     assert record["seed"] == 5
     assert record["n_tiles"] == 3
     assert names == {path.name for path in pair.glob("train_images_256/*.tif")}
-    assert record["scenes"][0]["looks"] > 0
+    assert record["scenes"][0]["parameters"]["looks"] > 0
 
 
 def test_sample_scene_of_the_record_draws_its_tiles_again(pair: Path) -> None:
     record = json.loads((pair / "simulation.json").read_text())["scenes"][0]
-    names = {field.name for field in dataclasses.fields(SceneParameters)}
-    parameters = SceneParameters.from_json({name: value for name, value in record.items() if name in names})
+    (parameters,) = scenes_of_record(pair / "simulation.json")
     image, mask = plan_scene(parameters).draw(tile_window(record["tiles"][0], parameters.size_px))
     name = f"{parameters.name}.{record['tiles'][0]:06d}.tif"
 
@@ -176,8 +180,9 @@ def test_sample_of_few_tiles_is_part_of_the_larger_one(tmp_path: Path) -> None:
 def test_sample_of_more_tiles_than_the_scene_has_seep_fills_up_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = SceneSettings(size_px=(512, 512), seep_share=1.0, class_frequencies=(0, 0, 0, 0, 0, 0, 1.0))
-    make_sample_data(tmp_path / "out", n_tiles=3, seed=3, n_scenes=1, empty_share=1.0, settings=settings)
+    # A storm hides all films, so that tiles with seep are not to be had.
+    settings = SceneSettings(size_px=(1024, 1024), wind_m_s=(14.0, 14.0))
+    make_sample_data(tmp_path / "out", n_tiles=2, seed=3, n_scenes=1, empty_share=0.0, settings=settings)
 
     assert "of the other kind" in caplog.text
 
@@ -198,8 +203,7 @@ def test_scene_files_are_image_mask_and_vectors(whole: Path) -> None:
 
 
 def test_scene_files_hold_what_the_record_draws(whole: Path) -> None:
-    record = json.loads((whole / "simulation.json").read_text())
-    scene = plan_scene(SceneParameters.from_json(record["scenes"][0]))
+    scene = plan_scene(scenes_of_record(whole / "simulation.json")[0])
     image, mask = scene.draw((slice(0, 300), slice(0, 520)))
 
     with rasterio.open(whole / "images" / "900001.tif") as raster:
@@ -211,11 +215,12 @@ def test_scene_files_hold_what_the_record_draws(whole: Path) -> None:
 
 
 def test_scene_vectors_name_every_slick(whole: Path) -> None:
-    record = json.loads((whole / "simulation.json").read_text())
-    scene = plan_scene(SceneParameters.from_json(record["scenes"][0]))
+    scene = plan_scene(scenes_of_record(whole / "simulation.json")[0])
     features = json.loads((whole / "slicks" / "900001.geojson").read_text())["features"]
+    inside = {n for n, slick in enumerate(scene.slicks) if tiles_of(slick, scene.shape)}
 
-    assert {feature["properties"]["class"] for feature in features} <= {slick.label for slick in scene.slicks}
+    assert inside
+    assert inside <= {feature["properties"]["slick"] for feature in features}
     assert all(feature["properties"]["wind_m_s"] > 0 for feature in features)
 
 
@@ -244,7 +249,7 @@ def test_script_error_is_the_message_of_the_library(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SystemExit) as caught:
         _run_script(monkeypatch, str(tmp_path / "out"), "--n_tiles", "0")
 
-    assert caught.value.code == "n_tiles: expected 1 or more, but got 0."
+    assert caught.value.code == "n_tiles: expected 1 or more, but got 0. Ask for a tile at least."
 
 
 def test_script_makes_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -261,9 +266,14 @@ def test_script_makes_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         (["--size", "100", "100"], "size_px"),
         (["--class_frequencies", "1", "1", "0", "0", "0", "0", "0"], "sum to 2"),
         (["--empty_share", "2"], "empty_share"),
-        (["--film_scale", "10", "--size", "600", "600"], "wider than the scene"),
+        (["--film_scale", "0"], "film_scale"),
+        (["--film_scale", "20", "--size", "300", "300"], "wider than the scene"),
         (["--epsg", "32616"], "--scenes"),
-        (["--scenes", "1", "--epsg", "3"], "epsg"),
+        (["--scenes", "1", "--epsg", "3", "--pixel_size", "40", "--upper_left", "0", "0"], "epsg"),
+        (["--scenes", "1", "--epsg", "32616"], "--upper_left"),
+        (["--scenes", "1", "--pixel_size", "40"], "--pixel_size"),
+        (["--scenes", "1", "--n_tiles", "40"], "--n_tiles"),
+        (["--scenes", "1", "--epsg", "4326", "--pixel_size", "1", "--upper_left", "0", "0"], "4326|degrees|-90"),
         (["--scenes", "1", "--gcp_centre", "0", "0", "--epsg", "32616"], "--gcp_centre"),
     ],
 )
@@ -274,6 +284,26 @@ def test_script_with_impossible_numbers_writes_nothing(
         _run_script(monkeypatch, str(tmp_path / "out"), *arguments)
 
     assert not list(tmp_path.iterdir())
+
+
+def test_sample_under_a_file_is_refused_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SeepError, match="file"):
+        make_sample_data(tmp_path / "file" / "out", n_tiles=1, seed=0)
+
+
+@pytest.mark.parametrize("text", ["{}", "no json", '{"scenes": [{"parameters": {"colour": 1}}]}'])
+def test_record_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "simulation.json").write_text(text)
+    with pytest.raises(SeepError, match=r"simulation\.json|scene parameters"):
+        scenes_of_record(tmp_path / "simulation.json")
+
+
+def test_sample_of_clean_sea_alone_has_no_seep(tmp_path: Path) -> None:
+    settings = SceneSettings(size_px=(1024, 1024), seep_share=0.0)
+    make_sample_data(tmp_path / "out", n_tiles=3, seed=2, n_scenes=1, empty_share=1.0, settings=settings)
+
+    assert not any(tifffile.imread(path).any() for path in (tmp_path / "out").glob("train_masks_256/*.tif"))
 
 
 def test_script_writes_a_scene_with_control_points(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

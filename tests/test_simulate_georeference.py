@@ -28,6 +28,8 @@ UTM = AffineReference(32618, 10.0, 500000.0, 4000000.0)
 SMALL = GcpReference(
     (0.0, 60.0), (0.0, 45.0, 90.0), ((10.0, 10.5, 11.0), (10.1, 10.6, 11.1)), ((50.0, 50.0, 50.0), (49.4, 49.4, 49.4))
 )
+# 60 rows and 90 columns of a tenth of a degree: longitudes -80 to -71, latitudes 40 down to 34.
+DEGREES = AffineReference(4326, 0.1, -80.0, 40.0)
 ASCENDING = orbit_gcps((1000, 2000), (-75.0, 36.0), pixel_m=40.0, heading_deg=348.0)
 
 
@@ -37,7 +39,7 @@ def written(folder: Path, georeference, shape: tuple[int, int] = SHAPE) -> Path:
 
 
 # 32618, 3857 and 4087 are projected; 4087 lies among the geographic codes.
-@pytest.mark.parametrize("epsg", [32618, 3857, 4087, 2154, 4326, 4258, 4269, 4617, 7844])
+@pytest.mark.parametrize("epsg", [32618, 3857, 4087, 2154])
 def test_affine_crs_and_transform_as_rasterio_reads_them(tmp_path, epsg):
     with rasterio.open(written(tmp_path, replace(UTM, epsg=epsg))) as file:
         assert file.crs.to_epsg() == epsg
@@ -45,9 +47,17 @@ def test_affine_crs_and_transform_as_rasterio_reads_them(tmp_path, epsg):
         assert file.tags()["AREA_OR_POINT"] == "Area"
 
 
+# 7844 is geographic too, of a later block of the register.
+@pytest.mark.parametrize("epsg", [4326, 4258, 4269, 4617, 7844])
+def test_affine_in_degrees_as_rasterio_reads_it(tmp_path, epsg):
+    with rasterio.open(written(tmp_path, replace(DEGREES, epsg=epsg))) as file:
+        assert file.crs.to_epsg() == epsg
+        assert tuple(file.transform)[:6] == (0.1, 0.0, -80.0, 0.0, -0.1, 40.0)
+
+
 @pytest.mark.parametrize("epsg", [32618, 3857, 4087, 2154, 4326, 4258, 4269, 4617])
 def test_affine_model_type_is_that_of_the_register(epsg):
-    keys = replace(UTM, epsg=epsg).geo_tags(SHAPE)[34735]
+    keys = replace(DEGREES, epsg=epsg).geo_tags(SHAPE)[34735]
     assert keys[4:8] == (1024, 0, 1, 2 if CRS.from_epsg(epsg).is_geographic else 1)
 
 
@@ -85,6 +95,31 @@ def test_affine_decimals_are_a_thousandth_of_a_pixel(pixel_size, decimals):
 def test_affine_bad_value_raises_by_name(name, value):
     with pytest.raises(SeepError, match=f"^{name}: expected"):
         replace(UTM, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reach"),
+    [
+        # 90 columns of .1 degrees are 9 degrees, 60 rows are 6.
+        ("upper_left_x", -180.5, r"from -180\.5 to -171\.5"),
+        ("upper_left_x", 171.5, r"from 171\.5 to 180\.5"),
+        ("upper_left_y", 90.5, r"from 84\.5 to 90\.5"),
+        ("upper_left_y", -84.5, r"from -90\.5 to -84\.5"),
+        ("pixel_size", 10.0, r"from -80\.0 to 820\.0"),
+    ],
+)
+def test_affine_in_degrees_that_leaves_the_globe_raises(name, value, reach):
+    with pytest.raises(SeepError, match=f"expected a scene within.*EPSG:4326 is geographic.*{reach}.*Move the corner"):
+        replace(DEGREES, **{name: value}).geo_tags(SHAPE)
+
+
+def test_affine_in_degrees_may_cover_the_whole_globe():
+    # 1800 and 3600 times .1, which sums round, end at the limits themselves.
+    replace(DEGREES, upper_left_x=-180.0, upper_left_y=90.0).geo_tags((1800, 3600))
+
+
+def test_affine_in_metres_has_no_limits_of_degrees():
+    replace(UTM, epsg=4087).geo_tags(SHAPE)
 
 
 def test_gcps_as_rasterio_reads_them(tmp_path):
@@ -148,7 +183,12 @@ def test_gcps_that_end_a_pixel_early_as_in_products_are_taken():
         ("rows", (60.0, 0.0)),
         ("cols", (0.0, 45.0, 45.0)),
         ("cols", (0.0, 45.0, float("nan"))),
+        ("rows", 60.0),
+        ("cols", None),
         ("lon", ((10.0, 10.5, 11.0),)),
+        ("lon", (10.0, 10.5)),
+        ("lat", 50.0),
+        ("lat", ("abc", "def")),
         ("lat", ((50.0, 50.0), (49.0, 49.0))),
         ("lon", ((10.0, 10.5, 181.0), (10.1, 10.6, 11.1))),
         ("lat", ((50.0, 50.0, 50.0), (49.0, 49.0, -90.5))),
@@ -200,6 +240,35 @@ def test_orbit_bad_value_raises(options):
         orbit_gcps(given.pop("shape"), given.pop("centre"), **given)
 
 
+@pytest.mark.parametrize(
+    ("latitude", "heading", "pole"),
+    [
+        # 1000 px of 40 m reach 20 km, .18 degrees, to each side of the centre.
+        (90.0, 0.0, 90),
+        (89.9, 30.0, 90),
+        (89.9, 180.0, 90),
+        (-89.9, 348.0, -90),
+        (-90.0, 0.0, -90),
+        # The edge itself: 20000 m / 6371008.8 m = .179864 degrees.
+        (90 - 0.179864, 0.0, 90),
+    ],
+)
+def test_orbit_that_touches_a_pole_raises(latitude, heading, pole):
+    with pytest.raises(SeepError, match=f"touches no pole.* reach latitude {pole}\\. Move the scene"):
+        orbit_gcps((1000, 1000), (0.0, latitude), pixel_m=40.0, heading_deg=heading)
+
+
+def test_orbit_near_a_pole_is_taken():
+    lat = np.array(orbit_gcps((1000, 1000), (0.0, 89.7), pixel_m=40.0, heading_deg=0.0).lat)
+    assert 89.8 < lat.max() < 90
+
+
+def test_orbit_around_half_the_globe_raises():
+    # 1000 px of 25 km are 225 degrees along the equator.
+    with pytest.raises(SeepError, match=r"span 180 degrees or less.*span 224\.8\. Move"):
+        orbit_gcps((10, 1000), (0.0, 0.0), pixel_m=25000.0, heading_deg=0.0)
+
+
 def test_no_reference_gives_pixels_and_no_tags():
     x, y = NoReference().map_coordinates([1, 2], [3, 4.5])
     assert (x.tolist(), y.tolist(), NoReference().geo_tags(SHAPE)) == ([3, 4.5], [1, 2], {})
@@ -218,6 +287,11 @@ def test_json_round_trip_gives_an_equal_georeference(georeference):
         ({"kind": "none", "epsg": 4326}, "none: expected the attributes"),
         ({"kind": "affine", "epsg": 4326}, "affine: expected the attributes"),
         ({**to_json(UTM), "pixel_size": -1}, "pixel_size: expected"),
+        (
+            {**to_json(SMALL), "lon": [10.0, 10.5]},
+            r"lon: expected 2 rows of 3 numbers.*but got \(10\.0, 10\.5\)\. Give",
+        ),
+        ({**to_json(SMALL), "rows": 60}, "rows: expected two or more"),
     ],
 )
 def test_json_bad_content_raises(content, message):

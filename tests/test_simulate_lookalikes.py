@@ -140,13 +140,27 @@ def test_rain_cell_core_takes_its_sign() -> None:
         assert np.sign(np.median(cell.gain_db(x, x))) == np.sign(core_db)
 
 
-def test_internal_waves_show_their_number_of_bands() -> None:
-    packet = InternalWaves(0.0, 0.0, 0.0, 200.0, 0.0, 20.0, 4, 3.0, 1)
-    profile = packet.gain_db(np.array([0.0]), np.arange(-20.0, 110.0))[0]
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n_bands", range(3, 9))
+def test_internal_waves_show_their_number_of_bands(n_bands: int, seed: int) -> None:
+    packet = InternalWaves(0.0, 0.0, 0.0, 200.0, 0.0, 20.0, n_bands, 3.0, seed)
+    along = np.arange(-40.0, 20.0 * n_bands + 40, 0.25)
+    profile = packet.gain_db(np.array([0.0]), along)[0]
+    # The last of eight crests is 3 * .0515 * .526 = .08 dB high.
     peaks = (profile[1:-1] > profile[:-2]) & (profile[1:-1] > profile[2:]) & (profile[1:-1] > 0.05)
-    # Four bands that shrink by 1.3 in all: 5.2 turns, five crests.
-    assert peaks.sum() == 5
-    assert profile.argmax() < 40
+    assert peaks.sum() == n_bands
+    # The first crest is the highest.
+    assert profile.argmax() == 1 + np.flatnonzero(peaks)[0]
+
+
+def test_internal_waves_lie_where_their_phase_says() -> None:
+    # Crests stand at half turns: x / 20 * (1 + .3 * x / 61.54) = .5, 1.5, 2.5, 3.5 -> x = 9.56, 26.56, 41.47, 54.91;
+    # the waviness moves all by nearly the same, 4 px a standard deviation.
+    packet = InternalWaves(0.0, 0.0, 0.0, 200.0, 0.0, 20.0, 4, 3.0, 1)
+    along = np.arange(-20.0, 110.0, 0.1)
+    profile = packet.gain_db(np.array([0.0]), along)[0]
+    peaks = (profile[1:-1] > profile[:-2]) & (profile[1:-1] > profile[2:]) & (profile[1:-1] > 0)
+    np.testing.assert_allclose(np.diff(along[1:-1][peaks]), [17.0, 14.9, 13.4], atol=3)
 
 
 def test_ship_wake_is_dark_astern_and_nothing_lies_ahead() -> None:

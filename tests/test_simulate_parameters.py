@@ -11,7 +11,8 @@ import pytest
 
 from seep_monai.errors import SeepError
 from seep_monai.simulate.drawing import draw_parameters
-from seep_monai.simulate.parameters import CLASS_FREQUENCIES, SceneParameters, SceneSettings
+from seep_monai.simulate.parameters import SceneParameters
+from seep_monai.simulate.settings import CLASS_FREQUENCIES, SceneSettings
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,11 @@ def test_class_frequencies_sum_to_one() -> None:
         ({"wind_m_s": (float("nan"), 5.0)}, "wind_m_s"),
         ({"looks": (0.5, 4.0)}, "looks"),
         ({"seep_share": 1.2}, "seep_share"),
-        ({"film_scale": 0.0}, "film_scale"),
-        ({"film_scale": 9.0, "size_px": (512, 512)}, "wider than the scene"),
-        ({"film_scale": 11.0}, "up to 10"),
+        ({"film_scale": 0.0}, "0.25 to 20"),
+        ({"orbit": "sideways"}, "orbit"),
+        ({"film_scale": float("nan")}, "film_scale"),
+        ({"film_scale": 11.0, "size_px": (256, 999)}, "wider than the scene"),
+        ({"film_scale": 21.0}, "0.25 to 20"),
         ({"class_frequencies": (0.5,) * 7}, "sum to 3.5"),
         ({"class_frequencies": (1.0,)}, "7 shares"),
         ({"class_frequencies": (1.5, -0.5, 0, 0, 0, 0, 0)}, "0 to 1"),
@@ -54,7 +57,19 @@ def test_impossible_settings_are_refused(values: dict[str, Any], message: str) -
         ({"wind_m_s": -3.0}, "wind_m_s"),
         ({"looks": 0.9}, "looks"),
         ({"size_px": (100, 100)}, "size_px"),
-        ({"film_scale": 9.0, "size_px": (1000, 5000)}, "wider than the scene"),
+        ({"clip_medians": 0.0}, "clip_medians"),
+        ({"swell": (0.1, 5.0)}, "swell: expected 5 numbers"),
+        ({"swell": (0.1, 0.0, 0.0, 0.1, 10.0)}, "swell"),
+        ({"wind_skew": 0.0}, "wind_skew"),
+        ({"nesz_db": float("nan")}, "nesz_db"),
+        ({"grain": -0.1}, "grain"),
+        ({"n_sites": (0, 0)}, "n_sites"),
+        ({"class_tiles": (1.0,) * 7}, "class_tiles"),
+        ({"seed": -4}, "seed"),
+        ({"n_targets": -1}, "n_targets"),
+        ({"border_noise_px": -1.0}, "border_noise_px"),
+        ({"edges": (("middle", 1.0, 0.1),)}, "edges"),
+        ({"lookalikes": {"ufo": 1}}, "kinds"),
         ({"incidence_deg": (80.0, 30.0)}, "incidence_deg"),
         ({"n_levels": 1}, "n_levels"),
         ({"class_tiles": (1, 1)}, "class_tiles"),

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from seep_monai.simulate.shapes import RECIPES, TARGET_LABEL, draw_slick
 from seep_monai.simulate.slicks import Slick, films_on
+from seep_monai.simulate.walks import MAX_WIDTH_PX, MIN_WIDTH_PX
 
 LABELS = sorted(RECIPES)
 
@@ -38,8 +39,8 @@ def test_recipe_of_each_class_gives_drawable_ribbons(label: int) -> None:
             assert np.isfinite(ribbon.cols).all()
             assert ribbon.strength.min() >= 0
             assert ribbon.strength.max() <= 1
-            assert ribbon.width_px.min() >= 1
-            assert ribbon.width_px.max() < 190
+            assert ribbon.width_px.min() >= MIN_WIDTH_PX == 2.2
+            assert ribbon.width_px.max() <= MAX_WIDTH_PX == 24
             assert ribbon.damping_db > 0
             assert ribbon.rim_db == 0 or 1 <= ribbon.rim_db <= 2
 

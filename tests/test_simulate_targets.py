@@ -48,11 +48,28 @@ def test_tilt_turns_the_cross() -> None:
     assert abs(abs(int(image[85].argmax()) - 120) - 3.5) <= 0.5
 
 
-def test_ghosts_lie_on_the_same_column_and_are_fainter() -> None:
+def test_ghosts_lie_along_tilted_azimuth_and_are_fainter() -> None:
+    # 200 px at 13 degrees: 200 * .97437 = 194.874 rows and 200 * .22495 = 44.990 columns.
+    target = dataclasses.replace(TARGET, row=249.874, col=119.99, tilt_deg=13.0, ghost_offset_px=200.0, ghost_db=-20.0)
+    image = drawn(target, shape=(500, 256))
+    # 249.874 + 194.874 = 444.748, 119.99 - 44.99 = 75; 249.874 - 194.874 = 55, 119.99 + 44.99 = 164.98.
+    assert np.unravel_index(image[400:].argmax(), (100, 256)) == (45, 75)
+    assert np.unravel_index(image[:100].argmax(), (100, 256)) == (55, 165)
+    assert image[55, 165] == pytest.approx(1.0, rel=1e-3)
+    assert image[250, 120] == pytest.approx(100.0, rel=0.02)
+
+
+def test_ghosts_lie_on_the_arm_of_the_cross() -> None:
+    # The arm passes 15 px up at 120 + 15 * tan(13 deg) = 123.5; so does the line to the upper ghost.
+    image = drawn(dataclasses.replace(TARGET, size_px=2.0, peak_db=30.0, tilt_deg=13.0, ghost_offset_px=60.0))
+    (row, col), (arm_row, arm_col) = np.unravel_index(image[:60].argmax(), (60, 256)), (85, int(image[85].argmax()))
+    assert (100 - row) / (col - 120) == pytest.approx((100 - arm_row) / (arm_col - 120), rel=0.2)
+    assert (row, col) == (42, 133)
+
+
+def test_ghosts_without_tilt_lie_on_the_same_column() -> None:
     image = drawn(dataclasses.replace(TARGET, row=250.0, ghost_offset_px=200.0, ghost_db=-20.0), shape=(500, 256))
-    assert image[50, 120] == pytest.approx(1.0, rel=1e-4)
-    assert image[450, 120] == pytest.approx(1.0, rel=1e-4)
-    assert image[250, 120] == pytest.approx(100.0, rel=1e-4)
+    assert image[[50, 450], 120] == pytest.approx(1.0, rel=1e-4)
 
 
 def test_targets_in_tiles_equal_targets_in_one_window() -> None:

@@ -26,6 +26,12 @@ def test_field_is_the_written_sum_of_cosines() -> None:
     assert field.variance == 2.5
 
 
+def test_field_at_many_places_is_that_at_each() -> None:
+    field = waves.smooth(20.0, np.random.default_rng(2))
+
+    np.testing.assert_allclose(field.at([3.0, 50.0], [7.0, 1.0]), [field.at(3, 7), field.at(50, 1)])
+
+
 def test_field_far_away_keeps_its_precision() -> None:
     field = waves.smooth(5.0, np.random.default_rng(0))
 

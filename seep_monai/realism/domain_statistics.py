@@ -109,9 +109,7 @@ def joint_statistics(real: DomainTiles, simulated: DomainTiles, seeds: Sequence[
             np.isin(real.scenes, split.train_real),
             np.isin(simulated.scenes, split.train_simulated),
         )
-        fitted = np.concatenate([first[train_real], second[train_simulated]])
-        mean, std = fitted.mean(axis=0), fitted.std(axis=0) + 1e-9
-        a, b = (np.clip((table - mean) / std, -_CLIP, _CLIP) for table in (first, second))
+        a, b = _standardised(first, second, np.concatenate([first[train_real], second[train_simulated]]))
         weight = logistic_weights(a[train_real], b[train_simulated])
         aucs.append(auc(a[~train_real] @ weight, b[~train_simulated] @ weight))
         weights.append(weight)
@@ -138,12 +136,21 @@ def logistic_weights(real: FloatArray, simulated: FloatArray) -> FloatArray:
 
 
 def _matrix(tiles: DomainTiles) -> FloatArray:
-    """(n, k) of all statistics; what is undefined takes the statistic's median."""
-    columns = []
-    for values in tile_statistics(tiles).values():
-        defined = np.isfinite(values)
-        columns.append(np.where(defined, values, np.median(values[defined]) if defined.any() else 0))
-    return np.column_stack(columns)
+    """(n, k) of all statistics; not finite where one is undefined."""
+    return np.column_stack(list(tile_statistics(tiles).values()))
+
+
+def _standardised(first: FloatArray, second: FloatArray, fitted: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Both tables (n, k), (m, k) in standard deviations of `fitted`, the training rows of both domains together.
+
+    What is undefined takes the median of all training tiles: the median of its own domain would tell the domain.
+    """
+    defined = (column[np.isfinite(column)] for column in fitted.T)
+    medians = np.array([np.median(column) if column.size else 0.0 for column in defined])
+    filled = [np.where(np.isfinite(table), table, medians) for table in (fitted, first, second)]
+    mean, std = filled[0].mean(axis=0), filled[0].std(axis=0) + 1e-9
+    a, b = (np.clip((table - mean) / std, -_CLIP, _CLIP) for table in filled[1:])
+    return a, b
 
 
 def _row(name: str, real: FloatArray, simulated: FloatArray) -> StatisticRow:

@@ -19,6 +19,8 @@ _C = (
     8.3659, -3.3428, 1.3236, 6.2437, 2.3893, 0.3249, 4.1590, 1.6930,
 )
 # fmt: on
+# Incidence at the near and the far border of an IW swath. Source: Sentinel-1 product specification.
+IW_INCIDENCE_DEG = (30.9, 46.0)
 # Choice: three; the noise floor of an IW image dips once in each of its three sub-swaths.
 _N_SUB_SWATHS = 3
 # Winds at which films begin to show, show fully, begin to fade, and are gone.
@@ -78,16 +80,16 @@ def _crosswind_term(wind: FloatArray, x: FloatArray) -> FloatArray:
     return (-d1 + d2 * v2) * np.exp(-v2)
 
 
-def noise_floor(swath_share: npt.ArrayLike, *, median_db: float, ripple_db: float) -> FloatArray:
-    """Noise-equivalent sigma0, float32, linear: one dip in each of three sub-swaths.
+def noise_floor(incidence_deg: npt.ArrayLike, *, median_db: float, ripple_db: float) -> FloatArray:
+    """Noise-equivalent sigma0, float32, linear: one dip in each of the three sub-swaths of an IW image.
 
     Args:
-        swath_share: place across the swath, 0 at its first column and 1 behind its last.
+        incidence_deg: incidence angle; the swath reaches from 30.9 to 46.0 deg.
         median_db: level half-way between dip and crest.
         ripple_db: crest minus dip.
     """
-    phase = np.asarray(swath_share, float) * (_N_SUB_SWATHS * 2 * math.pi)
-    return from_db(median_db + ripple_db / 2 * np.cos(phase))
+    share = (np.asarray(incidence_deg, float) - IW_INCIDENCE_DEG[0]) / (IW_INCIDENCE_DEG[1] - IW_INCIDENCE_DEG[0])
+    return from_db(median_db + ripple_db / 2 * np.cos(share * (_N_SUB_SWATHS * 2 * math.pi)))
 
 
 def film_visibility(wind_m_s: npt.ArrayLike) -> FloatArray:

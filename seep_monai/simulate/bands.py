@@ -16,6 +16,8 @@ Point = tuple[float, float]
 # Half width of a wake's bright arm. Choice: 1.5 px, about the resolution.
 _ARM_PX = 1.5
 _TURN = np.float32(2 * math.pi)
+# Choice: .3; the phase grows by 1 + .6 at the end of a packet, so its last band is 1.6 times narrower than its first.
+_SHRINK = 0.3
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class InternalWaves(Placed):
     Attributes:
         half_length_px: half the crests' length.
         curvature_per_px: how the crests bend, 1 / px.
-        spacing_px: from the first band to the second; it shrinks towards the last.
-        n_bands: 3 to 8.
+        spacing_px: wavelength at the front; it shrinks to 1 / 1.6 of that at the end.
+        n_bands: number of crests, 3 to 8.
         depth_db: height of the first crest, > 0; later ones are lower.
         seed: of the crests' waviness.
     """
@@ -41,11 +43,16 @@ class InternalWaves(Placed):
     @property
     def bounds(self) -> Bounds:
         """(row0, row1, col0, col1) outside of which the gain is 0."""
-        length, sag = self.n_bands * self.spacing_px, self.curvature_per_px * self.half_length_px**2
+        length, sag = self._length_px, self.curvature_per_px * self.half_length_px**2
         stray = 3 * self._stray_px
         return self.box(
             (min(0.0, -sag) - stray, length + max(0.0, -sag) + stray), (-self.half_length_px, self.half_length_px)
         )
+
+    @property
+    def _length_px(self) -> float:
+        """From the front to the end, where the phase is `n_bands` turns; every turn holds one crest."""
+        return self.n_bands * self.spacing_px / (1 + _SHRINK)
 
     @property
     def _stray_px(self) -> float:
@@ -57,9 +64,9 @@ class InternalWaves(Placed):
         along, across = self.local(rows, cols)
         waviness = np.clip(_crest_field(self.seed, self.spacing_px).on(rows, cols), -3, 3)
         behind = along + np.float32(self.curvature_per_px) * across * across + np.float32(self._stray_px) * waviness
-        share = behind / np.float32(self.n_bands * self.spacing_px)
-        # Worked: four bands, share 1 -> 4 * 1.3 = 5.2 turns of phase: the last band is 1.6 times narrower.
-        phase = self.n_bands * share * (1 + np.float32(0.3) * share)
+        share = behind / np.float32(self._length_px)
+        # Worked: four bands 20 px apart end at 4 * 20 / 1.3 = 61.5 px: 61.5 / 20 * 1.3 = 4 turns of phase.
+        phase = behind / np.float32(self.spacing_px) * (1 + np.float32(_SHRINK) * share)
         crest = np.square(np.float32(0.5) - np.float32(0.5) * np.cos(_TURN * phase))
         trough = np.float32(0.5) + np.float32(0.5) * np.cos(_TURN * (phase - np.float32(0.85)))
         # The leading crest is the highest by far.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from seep_monai.simulate.parameters import CLASSES_PER_TILE, TILE_PX, SceneParameters, SceneSettings
+from seep_monai.simulate.parameters import SceneParameters
 from seep_monai.simulate.sea import background_deviation
+from seep_monai.simulate.settings import CLASSES_PER_TILE, REFERENCE_PX, TILE_PX, SceneSettings
 from seep_monai.simulate.swath import draw_edges
 
 # Choice: some ten tiles with natural seeps around each place where they gather, and rarer places of the other kind.
@@ -17,60 +19,102 @@ _LOOKALIKES_PER_TILE = {
     "low_wind": 0.05,
     "rain": 0.006,
     "internal_waves": 0.04,
-    "wake": 0.005,
     "wind_front": 0.04,
     "biogenic_film": 0.005,
 }
-_TARGETS_PER_TILE = 0.35
+_TARGETS_PER_TILE, _WAKES_PER_TARGET = 0.35, 0.03
 # Choice: classes come and go between scenes about as in the reference (gamma of this order).
 _CLASS_ORDER = 4.0
+# Incidence at the far and the near corner of a scene of the reference size. Choice: an IW swath (30.9 to 46.0 deg) lies
+# within these corners; with them the level rises over the columns about as in the reference.
+_FULL_INCIDENCE_DEG = ((46.5, 48.0), (28.5, 29.5))
+# Angle between swath and grid. Source: 12.9 deg in all reference scenes; Choice: 11.5 to 14.5, other latitudes differ.
+_TILTS_DEG = (11.5, 14.5)
 
 
 def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings | None = None) -> SceneParameters:
     """Parameters of one scene.
 
-    Choice: all ranges come from the reference tiles, see `scripts/compare_with_real.py`; the wind keeps films visible.
+    Choice: texture, speckle, swath, coding and films are drawn from the ranges of the reference tiles (see
+    `scripts/compare_with_real.py`), radiometry from those of Sentinel-1, and the wind so that films show.
     """
     chosen = settings or SceneSettings()
     n_tiles = math.prod(size / TILE_PX for size in chosen.size_px)
-    side = float(rng.choice((-1, 1)))
-    tilt = side * _uniform(rng, 11.5, 14.5)
-    looks = _uniform(rng, *chosen.looks)
+    # On an ascending pass everything lies as in a mirror; in the radar's own geometry nothing is slanted.
+    side = -1.0 if chosen.orbit == "ascending" else 1.0
+    tilt = 0.0 if chosen.orbit == "radar" else side * _uniform(rng, *_TILTS_DEG)
     return SceneParameters(
         name=name,
         seed=int(rng.integers(2**63)),
         size_px=chosen.size_px,
-        wind_m_s=_uniform(rng, *chosen.wind_m_s),
-        wind_spread=_log_normal(rng, 0.13, 0.45, (0.06, 0.25)),
-        wind_skew=_uniform(rng, 0.05, 0.4),
-        phi_deg=_uniform(rng, 0, 180),
-        tilt_deg=tilt,
-        incidence_deg=(_uniform(rng, 46.5, 48), _uniform(rng, 28.5, 29.5)),
-        nesz_db=_uniform(rng, -29.0, -26.0),
-        nesz_ripple_db=_uniform(rng, 2.0, 5.0),
-        looks=looks,
-        # Source: in the reference scenes speckle and grain have about equal parts of the variance.
-        grain=0.95 / math.sqrt(looks),
-        speckle_correlation=(_uniform(rng, 0.02, 0.10), 0.0),
-        swell=_draw_swell(rng, tilt, side),
-        background=_draw_background(rng, side),
-        roughness_spread=_uniform(rng, 0.18, 0.45),
+        **_draw_weather(rng, chosen, tilt, side),
+        **_draw_sensor(rng, chosen, tilt),
         drift_deg=_uniform(rng, 0, 360),
         film_scale=chosen.film_scale,
-        damping_scale=1.0,
         class_tiles=_draw_class_tiles(rng, n_tiles, chosen),
         n_sites=(max(1, round(n_tiles / _TILES_PER_SITE[0])), max(1, round(n_tiles / _TILES_PER_SITE[1]))),
-        lookalikes={kind: int(rng.poisson(n_tiles * share)) for kind, share in _LOOKALIKES_PER_TILE.items()},
-        n_targets=int(rng.poisson(n_tiles * _TARGETS_PER_TILE)),
-        edges=draw_edges(chosen.size_px, rng, tilt_deg=tilt),
-        border_noise_px=float(rng.choice((0, 1, 1.5, 2))),
-        clip_medians=_log_normal(rng, 2.42, 0.08, (2.1, 2.9)),
-        n_levels=_log_normal(rng, 190, 0.14, (150, 285)),
+        **_draw_things(rng, n_tiles),
     )
 
 
+def _draw_weather(rng: np.random.Generator, chosen: SceneSettings, tilt: float, side: float) -> dict[str, Any]:
+    """Wind and what it and the swell do to the sea."""
+    wind_deg = _uniform(rng, 0, 360)
+    # Far range lies to the left on a descending pass, to the right else.
+    look_deg = tilt + (180 if chosen.orbit == "descending" else 0)
+    return {
+        "wind_m_s": _uniform(rng, *chosen.wind_m_s),
+        "wind_spread": _log_normal(rng, 0.13, 0.45, (0.06, 0.25)),
+        "wind_skew": _uniform(rng, 0.05, 0.4),
+        "wind_deg": wind_deg,
+        # CMOD5.N counts from a wind that blows towards the radar.
+        "phi_deg": (wind_deg - look_deg + 180) % 360,
+        "tilt_deg": tilt,
+        "swell": _draw_swell(rng, tilt, side),
+        "background": _draw_background(rng, side),
+        "streaks": (_uniform(rng, 0.0, 0.06), _uniform(rng, 40, 80), _uniform(rng, 4, 8)),
+        "roughness_spread": _uniform(rng, 0.18, 0.45),
+        "grain": _uniform(rng, 0.25, 0.29),
+    }
+
+
+def _draw_sensor(rng: np.random.Generator, chosen: SceneSettings, tilt: float) -> dict[str, Any]:
+    """Radiometry, speckle, borders and coding."""
+    return {
+        "incidence_deg": _draw_incidence(rng, chosen),
+        "nesz_db": _uniform(rng, -29.0, -26.0),
+        "nesz_ripple_db": _uniform(rng, 2.0, 5.0),
+        "looks": _uniform(rng, *chosen.looks),
+        "speckle_correlation": (_uniform(rng, 0.02, 0.10), _uniform(rng, 0.0, 0.02)),
+        "edges": draw_edges(chosen.size_px, rng, tilt_deg=tilt),
+        "border_noise_px": float(rng.choice((0, 1, 1.5, 2))),
+        "clip_medians": _log_normal(rng, 2.5, 0.08, (2.1, 3.0)),
+        "n_levels": _log_normal(rng, 190, 0.14, (150, 285)),
+    }
+
+
+def _draw_things(rng: np.random.Generator, n_tiles: float) -> dict[str, Any]:
+    """What stands in the sea besides films."""
+    n_targets = int(rng.poisson(n_tiles * _TARGETS_PER_TILE))
+    return {
+        "lookalikes": {kind: int(rng.poisson(n_tiles * share)) for kind, share in _LOOKALIKES_PER_TILE.items()},
+        "n_targets": n_targets,
+        "n_wakes": int(rng.binomial(n_targets, _WAKES_PER_TARGET)),
+    }
+
+
+def _draw_incidence(rng: np.random.Generator, chosen: SceneSettings) -> tuple[float, float]:
+    """Incidence at the first and the last place along range; a small scene lies somewhere in the swath."""
+    far, near = (_uniform(rng, *limits) for limits in _FULL_INCIDENCE_DEG)
+    share = min(1.0, math.hypot(*chosen.size_px) / math.hypot(*REFERENCE_PX))
+    start = _uniform(rng, 0, 1 - share)
+    first, last = far + (near - far) * start, far + (near - far) * (start + share)
+    # Range runs from far to near with the column on a descending pass.
+    return (first, last) if chosen.orbit == "descending" else (last, first)
+
+
 def _draw_swell(rng: np.random.Generator, tilt_deg: float, side: float) -> tuple[float, float, float, float, float]:
-    """Swell near azimuth, where the radar sees it best; hardly any in one scene of seven."""
+    """Swell, hardly any in one scene of seven. Source: the spectra of the reference tiles, near azimuth in most."""
     deviation = _uniform(rng, 0.12, 0.21) if rng.random() < 0.85 else _uniform(rng, 0.0, 0.06)
     return (
         deviation,

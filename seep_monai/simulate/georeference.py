@@ -29,6 +29,8 @@ _GEOGRAPHIC_KEY, _PROJECTED_KEY = 2048, 3072
 _PIXEL_DECIMALS = 3
 # Choice: 7 decimals of a degree are a centimetre.
 _DEGREE_DECIMALS = 7
+# Choice: a thousandth of a pixel; the sum of corner and size is rounded, and a grid may end at the limit itself.
+_LIMIT_TOLERANCE_PX = 1e-3
 # Sentinel-1 products end their control points one pixel before the corner; anything more is another raster's grid.
 _EDGE_TOLERANCE_PX = 1.5
 _EARTH_RADIUS_M = 6371008.8  # Source: mean radius of the IUGG.
@@ -93,8 +95,13 @@ class AffineReference:
         return max(0, _PIXEL_DECIMALS + math.ceil(-math.log10(self.pixel_size)))
 
     def geo_tags(self, shape: tuple[int, int]) -> GeoTags:
-        """Pixel scale, one tiepoint and geo keys; the same for every shape."""
-        del shape
+        """Pixel scale, one tiepoint and geo keys; the same for every shape.
+
+        Raises:
+            SeepError: in a geographic system, if a scene of this shape leaves -180..180 or -90..90 degrees.
+        """
+        if _is_geographic(self.epsg):
+            self._check_degrees(shape)
         return {
             PIXEL_SCALE: (float(self.pixel_size), float(self.pixel_size), 0.0),
             TIEPOINTS: (0.0, 0.0, 0.0, float(self.upper_left_x), float(self.upper_left_y), 0.0),
@@ -110,6 +117,22 @@ class AffineReference:
         """
         x = self.upper_left_x + self.pixel_size * (np.asarray(col, dtype=float) + 0.5)
         return x, self.upper_left_y - self.pixel_size * (np.asarray(row, dtype=float) + 0.5)
+
+    def _check_degrees(self, shape: tuple[int, int]) -> None:
+        """Raise a SeepError if the outer corners are no longitudes and latitudes."""
+        right = self.upper_left_x + self.pixel_size * shape[1]
+        lower = self.upper_left_y - self.pixel_size * shape[0]
+        tolerance = _LIMIT_TOLERANCE_PX * self.pixel_size
+        for name, low, high, limit in (
+            ("upper_left_x", self.upper_left_x, right, 180),
+            ("upper_left_y", lower, self.upper_left_y, 90),
+        ):
+            if low < -limit - tolerance or high > limit + tolerance:
+                raise SeepError(
+                    f"{name}: expected a scene within -{limit}..{limit} degrees, for EPSG:{self.epsg} is geographic, "
+                    f"but {shape[0]} x {shape[1]} px of {self.pixel_size} reach from {low} to {high}. Move the corner, "
+                    f"give pixel_size in degrees, or take the EPSG code of a projected system."
+                )
 
 
 @dataclass(frozen=True)
@@ -135,12 +158,18 @@ class GcpReference:
     def __post_init__(self) -> None:
         for name in ("rows", "cols"):
             axis = getattr(self, name)
-            if len(axis) < 2 or not all(map(_is_number, axis)) or np.any(np.diff(axis) <= 0):
-                raise SeepError(f"{name}: expected two or more ascending numbers, but got {axis}.")
+            is_row = isinstance(axis, tuple) and len(axis) >= 2 and all(map(_is_number, axis))
+            if not is_row or np.any(np.diff(axis) <= 0):
+                raise SeepError(
+                    f"{name}: expected two or more ascending numbers, but got {axis!r}. Give the points' places in px."
+                )
         for name, limit in (("lon", 180), ("lat", 90)):
             grid = getattr(self, name)
-            if len(grid) != len(self.rows) or any(len(line) != len(self.cols) for line in grid):
-                raise SeepError(f"{name}: expected {len(self.rows)} rows of {len(self.cols)} numbers, one per point.")
+            if not _has_shape(grid, len(self.rows), len(self.cols)):
+                raise SeepError(
+                    f"{name}: expected {len(self.rows)} rows of {len(self.cols)} numbers, as rows and cols have them, "
+                    f"but got {grid!r:.80}. Give one number per point, each row in brackets of its own."
+                )
             wrong = [value for line in grid for value in line if not _is_number(value) or abs(value) > limit]
             if wrong:
                 raise SeepError(
@@ -200,7 +229,8 @@ def orbit_gcps(
         n_points: points down and across. Source: 11 x 21 in a Sentinel-1 IW GRD product.
 
     Raises:
-        SeepError: if a number is out of range, or the scene reaches over a pole or the date line.
+        SeepError: if a number is out of range, the scene touches a pole or the date line, or its longitudes span more
+            than 180 degrees.
     """
     if min(shape) < 1 or min(n_points) < 2:
         raise SeepError(f"expected a shape of 1 px and n_points of 2 or more, but got {shape} and {n_points}.")
@@ -209,9 +239,15 @@ def orbit_gcps(
             f"expected finite numbers, pixel_m > 0 and a latitude of -90..90, but got centre {centre}, pixel_m "
             f"{pixel_m!r} and heading_deg {heading_deg!r}."
         )
+    _refuse_poles(shape, centre, pixel_m, math.radians(heading_deg))
     rows, cols = (np.linspace(0, size, n) for size, n in zip(shape, n_points, strict=True))
     along, across = np.meshgrid((rows - shape[0] / 2) * pixel_m, (cols - shape[1] / 2) * pixel_m, indexing="ij")
     lon, lat = _destination(centre, np.hypot(along, across), math.radians(heading_deg) + np.arctan2(across, along))
+    if np.ptp(lon) > 180:
+        raise SeepError(
+            f"centre: expected longitudes that span 180 degrees or less, but {shape[0]} x {shape[1]} px of {pixel_m} m "
+            f"around {centre} span {np.ptp(lon):.1f}. Move the scene off the pole, or give fewer pixels."
+        )
     return GcpReference(tuple(rows.tolist()), tuple(cols.tolist()), _nested(lon), _nested(lat))
 
 
@@ -239,13 +275,29 @@ def from_json(content: Mapping[str, Any]) -> Georeference:
 
 def _geo_keys(epsg: int) -> tuple[float, ...]:
     """GeoKeyDirectory: a header, then (key, location, count, value) of each key; location 0 is the value itself."""
-    geographic = any(epsg in block for block in _GEOGRAPHIC_BLOCKS)
+    geographic = _is_geographic(epsg)
     keys = {
         1024: 2 if geographic else 1,  # the model: projected 1, geographic 2
         1025: 1,  # pixel is area
         _GEOGRAPHIC_KEY if geographic else _PROJECTED_KEY: epsg,
     }
     return (1, 1, 0, len(keys), *(number for key, value in keys.items() for number in (key, 0, 1, value)))
+
+
+def _is_geographic(epsg: int) -> bool:
+    return any(epsg in block for block in _GEOGRAPHIC_BLOCKS)
+
+
+def _refuse_poles(shape: tuple[int, int], centre: tuple[float, float], pixel_m: float, heading_rad: float) -> None:
+    """Raise a SeepError if a pole lies in the scene or within a pixel of it, where longitudes mean nothing."""
+    for pole, bearing in ((90, 0.0), (-90, math.pi)):
+        distance_px = math.radians(abs(pole - centre[1])) * _EARTH_RADIUS_M / pixel_m
+        down, right = distance_px * math.cos(bearing - heading_rad), distance_px * math.sin(bearing - heading_rad)
+        if abs(down) <= shape[0] / 2 + 1 and abs(right) <= shape[1] / 2 + 1:
+            raise SeepError(
+                f"centre: expected a scene that touches no pole, but {shape[0]} x {shape[1]} px of {pixel_m} m around "
+                f"{centre} reach latitude {pole}. Move the scene off the pole, or give fewer pixels."
+            )
 
 
 def _destination(
@@ -263,6 +315,15 @@ def _cell(axis: tuple[float, ...], at: npt.NDArray[np.float64]) -> tuple[npt.NDA
     points = np.array(axis)
     index = np.clip(np.searchsorted(points, at, side="right") - 1, 0, len(points) - 2)
     return index, (at - points[index]) / (points[index + 1] - points[index])
+
+
+def _has_shape(grid: Any, n_rows: int, n_cols: int) -> bool:
+    """True for a tuple of `n_rows` tuples of `n_cols` each."""
+    return (
+        isinstance(grid, tuple)
+        and len(grid) == n_rows
+        and all(isinstance(line, tuple) and len(line) == n_cols for line in grid)
+    )
 
 
 def _nested(grid: npt.NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:

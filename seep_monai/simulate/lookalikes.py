@@ -1,4 +1,4 @@
-"""What is no film but changes the sea as one may do: all kinds, placed in a scene and summed on a window; label 0."""
+"""What is no film but changes the sea as one may do: kinds placed in a scene, all summed on a window; label 0."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from seep_monai.errors import SeepError
-from seep_monai.simulate.bands import draw_biogenic_film, draw_internal_waves, draw_ship_wake
+from seep_monai.simulate.bands import draw_biogenic_film, draw_internal_waves
 from seep_monai.simulate.patches import draw_low_wind_patch, draw_rain_cell, draw_wind_front
 from seep_monai.simulate.placed import Bounds, FloatArray, FloatImage
 
@@ -32,7 +32,6 @@ KINDS: dict[str, Callable[[Point, np.random.Generator], LookAlike]] = {
     "low_wind": draw_low_wind_patch,
     "rain": draw_rain_cell,
     "internal_waves": draw_internal_waves,
-    "wake": draw_ship_wake,
     "wind_front": draw_wind_front,
     "biogenic_film": draw_biogenic_film,
 }
@@ -51,14 +50,19 @@ def draw_lookalikes(
     Raises:
         SeepError: if a kind is unknown or a count is negative.
     """
+    check_lookalikes(counts)
+    # In the order of KINDS, so that the order of a settings file changes nothing.
+    return tuple(draw(_place(shape, rng), rng) for kind, draw in KINDS.items() for _ in range(counts.get(kind, 0)))
+
+
+def check_lookalikes(counts: Mapping[str, int]) -> None:
+    """Raise SeepError if a kind is unknown or a count is negative."""
     unknown = sorted(set(counts) - set(KINDS))
     if unknown:
         raise SeepError(f"look-alikes: expected kinds of {', '.join(KINDS)}, but got {', '.join(unknown)}.")
     negative = [f"{kind} {count}" for kind, count in counts.items() if count < 0]
     if negative:
         raise SeepError(f"look-alikes: expected counts of 0 or more, but got {', '.join(negative)}.")
-    # In the order of KINDS, so that the order of a settings file changes nothing.
-    return tuple(draw(_place(shape, rng), rng) for kind, draw in KINDS.items() for _ in range(counts.get(kind, 0)))
 
 
 def gain_on(lookalikes: Iterable[LookAlike], window: Window) -> FloatImage | None:

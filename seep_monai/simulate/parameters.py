@@ -1,4 +1,4 @@
-"""What decides a simulated scene: the settings a user gives, and the scene's parameters drawn from them."""
+"""What decides a simulated scene: all its parameters, checked, and their way to JSON and back."""
 
 from __future__ import annotations
 
@@ -9,84 +9,44 @@ from typing import Any, Self
 
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.errors import SeepError
+from seep_monai.simulate.lookalikes import check_lookalikes
+from seep_monai.simulate.settings import check_film_scale, check_size
 
-TILE_PX = 256
-# Share of the (tile, class) pairs that are of each class. Source: the 790 tiles of the public seep tile set hold the
-# classes 1..7 in 478, 161, 76, 66, 125, 200 and 51 tiles, 1157 pairs in 788 tiles with seep.
-_TILES_WITH_CLASS = (478, 161, 76, 66, 125, 200, 51)
-CLASS_FREQUENCIES = tuple(round(n / sum(_TILES_WITH_CLASS), 4) for n in _TILES_WITH_CLASS)
-CLASSES_PER_TILE = sum(_TILES_WITH_CLASS) / 788
-# The widest ribbon that a recipe draws. Source: `walks.ribbon_along` clips there.
-WIDEST_RIBBON_PX = 120.0
-# Choice: ten times the reference tiles, pixels of about 4 m; no satellite product shows slicks finer.
-_MAX_FILM_SCALE = 10.0
-# Sums of seven rounded shares miss one by less than this.
-_SUM_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class SceneSettings:
-    """What a user may choose about scenes; the rest is drawn.
-
-    Attributes:
-        size_px: (row, col) size of a scene, 256 px at least.
-        seep_share: share of the scene's tiles that hold seep, about; 0 to 1.
-        class_frequencies: how often each class 1..7 is met, as shares of the (tile, class) pairs; they sum to one.
-        wind_m_s: range of the scenes' median wind.
-        looks: range of the equivalent number of looks in intensity.
-        film_scale: lengths and widths of the films, in those of the reference tiles.
-
-    Raises:
-        SeepError: if a value is impossible.
-    """
-
-    # Source: the reference scenes have 19 or 20 columns of tiles and 11 to 17 rows.
-    size_px: tuple[int, int] = (13 * TILE_PX, 20 * TILE_PX)
-    seep_share: float = 0.19
-    class_frequencies: tuple[float, ...] = CLASS_FREQUENCIES
-    wind_m_s: tuple[float, float] = (3.5, 7.0)
-    looks: tuple[float, float] = (15.5, 19.0)
-    film_scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check_size(self.size_px)
-        _check_range("seep_share", (self.seep_share, self.seep_share), low=0, high=1, unit="as a share of the tiles")
-        _check_range("wind_m_s", self.wind_m_s, low=0.5, high=30, unit="m/s")
-        _check_range("looks", self.looks, low=1, high=1000, unit="looks")
-        _check_film_scale(self.film_scale, self.size_px)
-        shares = self.class_frequencies
-        if len(shares) != len(SEEP_LABELS) or any(not 0 <= share <= 1 for share in shares):
-            raise SeepError(
-                f"class_frequencies: expected {len(SEEP_LABELS)} shares of 0 to 1, one per class, but got {shares}."
-            )
-        if abs(sum(shares) - 1) > _SUM_TOLERANCE:
-            raise SeepError(
-                f"class_frequencies: expected shares that sum to one, but {shares} sum to {sum(shares):g}. "
-                f"Divide each by the sum."
-            )
-
-
-def _check_size(size_px: tuple[int, int]) -> None:
-    if len(size_px) != 2 or any(not isinstance(n, int) or n < TILE_PX for n in size_px):
-        raise SeepError(
-            f"size_px: expected rows and columns of {TILE_PX} or more, so that a tile has room, but got {size_px}."
-        )
-
-
-def _check_range(name: str, given: tuple[float, float], *, low: float, high: float, unit: str) -> None:
-    if len(given) != 2 or not all(math.isfinite(value) for value in given) or not low <= given[0] <= given[1] <= high:
-        raise SeepError(f"{name}: expected low <= high, both {low:g} to {high:g} {unit}, but got {given}.")
-
-
-def _check_film_scale(film_scale: float, size_px: tuple[int, int]) -> None:
-    if not 0 < film_scale <= _MAX_FILM_SCALE:
-        raise SeepError(f"film_scale: expected a number above 0 and up to {_MAX_FILM_SCALE:g}, but got {film_scale}.")
-    widest = film_scale * WIDEST_RIBBON_PX
-    if widest > min(size_px):
-        raise SeepError(
-            f"film_scale: at {film_scale:g} a ribbon is up to {widest:.0f} px wide, wider than the scene of "
-            f"{size_px[0]} x {size_px[1]} px. Expected {min(size_px) / WIDEST_RIBBON_PX:g} or less, or a larger scene."
-        )
+_DEG = (-720.0, 720.0)
+_SHARE = (0.0, 1.0)
+# Least and most of each number; several pairs where a parameter has several numbers. Choice: what the formulas bear
+# (CMOD5.N knows 16 to 66 deg), and wide of anything met at sea.
+_LIMITS: dict[str, tuple[tuple[float, float], ...]] = {
+    "wind_m_s": ((0.5, 30.0),),
+    "wind_spread": (_SHARE,),
+    "wind_skew": ((0.01, 2.0),),
+    "wind_deg": (_DEG,),
+    "phi_deg": (_DEG,),
+    "tilt_deg": ((-45.0, 45.0),),
+    "incidence_deg": ((16.0, 66.0), (16.0, 66.0)),
+    "nesz_db": ((-100.0, 0.0),),
+    "nesz_ripple_db": ((0.0, 20.0),),
+    "looks": ((1.0, 1000.0),),
+    "grain": (_SHARE,),
+    "speckle_correlation": ((0.0, 0.3), (0.0, 0.3)),
+    "swell": (_SHARE, (2.0, 1000.0), _DEG, _SHARE, (0.0, 90.0)),
+    "background": (_SHARE, (0.0, 4.0), _DEG),
+    "streaks": (_SHARE, (1.0, 1e4), (1.0, 1e4)),
+    "roughness_spread": ((0.0, 2.0),),
+    "drift_deg": (_DEG,),
+    "border_noise_px": ((0.0, 64.0),),
+    "clip_medians": ((1.0, 100.0),),
+    "n_levels": ((2.0, 65535.0),),
+}
+# Whole numbers: how many (0: one that is no tuple), and the least.
+_COUNTS: dict[str, tuple[int, int]] = {
+    "seed": (0, 0),
+    "class_tiles": (len(SEEP_LABELS), 0),
+    "n_sites": (2, 1),
+    "n_targets": (0, 0),
+    "n_wakes": (0, 0),
+}
+_SIDES = ("top", "bottom", "left", "right")
 
 
 @dataclass(frozen=True)
@@ -99,24 +59,25 @@ class SceneParameters:
         size_px: (row, col).
         wind_m_s, wind_spread, wind_skew: median wind, the standard deviation of its logarithm over the scene, and
             how much further that reaches down than up, > 0.
+        wind_deg: direction the wind blows to, from the column axis towards the rows; streaks lie along it.
         phi_deg: angle between wind and radar look.
         tilt_deg: angle between swath and grid, > 0 where the swath's top border falls to the right.
-        incidence_deg: at the far and the near border of the swath; the image brightens with the column.
+        incidence_deg: at the first and the last place along range, from corner to corner of the scene.
         nesz_db, nesz_ripple_db: noise floor, median and crest-to-dip.
         looks: equivalent number of looks of the speckle in intensity, >= 1.
-        grain: deviation of the logarithm of the white texture of intensity.
+        grain: deviation of the logarithm of the sea's white texture, in intensity.
         speckle_correlation: lag-1 correlation across (columns) and down (rows), 0 to .3 each.
         swell: relative deviation of intensity, wave length in px, direction of travel in deg from the column axis,
             relative spread of the wave numbers, spread of the directions in deg.
         background: relative deviation of intensity, exponent of the spectrum, preferred direction in deg.
+        streaks: relative deviation of intensity, length and width of the wind streaks in px.
         roughness_spread: standard deviation of the logarithm of the texture's deviation from place to place.
         drift_deg: mean direction of the surface drift from the column axis.
         film_scale: lengths and widths of the films, in those of the reference tiles.
-        damping_scale: factor on the damping of all films.
         class_tiles: tiles that hold each class 1..7.
         n_sites: places where natural seeps gather, and those of the classes 4 and 5.
         lookalikes: number of each kind, see `lookalikes.draw_lookalikes`.
-        n_targets: bright targets.
+        n_targets, n_wakes: bright targets, and how many of them draw a wake.
         edges: borders of the swath, see `swath.Swath`.
         border_noise_px: width of the border noise strip, 0 for none.
         clip_medians, n_levels: coding, see `coding.coded`.
@@ -131,6 +92,7 @@ class SceneParameters:
     wind_m_s: float
     wind_spread: float
     wind_skew: float
+    wind_deg: float
     phi_deg: float
     tilt_deg: float
     incidence_deg: tuple[float, float]
@@ -141,29 +103,33 @@ class SceneParameters:
     speckle_correlation: tuple[float, float]
     swell: tuple[float, float, float, float, float]
     background: tuple[float, float, float]
+    streaks: tuple[float, float, float]
     roughness_spread: float
     drift_deg: float
     film_scale: float
-    damping_scale: float
     class_tiles: tuple[int, ...]
     n_sites: tuple[int, int]
     lookalikes: Mapping[str, int]
     n_targets: int
+    n_wakes: int
     edges: tuple[tuple[str, float, float], ...]
     border_noise_px: float
     clip_medians: float
     n_levels: float
 
     def __post_init__(self) -> None:
-        _check_size(self.size_px)
-        _check_film_scale(self.film_scale, self.size_px)
-        _check_range("wind_m_s", (self.wind_m_s, self.wind_m_s), low=0.5, high=30, unit="m/s")
-        _check_range("looks", (self.looks, self.looks), low=1, high=1000, unit="looks")
-        _check_range("incidence_deg", tuple(sorted(self.incidence_deg)), low=16, high=66, unit="deg")  # type: ignore[arg-type]
-        _check_range("speckle_correlation", tuple(sorted(self.speckle_correlation)), low=0, high=0.3, unit="")  # type: ignore[arg-type]
-        _check_range("n_levels", (self.n_levels, self.n_levels), low=2, high=65535, unit="levels")
-        if len(self.class_tiles) != len(SEEP_LABELS) or min(self.class_tiles) < 0:
-            raise SeepError(f"class_tiles: expected {len(SEEP_LABELS)} counts >= 0, but got {self.class_tiles}.")
+        check_size(self.size_px)
+        check_film_scale(self.film_scale, self.size_px)
+        for name, limits in _LIMITS.items():
+            _check_numbers(name, getattr(self, name), limits)
+        for name, (length, least) in _COUNTS.items():
+            _check_counts(name, getattr(self, name), length=length, least=least)
+        check_lookalikes(self.lookalikes)
+        for edge in self.edges:
+            if len(edge) != 3 or edge[0] not in _SIDES or not all(math.isfinite(x) for x in edge[1:]):
+                raise SeepError(
+                    f"edges: expected (side, offset, slope), side one of {', '.join(_SIDES)}, but got {edge}."
+                )
 
     def to_json(self) -> dict[str, Any]:
         """All attributes as plain values."""
@@ -183,6 +149,23 @@ class SceneParameters:
                 f"{sorted(expected - set(content))} and unknown {sorted(set(content) - expected)}."
             )
         return cls(**{name: _frozen(value) for name, value in content.items()})
+
+
+def _check_numbers(name: str, value: Any, limits: tuple[tuple[float, float], ...]) -> None:
+    numbers = value if isinstance(value, tuple | list) else (value,)
+    if len(numbers) != len(limits):
+        raise SeepError(f"{name}: expected {len(limits)} numbers, but got {value!r}.")
+    for number, (low, high) in zip(numbers, limits, strict=True):
+        # NaN fails the comparison, too.
+        if isinstance(number, bool) or not isinstance(number, int | float) or not low <= number <= high:
+            raise SeepError(f"{name}: expected a number of {low:g} to {high:g}, but got {number!r} in {value!r}.")
+
+
+def _check_counts(name: str, value: Any, *, length: int, least: int) -> None:
+    counts = value if length and isinstance(value, tuple | list) else (value,)
+    wrong = [n for n in counts if isinstance(n, bool) or not isinstance(n, int) or n < least]
+    if wrong or len(counts) != max(length, 1):
+        raise SeepError(f"{name}: expected {max(length, 1)} whole numbers of {least} or more, but got {value!r}.")
 
 
 def _frozen(value: Any) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import SEEP_LABELS
-from seep_monai.simulate.parameters import TILE_PX, SceneParameters
+from seep_monai.simulate.parameters import SceneParameters
+from seep_monai.simulate.settings import TILE_PX
 from seep_monai.simulate.shapes import draw_slick
 from seep_monai.simulate.slicks import CORE_SHARE, Slick
 
@@ -29,6 +30,8 @@ _SPREAD_PX = {1: 330.0, 2: 330.0, 3: 330.0, 4: 180.0, 5: 350.0, 6: 700.0, 7: 330
 _BESIDE_CLASS_1, _BESIDE_CLASS_4, _BESIDE_PX = 0.6, 0.5, 60.0
 # Sites of natural seeps follow one another in steps of three tiles: the seep tiles of a scene form a band.
 _SITE_STEP_PX = 750.0
+# Platforms stand away from natural seeps: the best of so many places.
+_N_CANDIDATES = 6
 # The drift turns from place to place.
 _DRIFT_SPREAD_RAD = 0.44
 # No recipe needs more slicks than this per tile that it is to reach; a bound keeps odd parameters from looping.
@@ -59,7 +62,7 @@ class _Field:
         self.size = parameters.size_px
         natural, platform = parameters.n_sites
         self.natural = self._band(natural)
-        self.platforms = [self._anywhere() for _ in range(platform)]
+        self.platforms = [self._away_from(self.natural) for _ in range(platform)]
         self.slicks: list[Slick] = []
         self.tiles: dict[int, set[Tile]] = {label: set() for label in SEEP_LABELS}
 
@@ -67,7 +70,7 @@ class _Field:
         """Draw one slick of a class."""
         p = self.parameters
         drift = math.radians(p.drift_deg) + _DRIFT_SPREAD_RAD * float(self.rng.standard_normal())
-        slick = draw_slick(label, self._origin(label), drift, self.rng).scaled(p.film_scale, p.damping_scale)
+        slick = draw_slick(label, self._origin(label), drift, self.rng).scaled(p.film_scale)
         self.slicks.append(slick)
         self.tiles[label] |= tiles_of(slick, self.size)
 
@@ -93,6 +96,11 @@ class _Field:
 
     def _anywhere(self) -> Point:
         return self._inside(self.rng.uniform((0, 0), self.size))
+
+    def _away_from(self, others: list[Point]) -> Point:
+        """Of some places the one that is farthest from all others."""
+        candidates = [self._anywhere() for _ in range(_N_CANDIDATES)]
+        return max(candidates, key=lambda place: min(math.dist(place, other) for other in others))
 
     def _near(self, place: Point, spread_px: float) -> Point:
         return self._inside(self.rng.normal(place, spread_px))

@@ -18,9 +18,10 @@ from seep_monai import __version__
 from seep_monai.errors import SeepError
 from seep_monai.simulate.drawing import draw_parameters
 from seep_monai.simulate.georeference import Georeference, to_json
-from seep_monai.simulate.parameters import SceneSettings
+from seep_monai.simulate.parameters import SceneParameters
 from seep_monai.simulate.rasters import write_scene
 from seep_monai.simulate.scene import plan_scene
+from seep_monai.simulate.settings import SceneSettings
 from seep_monai.simulate.tiles import IMAGES_DIR, MASKS_DIR, grid, max_tiles_per_scene, write_tiles
 
 logger = logging.getLogger(__name__)
@@ -73,11 +74,16 @@ def plan_tiles(
     """
     chosen = settings or SceneSettings()
     if n_tiles < 1:
-        raise SeepError(f"n_tiles: expected 1 or more, but got {n_tiles}.")
+        raise SeepError(f"n_tiles: expected 1 or more, but got {n_tiles}. Ask for a tile at least.")
     _check_seed(seed)
     if not 0 <= empty_share <= 1:
-        raise SeepError(f"empty_share: expected 0 to 1, but got {empty_share}.")
-    most = max_tiles_per_scene(chosen)
+        raise SeepError(f"empty_share: expected a share of 0 to 1, but got {empty_share}. Change it.")
+    if chosen.seep_share == 0 and empty_share < 1:
+        raise SeepError(
+            f"seep_share: scenes without seep have no tiles with it, but {1 - empty_share:g} of the tiles are to have "
+            f"some. Give empty_share 1, or a seep_share above 0."
+        )
+    most = max_tiles_per_scene(chosen, empty_share)
     n_needed = -(-n_tiles // most)
     if n_scenes is None:
         n_scenes = max(n_needed, min(MIN_SCENES, max(1, n_tiles // 2)))
@@ -138,7 +144,7 @@ class ScenePlan:
     def __post_init__(self) -> None:
         _check_seed(self.seed)
         if self.n_scenes < 1:
-            raise SeepError(f"n_scenes: expected 1 or more, but got {self.n_scenes}.")
+            raise SeepError(f"n_scenes: expected 1 or more, but got {self.n_scenes}. Ask for a scene at least.")
         self.georeference.geo_tags(self.settings.size_px)
 
 
@@ -157,19 +163,25 @@ def make_scenes(out: str | Path, plan: ScenePlan, *, overwrite: bool = False) ->
 
 def _check_seed(seed: int) -> None:
     if seed < 0:
-        raise SeepError(f"seed: expected 0 or more, but got {seed}.")
+        raise SeepError(f"seed: expected a whole number of 0 or more, but got {seed}. Change it.")
 
 
 def _make(out: Path, write: Callable[[Path], None], *, overwrite: bool) -> None:
     """Let `write` fill a temporary folder beside `out`, and give it that name when it is complete."""
     out = out.resolve()
     _check_target(out, overwrite=overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        new = Path(temporary) / "new"
-        new.mkdir()
-        write(new)
-        _replace(out, new, old=Path(temporary) / "old")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+            new = Path(temporary) / "new"
+            new.mkdir()
+            write(new)
+            _replace(out, new, old=Path(temporary) / "old")
+    except OSError as error:
+        raise SeepError(
+            f"{error.filename or out}: expected a folder to write to, but: {error.strerror or error}. Check path "
+            f"and free space."
+        ) from error
 
 
 def _check_target(out: Path, *, overwrite: bool) -> None:
@@ -214,7 +226,8 @@ def _write_tiles(folder: Path, plan: TilePlan) -> None:
             rng = scene_rng(plan.seed, index)
             parameters = draw_parameters(f"{FIRST_SCENE + index}", rng, plan.settings)
             tiles = write_tiles(plan_scene(parameters), folder, n_wanted, rng, empty_share=plan.empty_share)
-            scenes.append({**parameters.to_json(), "n_tile_cols": grid(parameters.size_px)[1], "tiles": tiles})
+            n_cols = grid(parameters.size_px)[1]
+            scenes.append({"name": parameters.name, "n_tile_cols": n_cols, "tiles": tiles, **_stored(parameters)})
             progress.update(n_wanted)
     _write_record(folder, {**asdict(plan), "n_tiles": sum(plan.n_tiles_per_scene)}, scenes)
 
@@ -225,7 +238,7 @@ def _write_scenes(folder: Path, plan: ScenePlan) -> None:
     for index in range(plan.n_scenes):
         parameters = draw_parameters(f"{FIRST_SCENE + index}", scene_rng(plan.seed, index), plan.settings)
         write_scene(plan_scene(parameters), folder, parameters.name, plan.georeference)
-        scenes.append(parameters.to_json())
+        scenes.append({"name": parameters.name, **_stored(parameters)})
     record = {"seed": plan.seed, "settings": asdict(plan.settings), "georeference": to_json(plan.georeference)}
     _write_record(folder, record, scenes)
 
@@ -233,6 +246,28 @@ def _write_scenes(folder: Path, plan: ScenePlan) -> None:
 def scene_rng(seed: int, index: int) -> np.random.Generator:
     """The generator of one scene's parameters, `index` counted from 0."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+
+
+def scenes_of_record(path: str | Path) -> list[SceneParameters]:
+    """The parameters of all scenes in a `simulation.json`: `plan_scene` makes each of them again.
+
+    Raises:
+        SeepError: if the file is missing or is no such record.
+    """
+    try:
+        return [
+            SceneParameters.from_json(scene["parameters"]) for scene in json.loads(Path(path).read_text())["scenes"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, SeepError):
+            raise
+        raise SeepError(
+            f"{path}: expected the {RECORD_NAME} of simulated data, but it cannot be read ({error!r})."
+        ) from error
+
+
+def _stored(parameters: SceneParameters) -> dict[str, Any]:
+    return {"parameters": parameters.to_json()}
 
 
 def _write_record(folder: Path, plan: dict[str, Any], scenes: list[dict[str, Any]]) -> None:

@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from seep_monai.simulate import coding, sea
 from seep_monai.simulate.backscatter import film_visibility, from_db
+from seep_monai.simulate.bands import draw_ship_wake
 from seep_monai.simulate.lookalikes import LookAlike, draw_lookalikes, gain_on
-from seep_monai.simulate.parameters import TILE_PX, SceneParameters
+from seep_monai.simulate.parameters import SceneParameters
 from seep_monai.simulate.placement import draw_slicks
+from seep_monai.simulate.settings import TILE_PX
 from seep_monai.simulate.slicks import Films, Slick, films_on
 from seep_monai.simulate.swath import Swath
 from seep_monai.simulate.targets import Target, add_targets, draw_targets
@@ -80,18 +82,18 @@ class Scene:
         return self._films(block).label
 
     def _draw_block(self, block: Window) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
-        """Image and mask of one block of the grid of 256 px: sigma = (sea * damping + nesz) * speckle."""
+        """Image and mask of one block of the grid: sigma = (sea * texture * damping + nesz + targets) * speckle."""
         p = self.parameters
         films = self._films(block)
         gain_db = films.rim_db - films.damping_db
         pattern_db = gain_on(self.lookalikes, block)
         intensity = _stretched(self.sea.level_on(*sea.coarse_grid(block))) * self.sea.texture_on(block)
+        rng = self._rng(_SPECKLE, block)
+        intensity *= sea.grain(intensity.shape, p.grain, rng)
         intensity *= from_db(gain_db if pattern_db is None else gain_db + pattern_db)
         intensity += _stretched(self.sea.noise_floor(*sea.coarse_grid(block)))
         add_targets(intensity, block, self.targets, self._level_at)
-        rng = self._rng(_SPECKLE, block)
         intensity *= sea.speckle(intensity.shape, p.looks, rng, correlation=p.speckle_correlation)
-        intensity *= sea.grain(intensity.shape, p.grain, rng)
         image = coding.coded(intensity, full_scale=self.full_scale, n_levels=p.n_levels)
         step_dn = coding.DN_MAX / p.n_levels
         self.swath.blank(image, block, border_noise_px=p.border_noise_px, step_dn=step_dn, rng=rng)
@@ -104,6 +106,12 @@ class Scene:
             return films
         visibility = _stretched(film_visibility(self.sea.wind_on(*sea.coarse_grid(block))))
         return films.seen(visibility, self.swath.valid(block))
+
+    def shown_at(self, rows: npt.NDArray[np.floating], cols: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Share (0 to 1) of its damping that a film shows at places, (n,): by the wind, and 0 outside the swath."""
+        inside = (rows >= 0) & (rows < self.shape[0]) & (cols >= 0) & (cols < self.shape[1])
+        shown = film_visibility(self.sea.winds_at(rows, cols)) * self.swath.contains(rows, cols)
+        return np.where(inside, shown, 0.0)
 
     def _level_at(self, row: float, col: float) -> float:
         """sigma0 of the undisturbed sea at a place, linear."""
@@ -120,9 +128,10 @@ def plan_scene(parameters: SceneParameters) -> Scene:
     rngs = [np.random.default_rng(np.random.SeedSequence(p.seed, spawn_key=(subject,))) for subject in range(_SPECKLE)]
     water, swath = sea.draw_sea(p, rngs[_SEA]), Swath(p.size_px, p.edges)
     slicks = draw_slicks(p, rngs[_FILMS])
-    lookalikes = draw_lookalikes(p.lookalikes, p.size_px, rngs[_LOOKALIKES])
     sources = [slick.origin for slick in slicks if slick.target]
     targets = draw_targets(p.n_targets, p.size_px, rngs[_TARGETS], at=sources, tilt_deg=p.tilt_deg)
+    wakes = tuple(draw_ship_wake((ship.row, ship.col), rngs[_LOOKALIKES]) for ship in targets[: p.n_wakes])
+    lookalikes = (*wakes, *draw_lookalikes(p.lookalikes, p.size_px, rngs[_LOOKALIKES]))
     return Scene(p, water, swath, slicks, lookalikes, targets, _full_scale(p, water))
 
 
@@ -131,7 +140,7 @@ def _full_scale(p: SceneParameters, water: sea.Sea) -> float:
     rows, cols = (np.linspace(0, size - 1, _LEVEL_SAMPLES) for size in p.size_px)
     amplitude = np.sqrt(water.level_on(rows, cols) + water.noise_floor(rows, cols))
     # The median of a unit-mean gamma of order n is about (1 - 1 / (9 n))^3 (Wilson and Hilferty 1931), that of a
-    # log-normal of deviation s is exp(-s^2 / 2); of both the amplitude takes the root.
+    # log-normal of deviation s is exp(-s^2 / 2); the amplitude takes the root.
     median_speckle = (1 - 1 / (9 * p.looks)) ** 1.5 * math.exp(-(p.grain**2) / 4)
     return p.clip_medians * median_speckle * float(np.median(amplitude))
 

@@ -48,7 +48,11 @@ class Sea:
 
     def wind_at(self, row: float, col: float) -> float:
         """Wind speed in m/s at one place."""
-        return float(self._speed(np.array(self.wind.at(row, col))))
+        return float(self._speed(self.wind.at(row, col)))
+
+    def winds_at(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
+        """Wind speed in m/s at places, (n,)."""
+        return self._speed(self.wind.at(rows, cols))
 
     def _speed(self, field: FloatArray) -> FloatArray:
         """Wind in m/s of a unit Gaussian: its logarithm has the spread asked for and a tail towards calm."""
@@ -59,17 +63,21 @@ class Sea:
 
     def level_on(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
         """sigma0 without texture, linear, at every crossing of rows and columns."""
-        far, near = self.parameters.incidence_deg
-        incidence = far + (near - far) * self.range_share(rows, cols)
-        return backscatter.cmod5n(self.wind_on(rows, cols), self.parameters.phi_deg, incidence)
+        return backscatter.cmod5n(self.wind_on(rows, cols), self.parameters.phi_deg, self.incidence_on(rows, cols))
 
     def noise_floor(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
         """Noise-equivalent sigma0, linear, at every crossing of rows and columns."""
         p = self.parameters
-        return backscatter.noise_floor(self.range_share(rows, cols), median_db=p.nesz_db, ripple_db=p.nesz_ripple_db)
+        incidence = self.incidence_on(rows, cols)
+        return backscatter.noise_floor(incidence, median_db=p.nesz_db, ripple_db=p.nesz_ripple_db)
+
+    def incidence_on(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
+        """Incidence angle in deg at every crossing of rows and columns."""
+        first, last = self.parameters.incidence_deg
+        return first + (last - first) * self.range_share(rows, cols)
 
     def range_share(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
-        """Place across the swath, 0 (far) to 1 (near), at every crossing: the swath lies slanted on the grid."""
+        """Place along range, 0 to 1 from corner to corner, at every crossing: range lies slanted on the grid."""
         n_rows, n_cols = self.parameters.size_px
         tilt = math.radians(self.parameters.tilt_deg)
         sin, cos = math.sin(tilt), math.cos(tilt)
@@ -94,7 +102,9 @@ def draw_sea(parameters: SceneParameters, rng: np.random.Generator) -> Sea:
     p = parameters
     wind = [waves.smooth(length, rng).scaled(share) for share, length in _WIND_SCALES]
     deviation, length, direction, *spread = p.swell
+    streaks = waves.streaks(p.streaks[1], p.streaks[2], p.wind_deg, rng).scaled(p.streaks[0])
     pattern = [
+        streaks,
         waves.power_law(_BACKGROUND_PX, p.background[1], p.background[2], rng).scaled(p.background[0]),
         waves.swell(length, direction, rng, spread=(spread[0], spread[1])).scaled(deviation),
     ]
@@ -161,10 +171,10 @@ def speckle(
 
 
 def grain(shape: tuple[int, int], deviation: float, rng: np.random.Generator) -> FloatImage:
-    """Unit-mean white log-normal texture of intensity, float32: what the sea's roughness does within a pixel.
+    """Unit-mean white log-normal texture of the sea's intensity, float32: what changes from pixel to pixel.
 
-    Source: the reference tiles, whose marginal is skewed as gamma speckle of 15 to 19 looks times this, and not as
-    speckle of 9 looks alone, though both have the same coefficient of variation.
+    Source: the reference tiles, whose marginal is skewed as gamma speckle of 15 to 19 looks on such a texture, and not
+    as speckle of 9 looks alone, though both have the same coefficient of variation.
 
     Args:
         shape: (row, col).

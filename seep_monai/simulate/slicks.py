@@ -17,6 +17,8 @@ Bounds = tuple[int, int, int, int]
 # A film damps the sea, and is labelled, where its strength is at least this share of the full strength.
 # Choice: 0.4, a little wider than the film at half strength, as the reference tiles are drawn.
 CORE_SHARE = 0.4
+# Choice: 0.5 dB, a contrast of 6 % in amplitude before the noise floor; nobody draws a film that is fainter.
+MIN_SEEN_DB = 0.5
 # Choice: 1.5 px; slick edges in the reference tiles are 1-2 px soft.
 EDGE_PX = 1.5
 # Choice: 0.7 px between points, so that a narrow ribbon drawn diagonally has no scalloped edge.
@@ -85,8 +87,8 @@ class Slick:
         first_row, end_row, first_col, end_col = zip(*(ribbon.bounds for ribbon in self.ribbons), strict=True)
         return min(first_row) - RIM_PX, max(end_row) + RIM_PX, min(first_col) - RIM_PX, max(end_col) + RIM_PX
 
-    def scaled(self, size: float, damping: float) -> Slick:
-        """The slick with lengths and widths times `size`, from the origin on, and damping times `damping`."""
+    def scaled(self, size: float) -> Slick:
+        """The slick with lengths and widths times `size`, from the origin on."""
         row, col = self.origin
         ribbons = (
             replace(
@@ -94,7 +96,6 @@ class Slick:
                 rows=row + size * (ribbon.rows - row),
                 cols=col + size * (ribbon.cols - col),
                 width_px=size * ribbon.width_px,
-                damping_db=damping * ribbon.damping_db,
             )
             for ribbon in self.ribbons
         )
@@ -116,10 +117,13 @@ class Films:
     rim_db: npt.NDArray[np.float32]
 
     def seen(self, visibility: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_] | None) -> Films:
-        """The films as the wind lets them show (a share 0 to 1 of their damping), and only where there is data."""
+        """The films as the wind lets them show (a share 0 to 1 of their damping), and only where there is data.
+
+        What is left of less than `MIN_SEEN_DB` is gone: it neither damps nor has a label.
+        """
         damping = self.damping_db * visibility.astype(np.float32)
-        if valid is not None:
-            damping = np.where(valid, damping, np.float32(0))
+        shows = damping >= MIN_SEEN_DB
+        damping = np.where(shows if valid is None else shows & valid, damping, np.float32(0))
         return Films(damping, np.where(damping > 0, self.label, np.uint8(0)), self.rim_db * visibility)
 
 

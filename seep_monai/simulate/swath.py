@@ -44,6 +44,13 @@ class Swath:
             valid &= distance >= 0
         return valid
 
+    def contains(self, rows: npt.NDArray[np.floating], cols: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+        """Whether places (row, col), (n,) each, lie inside the swath."""
+        inside = np.ones(np.shape(rows), bool)
+        for side, offset, slope in self.edges:
+            inside &= self._depth(side, offset, slope, rows, cols) >= 0
+        return inside
+
     def blank(
         self,
         image: npt.NDArray[np.uint16],
@@ -85,14 +92,17 @@ class Swath:
         self, rows: npt.NDArray[np.int_], cols: npt.NDArray[np.int_]
     ) -> list[tuple[str, npt.NDArray[np.floating]]]:
         """The side of each edge with the signed distance to it along the grid, (m, n) px, >= 0 inside the swath."""
-        result = []
-        for side, offset, slope in self.edges:
-            row, col = rows[:, None], cols[None, :]
-            depth, along = (row, col) if side in ("top", "bottom") else (col, row)
-            n_depth, n_along = self.shape if side in ("top", "bottom") else self.shape[::-1]
-            depth = n_depth - 1 - depth if side in ("bottom", "right") else depth
-            result.append((side, depth - (offset + slope * (along - n_along / 2))))
-        return result
+        row, col = rows[:, None], cols[None, :]
+        return [(side, self._depth(side, offset, slope, row, col)) for side, offset, slope in self.edges]
+
+    def _depth(
+        self, side: str, offset: float, slope: float, row: npt.NDArray[np.number], col: npt.NDArray[np.number]
+    ) -> npt.NDArray[np.floating]:
+        """Signed distance to one edge along the grid, px, of the broadcast shape of `row` and `col`."""
+        depth, along = (row, col) if side in ("top", "bottom") else (col, row)
+        n_depth, n_along = self.shape if side in ("top", "bottom") else self.shape[::-1]
+        depth = n_depth - 1 - depth if side in ("bottom", "right") else depth
+        return np.asarray(depth - (offset + slope * (along - n_along / 2)))
 
 
 def _add_noise(

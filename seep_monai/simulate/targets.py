@@ -33,8 +33,9 @@ class Target:
         size_px: length at half the peak's intensity.
         heading_deg: direction of the length, from the column axis towards the rows.
         peak_db: intensity of the peak over that of the sea there.
-        tilt_deg: angle by which the cross is turned against the grid.
-        ghost_offset_px: rows between the target and its azimuth ghosts, None without ghosts.
+        tilt_deg: angle by which azimuth, and the cross with it, is turned against the rows; > 0: columns fall as rows
+            grow.
+        ghost_offset_px: px along azimuth between the target and each of its two ghosts, None without ghosts.
         ghost_db: level of the ghosts, relative to the target, < 0.
     """
 
@@ -63,20 +64,22 @@ def add_targets(
         sea_level_at: linear intensity of the sea at (row, col); asked only for targets that touch the window.
     """
     for target in targets:
-        for offset, gain_db in _copies(target):
-            place = target.row + offset, target.col
+        for place, gain_db in _copies(target):
             if _reaches(place, window):
                 part, rows, cols = _part(place, window)
                 peak = sea_level_at(target.row, target.col) * 10 ** ((target.peak_db + gain_db) / 10)
                 intensity[part] += np.float32(peak) * _response(target, rows - place[0], cols - place[1])
 
 
-def _copies(target: Target) -> list[tuple[float, float]]:
-    """Row offset and gain in dB of the target itself and of its ghosts."""
+def _copies(target: Target) -> list[tuple[Point, float]]:
+    """Place and gain in dB of the target itself and of its ghosts, before and behind it along azimuth."""
+    here = target.row, target.col
     if target.ghost_offset_px is None:
-        return [(0.0, 0.0)]
-    offset = target.ghost_offset_px
-    return [(0.0, 0.0), (-offset, target.ghost_db), (offset, target.ghost_db)]
+        return [(here, 0.0)]
+    tilt = math.radians(target.tilt_deg)
+    down, left = target.ghost_offset_px * math.cos(tilt), target.ghost_offset_px * math.sin(tilt)
+    ghosts = ((target.row + sign * down, target.col - sign * left) for sign in (-1, 1))
+    return [(here, 0.0), *((place, target.ghost_db) for place in ghosts)]
 
 
 def _reaches(place: Point, window: Window) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from seep_monai.errors import SeepError
-from seep_monai.simulate.parameters import TILE_PX, SceneSettings
 from seep_monai.simulate.scene import Scene, Window
+from seep_monai.simulate.settings import TILE_PX, SceneSettings
 from seep_monai.tiff import write_tiff
 
 logger = logging.getLogger(__name__)
@@ -18,14 +19,22 @@ logger = logging.getLogger(__name__)
 IMAGES_DIR, MASKS_DIR = "train_images_256", "train_masks_256"
 # Choice: a quarter; a tile that is nearly all no-data teaches nothing.
 MIN_VALID_SHARE = 0.25
-# Choice: eight tenths; how many tiles a scene's slicks reach differs from the wanted number by less.
-_KEPT_SHARE = 0.8
+# Choice: how many of the tiles that slicks should reach, and of the others, a scene may be counted on to give; how many
+# it has differs by less from what was asked for.
+_SEEP_SURE, _EMPTY_SURE = 0.72, 0.6
 
 
-def max_tiles_per_scene(settings: SceneSettings) -> int:
-    """How many tiles a scene is sure to give without filling up with empty ones."""
+def max_tiles_per_scene(settings: SceneSettings, empty_share: float) -> int:
+    """How many tiles may be taken of a scene so that their share without seep is likely to be as wanted; at least one.
+
+    >>> max_tiles_per_scene(SceneSettings(), 0.1)
+    39
+    """
     n_rows, n_cols = grid(settings.size_px)
-    return max(1, int(n_rows * n_cols * settings.seep_share * _KEPT_SHARE))
+    n_seep, n_empty = (n_rows * n_cols * share for share in (settings.seep_share, 1 - settings.seep_share))
+    by_seep = _SEEP_SURE * n_seep / (1 - empty_share) if empty_share < 1 else math.inf
+    by_empty = _EMPTY_SURE * n_empty / empty_share if empty_share > 0 else math.inf
+    return max(1, int(min(by_seep, by_empty)))
 
 
 def grid(size_px: tuple[int, int]) -> tuple[int, int]:

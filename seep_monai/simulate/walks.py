@@ -13,9 +13,9 @@ from seep_monai.simulate.waves import smooth_noise
 Point = tuple[float, float]
 # Choice: 24 px; the price of drawing grows with the square of the width, and wider films look like round blobs. Pools
 # are bundles of narrower strands.
-_MAX_WIDTH_PX = 24.0
+MAX_WIDTH_PX = 24.0
 # Choice: 2.2 px; narrower discs leave crumbs of single pixels, which the reference tiles do not have.
-_MIN_WIDTH_PX = 2.2
+MIN_WIDTH_PX = 2.2
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def ribbon_along(start: Point, along: Line, film: Film, rng: np.random.Generator
     else:
         width *= np.minimum(1, 0.6 + share / 0.5) * np.minimum(1, 0.5 + (1 - share) / 0.2)
         strength = strength * np.minimum(1, 0.5 + (1 - share) / 0.2)
-    width = np.clip(width, _MIN_WIDTH_PX, _MAX_WIDTH_PX)
+    width = np.clip(width, MIN_WIDTH_PX, MAX_WIDTH_PX)
     # To and fro across the walk, so that the two outlines are not mirror images.
     # Choice: broad films move no further than one of 8 px, or they would look like strings of beads.
     aside = film.ragged * 0.5 * np.minimum(width, 8) * smooth_noise((n,), 4, rng)
@@ -154,11 +154,11 @@ def _spike(ribbon: Ribbon, k: int, course: tuple[float, float], rng: np.random.G
     # It starts inside the film and must come out of it.
     n = max(2, int((length + ribbon.width_px[k] / 2) / POINT_STEP_PX))
     rows, cols = walked((ribbon.rows[k], ribbon.cols[k]), bearing + np.linspace(0, rng.normal(0, 0.5), n))
-    base = max(_MIN_WIDTH_PX, rng.uniform(0.5, 0.9) * min(ribbon.width_px[k], 12))
+    base = max(MIN_WIDTH_PX, rng.uniform(0.5, 0.9) * min(ribbon.width_px[k], 12))
     return replace(
         ribbon,
         rows=rows,
         cols=cols,
-        width_px=np.linspace(base, _MIN_WIDTH_PX, n),
+        width_px=np.linspace(base, MIN_WIDTH_PX, n),
         strength=np.full(n, ribbon.strength[k]),
     )

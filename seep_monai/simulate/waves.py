@@ -55,9 +55,11 @@ class RandomWaves:
         left = np.concatenate((amplitudes * np.cos(a), -amplitudes * np.sin(a)), axis=1)
         return left @ np.concatenate((np.cos(b), np.sin(b)))
 
-    def at(self, row: float, col: float) -> float:
-        """The field at one place."""
-        return float(self.amplitudes @ np.cos(self.row_numbers * row + self.col_numbers * col + self.phases))
+    def at(self, rows: npt.ArrayLike, cols: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The field at places (row, col), float64 of their shape."""
+        row, col = np.asarray(rows, float)[..., None], np.asarray(cols, float)[..., None]
+        value: npt.NDArray[np.float64] = np.cos(self.row_numbers * row + self.col_numbers * col + self.phases)
+        return value @ self.amplitudes
 
     def scaled(self, factor: float) -> RandomWaves:
         """The field times a factor."""

@@ -1,0 +1,97 @@
+"""What a user may choose about simulated scenes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from seep_monai.classes import SEEP_LABELS
+from seep_monai.errors import SeepError
+from seep_monai.simulate.walks import MAX_WIDTH_PX
+
+TILE_PX = 256
+Orbit = Literal["descending", "ascending", "radar"]
+# Share of the (tile, class) pairs that are of each class. Source: the 790 tiles of the public seep tile set hold the
+# classes 1..7 in 478, 161, 76, 66, 125, 200 and 51 tiles, 1157 pairs in 788 tiles with seep.
+_TILES_WITH_CLASS = (478, 161, 76, 66, 125, 200, 51)
+CLASS_FREQUENCIES = tuple(round(n / sum(_TILES_WITH_CLASS), 4) for n in _TILES_WITH_CLASS)
+CLASSES_PER_TILE = sum(_TILES_WITH_CLASS) / 788
+# Choice: a quarter to twenty times the reference tiles; smaller films break into single pixels, larger ones fill tiles.
+_FILM_SCALES = (0.25, 20.0)
+# Source: the reference scenes have 19 or 20 columns of tiles and 11 to 17 rows.
+REFERENCE_PX = (13 * TILE_PX, 20 * TILE_PX)
+# Sums of seven rounded shares miss one by less than this.
+_SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What a user may choose about scenes; the rest is drawn.
+
+    Attributes:
+        size_px: (row, col) size of a scene, 256 px at least.
+        seep_share: share of the scene's tiles that hold seep, about; 0 to 1.
+        class_frequencies: how often each class 1..7 is met, as shares of the (tile, class) pairs; they sum to one.
+        wind_m_s: range of the scenes' median wind.
+        looks: range of the equivalent number of looks in intensity.
+        film_scale: lengths and widths of the films, in those of the reference tiles; the sea stays as it is.
+        orbit: where range points. `descending`, as in the reference tiles: a north-up grid on which the swath lies
+            slanted and the image brightens with the column; `ascending`: its mirror image; `radar`: the sensor's own
+            geometry, rows along the flight and near range in the first column.
+
+    Raises:
+        SeepError: if a value is impossible.
+    """
+
+    size_px: tuple[int, int] = REFERENCE_PX
+    seep_share: float = 0.19
+    class_frequencies: tuple[float, ...] = CLASS_FREQUENCIES
+    wind_m_s: tuple[float, float] = (3.5, 7.0)
+    looks: tuple[float, float] = (15.5, 19.0)
+    film_scale: float = 1.0
+    orbit: Orbit = "descending"
+
+    def __post_init__(self) -> None:
+        check_size(self.size_px)
+        _check_range("seep_share", (self.seep_share, self.seep_share), low=0, high=1, unit="as a share of the tiles")
+        _check_range("wind_m_s", self.wind_m_s, low=0.5, high=30, unit="m/s")
+        _check_range("looks", self.looks, low=1, high=1000, unit="looks")
+        check_film_scale(self.film_scale, self.size_px)
+        if self.orbit not in get_args(Orbit):
+            raise SeepError(f"orbit: expected one of {', '.join(get_args(Orbit))}, but got {self.orbit!r}.")
+        shares = self.class_frequencies
+        if len(shares) != len(SEEP_LABELS) or any(not 0 <= share <= 1 for share in shares):
+            raise SeepError(
+                f"class_frequencies: expected {len(SEEP_LABELS)} shares of 0 to 1, one per class, but got {shares}."
+            )
+        if abs(sum(shares) - 1) > _SUM_TOLERANCE:
+            raise SeepError(
+                f"class_frequencies: expected shares that sum to one, but {shares} sum to {sum(shares):g}. "
+                f"Divide each by the sum."
+            )
+
+
+def check_size(size_px: tuple[int, int]) -> None:
+    if len(size_px) != 2 or any(not isinstance(n, int) or n < TILE_PX for n in size_px):
+        raise SeepError(
+            f"size_px: expected rows and columns, whole numbers of {TILE_PX} or more so that a tile has room, but got "
+            f"{size_px}. Give a larger scene."
+        )
+
+
+def _check_range(name: str, given: tuple[float, float], *, low: float, high: float, unit: str) -> None:
+    if len(given) != 2 or not all(math.isfinite(value) for value in given) or not low <= given[0] <= given[1] <= high:
+        raise SeepError(f"{name}: expected low <= high, both {low:g} to {high:g} {unit}, but got {given}. Change it.")
+
+
+def check_film_scale(film_scale: float, size_px: tuple[int, int]) -> None:
+    low, high = _FILM_SCALES
+    if not low <= film_scale <= high:
+        raise SeepError(f"film_scale: expected a number of {low:g} to {high:g}, but got {film_scale}.")
+    widest = film_scale * MAX_WIDTH_PX
+    if widest > min(size_px):
+        raise SeepError(
+            f"film_scale: at {film_scale:g} a ribbon is up to {widest:.0f} px wide, wider than the scene of "
+            f"{size_px[0]} x {size_px[1]} px. Expected {min(size_px) / MAX_WIDTH_PX:g} or less, or a larger scene."
+        )
