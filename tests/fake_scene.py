@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +38,8 @@ class FakeScene:
 
     Attributes:
         windows: all windows that were drawn.
+        shown: share of its damping that a film shows, from rows and columns (n,), where there is data; the image and
+            the mask do not ask for it.
     """
 
     shape: tuple[int, int]
@@ -44,6 +47,7 @@ class FakeScene:
     seed: int = 0
     no_data_cols: int = 3
     windows: list[Window] = field(default_factory=list)
+    shown: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda rows, cols: np.ones(len(rows))
 
     def draw(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         self.windows.append(window)
@@ -66,6 +70,9 @@ class FakeScene:
 
     def wind_at(self, row: float, col: float) -> float:
         return 5.0 + row / 1000 + col / 100000
+
+    def shown_at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        return np.where(cols < self.no_data_cols - 0.5, 0.0, self.shown(rows, cols))
 
 
 def two_slicks(shape: tuple[int, int] = (300, 700)) -> FakeScene:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from seep_monai.errors import SeepError
 from seep_monai.simulate.shapes import draw_slick
 from seep_monai.simulate.slicks import CORE_SHARE, EDGE_PX, Films, Ribbon, Slick, Window, films_on, rasterised
 
@@ -190,3 +191,16 @@ def test_slick_bounds_hold_its_ribbons_and_their_rims() -> None:
 
     # Reach 4, rim 2: rows 14..56, columns -6..36.
     assert slick.bounds == (14, 57, -6, 37)
+
+
+@pytest.mark.parametrize("n_line", [0, 22, -1])
+def test_ribbon_centre_line_of_other_points_than_it_has_raises(n_line: int) -> None:
+    # Columns 0 to 10 by halves: 21 points.
+    with pytest.raises(SeepError, match=f"n_line: expected 1..21 of the ribbon's points, but got {n_line}"):
+        replace(_straight(20, last=10), n_line=n_line)
+
+
+def test_slick_scaled_keeps_the_centre_lines() -> None:
+    slick = _slick(replace(_straight(20), n_line=7))
+
+    assert slick.scaled(2.0).ribbons[0].n_line == 7

@@ -11,7 +11,8 @@ from fake_scene import FakeScene, FakeSlick, straight_ribbon, two_slicks, wavy_r
 
 from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import AffineReference, GcpReference, NoReference
-from seep_monai.simulate.slicks import Ribbon
+from seep_monai.simulate.shapes import RECIPES, draw_slick
+from seep_monai.simulate.slicks import POINT_STEP_PX, Ribbon
 from seep_monai.simulate.vectors import THINNING_PX, feature_collection, geojson_text, thinned
 
 UTM = AffineReference(32618, 10.0, 500000.0, 4000000.0)
@@ -83,7 +84,88 @@ def test_properties_of_a_corner():
         "width_px_max": 5.0,
         "strength_median": 0.8,
         "damping_db": 3.25,
+        # Eight of nine points have a strength of 0.4 or more; the median of these is (1 + 0.8) / 2.
+        "visible_share": 0.888889,
+        "damping_seen_db": 2.925,
     }
+
+
+def test_side_branches_are_left_out_of_line_and_measures():
+    # The first five points go down from row 10 to 14; the others lie elsewhere, as a branch may.
+    branched = replace(CORNER, n_line=5)
+    found = features(scene_of(branched), NoReference())
+    assert [f["geometry"]["coordinates"] for f in found] == [[[20, 10], [20, 14]]]
+    measures = {"length_px": 4, "width_px_median": 2, "width_px_max": 3, "strength_median": 1, "visible_share": 1}
+    assert {key: found[0]["properties"][key] for key in measures} == measures
+
+
+def test_branch_alone_in_the_scene_gives_no_feature():
+    outside = replace(CORNER, rows=np.where(np.arange(9) < 5, -50, CORNER.rows), n_line=5)
+    assert features(scene_of(outside)) == []
+
+
+@pytest.mark.parametrize("label", sorted(RECIPES))
+def test_centre_lines_of_drawn_slicks_have_no_jumps_and_their_length(label):
+    rng = np.random.default_rng(label)
+    slicks = tuple(draw_slick(label, (20000.0, 20000.0), float(rng.uniform(0, 6)), rng) for _ in range(12))
+    steps = [
+        np.hypot(np.diff(ribbon.rows[: ribbon.n_line]), np.diff(ribbon.cols[: ribbon.n_line]))
+        for slick in slicks
+        for ribbon in slick.ribbons
+    ]
+    found = features(FakeScene((40000, 40000), slicks), NoReference())
+
+    # The ragged edge moves points aside: one step in tens of thousands is a little longer, but none of these.
+    assert max(step.max() for step in steps) <= 2 * POINT_STEP_PX
+    assert [f["properties"]["length_px"] for f in found] == pytest.approx([s.sum() for s in steps], abs=6e-4)
+
+
+def test_visible_share_counts_places_with_wind_and_strength():
+    # Half of the damping shows up to column 21: six points of strengths 1, 1, 1, 1, 0.8 and 0.6, median 1.
+    scene = replace(scene_of(CORNER), shown=lambda rows, cols: np.where(cols <= 21, 0.5, 0.0))
+    properties = features(scene)[0]["properties"]
+    assert properties["visible_share"] == round(6 / 9, 6)
+    assert properties["damping_seen_db"] == 1.625
+
+
+def test_damping_seen_multiplies_strength_and_share_point_by_point():
+    # Strength * share: 1 * (0.1, 0.2, 0.3, 0.4), 0.8 * 0.5, 0.6 * 0.6, 0.5 * 0.7, 0.4 * 0.8 -> sorted 0.1, 0.2, 0.3,
+    # 0.32, 0.35, 0.36, 0.4, 0.4: the median is 0.335.
+    scene = replace(scene_of(CORNER), shown=lambda rows, cols: ((rows - 9) + (cols - 20)) / 10)
+    assert features(scene)[0]["properties"]["damping_seen_db"] == round(3.25 * 0.335, 3)
+
+
+def test_hidden_film_is_kept_and_flagged():
+    scene = replace(scene_of(CORNER), shown=lambda rows, cols: np.zeros(len(rows)))
+    properties = features(scene)[0]["properties"]
+    assert (properties["visible_share"], properties["damping_seen_db"]) == (0, None)
+    assert properties["length_px"] == 8
+
+
+def test_film_without_data_is_flagged_where_it_leaves_the_swath():
+    # Columns 20 to 22.49 hold no data: seven of the nine points; of the others one has a strength of 0.4.
+    scene = replace(scene_of(CORNER), no_data_cols=23)
+    properties = features(scene)[0]["properties"]
+    assert (properties["visible_share"], properties["damping_seen_db"]) == (round(1 / 9, 6), 1.3)
+
+
+def test_film_too_weak_everywhere_does_not_show():
+    properties = features(scene_of(replace(CORNER, strength=np.full(9, 0.39))))[0]["properties"]
+    assert (properties["visible_share"], properties["damping_seen_db"]) == (0, None)
+
+
+def test_one_visible_point_of_a_long_line_is_not_rounded_away():
+    film = straight_ribbon((50, 5), (50, 9005))
+    scene = replace(scene_of(film, shape=(100, 9100)), shown=lambda rows, cols: (cols < 5.3).astype(float))
+    properties = features(scene)[0]["properties"]
+    assert properties["visible_share"] == pytest.approx(1 / len(film.rows), abs=5e-7)
+    assert properties["damping_seen_db"] == 3
+
+
+def test_share_that_is_not_finite_raises():
+    scene = replace(scene_of(CORNER), shown=lambda rows, cols: np.full(len(rows), np.nan))
+    with pytest.raises(SeepError, match="s1: expected finite numbers in the vectors"):
+        features(scene)
 
 
 def test_class_names_are_those_given():

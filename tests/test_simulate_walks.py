@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -112,3 +114,29 @@ def test_joined_keeps_the_damping_of_the_first() -> None:
     np.testing.assert_array_equal(ribbon.width_px, [3] * 5 + [6] * 4)
     assert len(ribbon.rows) == len(ribbon.cols) == len(ribbon.strength) == 9
     assert ribbon.damping_db == 2
+
+
+def test_joined_has_the_centre_line_of_the_first() -> None:
+    whole, part = _straight(5), replace(_straight(5), n_line=3)
+
+    assert joined([whole, _straight(9)]).n_line == 5
+    assert joined([part, _straight(9)]).n_line == 3
+    assert joined([joined([whole, _straight(9)]), part]).n_line == 5
+
+
+def test_ribbon_along_barbs_are_no_part_of_its_centre_line() -> None:
+    smooth = Film(3.0, 0.3, 100.0, 0.5, 4.0, 0.0, ragged=0.0, barbs_per_100_px=10.0)
+    thorny = ribbon_along((0.0, 0.0), np.zeros(300), smooth, np.random.default_rng(1))
+
+    # The walk of 300 steps leads along row 0.
+    assert thorny.n_line == 300 < len(thorny.rows)
+    np.testing.assert_allclose(thorny.cols[:300], POINT_STEP_PX * np.arange(1, 301))
+    assert np.abs(thorny.rows[:300]).max() < 1e-9
+
+
+def test_comb_of_a_barbed_ribbon_keeps_its_centre_line() -> None:
+    barbed = joined([_straight(300), _straight(40)])
+    ribbon = comb(barbed, np.pi / 2, 15.0, np.random.default_rng(0))
+
+    assert ribbon.n_line == 300
+    np.testing.assert_array_equal(ribbon.cols[:300], barbed.cols[:300])

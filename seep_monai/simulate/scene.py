@@ -109,7 +109,9 @@ class Scene:
 
     def shown_at(self, rows: npt.NDArray[np.floating], cols: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Share (0 to 1) of its damping that a film shows at places, (n,): by the wind, and 0 outside the swath."""
-        inside = (rows >= 0) & (rows < self.shape[0]) & (cols >= 0) & (cols < self.shape[1])
+        # Places are pixel centres: half a pixel further out still lies on the first or the last one.
+        limits = zip((rows, cols), self.shape, strict=True)
+        inside = np.logical_and(*((place >= -0.5) & (place < size - 0.5) for place, size in limits))
         shown = film_visibility(self.sea.winds_at(rows, cols)) * self.swath.contains(rows, cols)
         return np.where(inside, shown, 0.0)
 

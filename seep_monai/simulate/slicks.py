@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from seep_monai.errors import SeepError
+
 Line = npt.NDArray[np.floating]
 Window = tuple[slice, slice]
 # First row, row after the last, first column, column after the last.
@@ -32,7 +34,7 @@ _STAMP_REACHES_PX = np.array([2, 3, 4, 5, 7, 10, 14, 20, 30, 45, 65, 100, 150, 2
 
 @dataclass(frozen=True, eq=False)
 class Ribbon:
-    """A film as a chain of soft discs; side branches may follow the main line in the same arrays.
+    """A film as a bag of soft discs: a chain along its centre line, then those of side branches, if any.
 
     Attributes:
         rows, cols: (n,) scene coordinates in px, about `POINT_STEP_PX` apart; points outside the scene are allowed.
@@ -41,6 +43,10 @@ class Ribbon:
         damping_db: full damping, > 0 means darker.
         rim_db: how much brighter the sea is along the windward edge; 0 = no rim.
         wind_rad: where the wind blows to, 0 along the columns, growing towards the rows; only the rim asks for it.
+        n_line: how many points, the first ones, form the centre line, 1..n; None = all. Drawing does not ask for it.
+
+    Raises:
+        SeepError: if `n_line` is not 1..n.
     """
 
     rows: Line
@@ -50,6 +56,14 @@ class Ribbon:
     damping_db: float
     rim_db: float = 0.0
     wind_rad: float = 0.0
+    n_line: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.n_line is not None and not 1 <= self.n_line <= len(self.rows):
+            raise SeepError(
+                f"n_line: expected 1..{len(self.rows)} of the ribbon's points, but got {self.n_line}. Set it together "
+                f"with the points, or to None where all of them form the line."
+            )
 
     @cached_property
     def bounds(self) -> Bounds:

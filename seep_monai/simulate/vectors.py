@@ -18,7 +18,7 @@ from skimage.measure import approximate_polygon
 from seep_monai.classes import DEFAULT_CLASS_NAMES, checked_class_names
 from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import WGS84, Georeference
-from seep_monai.simulate.slicks import Ribbon, Window
+from seep_monai.simulate.slicks import CORE_SHARE, Ribbon, Window
 
 # Choice: half a pixel; a thinned line stays inside the thinnest film.
 THINNING_PX = 0.5
@@ -75,6 +75,13 @@ class SceneTruth(Protocol):
         """Wind speed in m/s."""
         ...
 
+    def shown_at(self, rows: Line, cols: Line) -> npt.NDArray[np.floating]:
+        """(n,) share, 0..1, of its damping that a film shows at these places (n,) in px.
+
+        It is 0 outside the swath and where the wind hides films.
+        """
+        ...
+
 
 def feature_collection(
     scene: SceneTruth,
@@ -87,13 +94,19 @@ def feature_collection(
 
     A ribbon gives one feature for each stretch of its centre line that lies in the scene (`part` counts them from 0):
     one if it never leaves it, none if it never enters. Thin and broken places, which carry no label in the mask, belong
-    to the line. Properties of a feature:
+    to the line, and so do those without data and those where the wind hides the film: a feature whose `visible_share`
+    is 0 may have no pixel in the mask. Side branches belong to the film, but not to its line; of a film of strands side
+    by side, the line and its width are those of the first strand. Properties of a feature:
 
     - `scene`, `slick` and `ribbon` (numbers from 0, of the scene's slicks and the slick's ribbons), `part`;
     - `class` (1..7), `class_name`;
     - `origin_row`, `origin_col` (px), `origin_x`, `origin_y` (map), `drift_deg` and `wind_m_s` there, of the slick;
     - `length_px`, `width_px_median`, `width_px_max`, `strength_median` of the stretch, before it is thinned;
-    - `damping_db` of the ribbon.
+    - `damping_db` of the ribbon;
+    - `visible_share`, the share of the stretch's points that show: their strength is `CORE_SHARE` at least, and the
+      scene shows films there; exactly 0 if none does;
+    - `damping_seen_db`, the median of damping times strength times the scene's share over the points that show; null
+      if none does. Other films that cross the line are not looked at.
 
     Raises:
         SeepError: if a slick holds a class that is not 1..7, or a number that is not finite.
@@ -154,9 +167,10 @@ def _slick_features(
     for number, ribbon in enumerate(slick.ribbons):
         for part, inside in enumerate(_stretches(ribbon, scene.shape)):
             line = np.column_stack([ribbon.rows[inside], ribbon.cols[inside]]).astype(float)
+            measures = {**_ribbon_properties(ribbon, inside, line), **_seen_properties(scene, ribbon, inside, line)}
             yield {
                 "type": "Feature",
-                "properties": {**of_slick, "ribbon": number, "part": part, **_ribbon_properties(ribbon, inside, line)},
+                "properties": {**of_slick, "ribbon": number, "part": part, **measures},
                 "geometry": {"type": "LineString", "coordinates": _mapped(thinned(line), georeference)},
             }
 
@@ -174,9 +188,26 @@ def _ribbon_properties(ribbon: Ribbon, inside: slice, line: Line) -> dict[str, f
     return {key: round(float(value), 3) for key, value in measures.items()}
 
 
+def _seen_properties(scene: SceneTruth, ribbon: Ribbon, inside: slice, line: Line) -> dict[str, float | None]:
+    """What wind and swath leave of one stretch of a ribbon."""
+    strength = ribbon.strength[inside]
+    # The scene is not asked for places that are no numbers; they raise an error later, when the text is made.
+    asked = (strength >= CORE_SHARE) & np.isfinite(line).all(axis=1)
+    shown = np.zeros(len(line))
+    shown[asked] = scene.shown_at(line[asked, 0], line[asked, 1])
+    # NaN counts as shown, so that it is found and not left out.
+    showing = shown != 0
+    damping_db = ribbon.damping_db * strength[showing] * shown[showing]
+    return {
+        # Six digits, lest a few points of a long line be rounded to none.
+        "visible_share": round(float(showing.mean()), 6),
+        "damping_seen_db": round(float(np.median(damping_db)), 3) if showing.any() else None,
+    }
+
+
 def _stretches(ribbon: Ribbon, shape: tuple[int, int]) -> list[slice]:
-    """The runs of points that lie on the scene's pixels."""
-    rows, cols = ribbon.rows, ribbon.cols
+    """The runs of points of the centre line that lie on the scene's pixels."""
+    rows, cols = ribbon.rows[: ribbon.n_line], ribbon.cols[: ribbon.n_line]
     # The first pixel spans -0.5 to 0.5.
     inside = (rows >= -0.5) & (rows < shape[0] - 0.5) & (cols >= -0.5) & (cols < shape[1] - 0.5)
     # A point that is not a number is inside, so that it is found and not left out.

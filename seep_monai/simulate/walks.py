@@ -120,12 +120,14 @@ def comb(ribbon: Ribbon, bearing_rad: float, spacing_px: float, rng: np.random.G
 
 
 def joined(ribbons: Sequence[Ribbon]) -> Ribbon:
-    """One ribbon of the points of all; damping and rim are those of the first."""
+    """One ribbon of the points of all; damping, rim and centre line are those of the first."""
+    first = ribbons[0]
+    n_line = len(first.rows) if first.n_line is None else first.n_line
     rows, cols, width_px, strength = (
         np.concatenate(values)
         for values in zip(*((r.rows, r.cols, r.width_px, r.strength) for r in ribbons), strict=True)
     )
-    return replace(ribbons[0], rows=rows, cols=cols, width_px=width_px, strength=strength)
+    return replace(first, rows=rows, cols=cols, width_px=width_px, strength=strength, n_line=n_line)
 
 
 def _width(n: int, film: Film, rng: np.random.Generator) -> Line:
@@ -161,4 +163,5 @@ def _spike(ribbon: Ribbon, k: int, course: tuple[float, float], rng: np.random.G
         cols=cols,
         width_px=np.linspace(base, MIN_WIDTH_PX, n),
         strength=np.full(n, ribbon.strength[k]),
+        n_line=None,
     )
