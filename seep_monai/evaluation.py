@@ -19,6 +19,7 @@ from seep_monai.instances import InstanceSettings
 from seep_monai.report.html import report_html
 from seep_monai.report.page import evaluation_charts, evaluation_page
 from seep_monai.report.panels import TilePicture
+from seep_monai.report.scored_tiles import SCORED_TILES_FILE, write_scored_tiles
 from seep_monai.report.summary import summarised
 from seep_monai.report.tables import headline_text, metrics_csv
 from seep_monai.workflow import write_bytes, write_json, write_text
@@ -112,7 +113,7 @@ def plan_evaluation(
 def write_results(
     records: TileRecords, evaluation: EvaluationPlan, pictures: Sequence[TilePicture], output_dir: Path
 ) -> str:
-    """Write `metrics.json`, `metrics.csv`, both COCO files, `figures/*.png` and `report.html`.
+    """Write `metrics.json`, `metrics.csv`, both COCO files, `figures/*.png`, `report.html` and `scored_tiles.npz`.
 
     Args:
         records: what the evaluation gathered.
@@ -124,17 +125,16 @@ def write_results(
         The headline figures with their intervals, one a line.
     """
     tiles = evaluation.plan.tiles(evaluation.part)
-    metrics: dict[str, Any] = {
-        "n_tiles": len(tiles),
-        "n_scenes": len({tile.scene for tile in tiles}),
+    counts = {"n_tiles": len(tiles), "n_scenes": len({tile.scene for tile in tiles})}
+    origin: dict[str, Any] = {
         "part": evaluation.part,
         "leaky": evaluation.leaky,
         "instance_mode": evaluation.settings.mode,
         "instance_settings": evaluation.settings.to_json(),
         "weights_sha256": evaluation.weights_sha256,
         "plan_fingerprint": evaluation.plan_fingerprint,
-        **summarised(records.tiles, evaluation.class_names),
     }
+    metrics: dict[str, Any] = {**counts, **origin, **summarised(records.tiles, evaluation.class_names)}
     write_json(output_dir / "metrics.json", metrics)
     write_text(output_dir / "metrics.csv", metrics_csv(metrics, evaluation.class_names))
     records.coco.write(output_dir)
@@ -143,6 +143,10 @@ def write_results(
         write_bytes(output_dir / "figures" / f"{name}.png", picture.png)
     page = evaluation_page(records, metrics, evaluation, charts, runs_dir=output_dir / "runs")
     write_text(output_dir / "report.html", report_html(page))
+    # Last, so that where this file stands all others do.
+    write_scored_tiles(
+        output_dir / SCORED_TILES_FILE, records.tiles, {**origin, "class_names": list(evaluation.class_names)}
+    )
     return headline_text(metrics)
 
 

@@ -176,7 +176,7 @@ def score_predictions(
     """
     scenes = scenes_of(list(masks), scene_pattern)
     images = None if images_dir is None else _files_of(list(masks), images_dir, "", option="--images_dir")
-    tiles = ScoredTiles(scenes=scenes)
+    tiles = ScoredTiles(scenes=scenes, names=list(masks))
     progress = tqdm(masks.items(), desc="score", unit="tile", leave=False, disable=not sys.stderr.isatty())
     for image_id, (name, path) in enumerate(progress, start=1):
         truth = read_label_map(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -10,7 +10,13 @@ import pytest
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.metrics import confusion_counts, instance_scores, pixel_scores, unique_tiles
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS
-from seep_monai.metrics.intervals import bootstrap_intervals, bootstrap_sums, scene_draws
+from seep_monai.metrics.intervals import (
+    bootstrap_intervals,
+    bootstrap_sums,
+    paired_intervals,
+    paired_sums,
+    scene_draws,
+)
 from seep_monai.metrics.records import ROW_DTYPE, RowKind
 
 
@@ -198,3 +204,63 @@ def test_intervals_without_scenes_raise() -> None:
 def test_intervals_settings_out_of_range_raise(settings: dict) -> None:
     with pytest.raises(ConfigError, match="bootstrap"):
         bootstrap_intervals(mean_score, ragged_scenes(), **settings)
+
+
+# ------------------------------------------------------------------------------------------------------------- pairs
+def test_paired_intervals_of_one_model_with_itself_are_zero() -> None:
+    scenes = random_instances(n_scenes=6)
+    defined = {key: interval for key, interval in paired_intervals(instance_scores, scenes, scenes).items() if interval}
+    assert defined["seep_AP50"] == defined["mAP50"] == (0, 0)
+    assert set(defined.values()) == {(0, 0)}
+
+
+def test_paired_intervals_of_a_constant_shift_are_its_size() -> None:
+    # Each mean is uncertain, their difference is not.
+    first = ragged_scenes()
+    second = {name: rows + 0.25 for name, rows in first.items()}
+    low, high = bootstrap_intervals(mean_score, first)["mean"] or (0, 0)
+    assert high - low > 0.05
+    assert paired_intervals(mean_score, first, second)["mean"] == pytest.approx((-0.25, -0.25), abs=1e-12)
+
+
+def test_paired_sums_of_a_linear_score_are_the_interval_of_the_differences() -> None:
+    rng = np.random.default_rng(9)
+    first, second = ({f"s{i}": np.array(x) for i, x in enumerate(rng.normal(size=9))} for _ in range(2))
+    differences = {name: first[name] - second[name] for name in first}
+    expected = bootstrap_sums(mean_score, differences, seed=2)["mean"]
+    assert paired_sums(mean_score, first, second, seed=2)["mean"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_paired_intervals_of_a_ratio_equal_a_naive_loop_with_the_same_draws() -> None:
+    first = ragged_scenes()
+    second = {name: rows[:, ::-1] ** 2 for name, rows in first.items()}
+    differences = []
+    for draw in scene_draws(7, 200, seed=3):
+        one, other = (np.concatenate([scenes[f"s{i}"] for i in draw]) for scenes in (first, second))
+        differences.append(one.sum() / len(one) - other.sum() / len(other))
+    interval = paired_intervals(
+        lambda rows: {"sum": float(rows.sum() / len(rows))}, first, second, n_resamples=200, seed=3
+    )["sum"]
+    assert interval == pytest.approx((np.percentile(differences, 2.5), np.percentile(differences, 97.5)), abs=1e-12)
+
+
+def test_paired_sums_count_resamples_that_are_defined_on_both_sides() -> None:
+    # The first is undefined without the scene s0, in (4 / 5)^5 = 33 % of the resamples.
+    def score(total: np.ndarray) -> dict[str, float]:
+        return {"value": float(total[1]) if total[0] > 0 else float("nan")}
+
+    first = {f"s{i}": np.array([i == 0, 3.0]) for i in range(5)}
+    second = {f"s{i}": np.array([1.0, 1.0]) for i in range(5)}
+    assert paired_sums(score, first, second) == {"value": (10.0, 10.0)}
+
+
+def test_paired_intervals_of_few_scenes_are_none() -> None:
+    scenes = {f"s{i}": np.ones((2, 2)) for i in range(4)}
+    assert paired_intervals(mean_score, scenes, scenes) == paired_sums(mean_score, scenes, scenes) == {"mean": None}
+
+
+@pytest.mark.parametrize("paired", [paired_intervals, paired_sums])
+def test_paired_intervals_of_other_scenes_raise(paired: Callable[..., object]) -> None:
+    first, second = ({f"s{i}": np.ones(1) for i in numbers} for numbers in (range(6), range(1, 7)))
+    with pytest.raises(DataError, match="on one side only are s0, s6"):
+        paired(mean_score, first, second)

@@ -64,6 +64,8 @@ def test_benchmark_training_prints_its_ratio(dataset: Path) -> None:
         "benchmark_simulator",
         "compare_with_real",
         "classify_domains",
+        "cross_validate",
+        "compare_runs",
     ],
 )
 def test_script_help_says_what_it_does(name: str) -> None:

@@ -64,6 +64,7 @@ class TileRecords:
         true = class_components(known)
         image_id = len(self.tiles.scenes)
         pairs = [(true, found.by_class), (seep_components(known), found.seeps)]
+        self.tiles.names.append(str(source["tile"]))
         self.tiles.scenes.append(str(source["scene"]))
         self.tiles.instances.append(instance_rows(image_id, pairs, IOU_THRESHOLDS))
         self.tiles.confusion.append(confusion_rows(image_id, true, found.by_class))

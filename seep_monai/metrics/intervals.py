@@ -2,7 +2,8 @@
 
 Tiles of one scene share their sea, their weather and often one slick, so scenes are drawn, not tiles. Every kind of
 score sees the same draws, since they depend on nothing but the number of scenes and the seed, and scenes are counted in
-the order of their names.
+the order of their names. So two models on the same scenes are compared in pairs: the difference of their scores in each
+resample, in which what makes a scene easy or hard for both falls out.
 Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals); Davison and
 Hinkley 1997, Bootstrap Methods and their Application, section 3.8 (resampling of clusters).
 """
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seep_monai.errors import ConfigError, DataError
+from seep_monai.errors import ConfigError, DataError, listed
 
 # Source: design, `ci95`. Fewer scenes have so few different resamples that an interval says nothing.
 MIN_SCENES = 5
@@ -25,6 +26,8 @@ N_RESAMPLES = 1000
 
 ScoreFunction = Callable[[npt.NDArray[Any]], Mapping[str, float]]
 Intervals = dict[str, tuple[float, float] | None]
+# Every score in each resample, NaN where undefined; None where there are too few scenes.
+Resamples = dict[str, npt.NDArray[np.float64] | None]
 
 
 def scene_draws(n_scenes: int, n_resamples: int, seed: int) -> npt.NDArray[np.int64]:
@@ -65,12 +68,7 @@ def bootstrap_intervals(
         ConfigError: if `n_resamples` or `level` are out of range.
     """
     _check(rows_by_scene, n_resamples=n_resamples, level=level)
-    scenes = [rows_by_scene[name] for name in sorted(rows_by_scene)]
-    if len(scenes) < MIN_SCENES:
-        return dict.fromkeys(score_function(np.concatenate(scenes)))
-    draws = scene_draws(len(scenes), n_resamples, seed)
-    samples = (np.concatenate([scenes[i] for i in draw]) for draw in draws.tolist())
-    return _percentiles(map(score_function, samples), level)
+    return _percentiles(_scores_of_rows(score_function, rows_by_scene, n_resamples=n_resamples, seed=seed), level)
 
 
 def bootstrap_sums(
@@ -97,20 +95,98 @@ def bootstrap_sums(
         ConfigError: if `n_resamples` or `level` are out of range.
     """
     _check(sums_by_scene, n_resamples=n_resamples, level=level)
+    return _percentiles(_scores_of_sums(score_function, sums_by_scene, n_resamples=n_resamples, seed=seed), level)
+
+
+def paired_intervals(
+    score_function: ScoreFunction,
+    first: Mapping[str, npt.NDArray[Any]],
+    second: Mapping[str, npt.NDArray[Any]],
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Intervals:
+    """As `bootstrap_intervals`, of every score's difference first - second between two models on the same scenes.
+
+    Args:
+        score_function: as for `bootstrap_intervals`.
+        first: the first model's records of each scene.
+        second: the second model's records of the same scenes.
+        n_resamples: number of resamples; each draws the same scenes of both.
+        seed: of the draws.
+        level: share of the resamples inside the interval, in (0, 1).
+
+    Returns:
+        For each key low and high; a resample counts where the score is defined for both.
+
+    Raises:
+        DataError: without any scene, or if the scenes differ.
+        ConfigError: if `n_resamples` or `level` are out of range.
+    """
+    _check_pair(first, second, n_resamples=n_resamples, level=level)
+    scores = [_scores_of_rows(score_function, rows, n_resamples=n_resamples, seed=seed) for rows in (first, second)]
+    return _percentiles(_differences(*scores), level)
+
+
+def paired_sums(
+    score_function: ScoreFunction,
+    first: Mapping[str, npt.NDArray[Any]],
+    second: Mapping[str, npt.NDArray[Any]],
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Intervals:
+    """As `paired_intervals`, for counts that add up (see `bootstrap_sums`).
+
+    Raises:
+        DataError: without any scene, or if the scenes differ.
+        ConfigError: if `n_resamples` or `level` are out of range.
+    """
+    _check_pair(first, second, n_resamples=n_resamples, level=level)
+    scores = [_scores_of_sums(score_function, sums, n_resamples=n_resamples, seed=seed) for sums in (first, second)]
+    return _percentiles(_differences(*scores), level)
+
+
+def _scores_of_rows(
+    score_function: ScoreFunction, rows_by_scene: Mapping[str, npt.NDArray[Any]], *, n_resamples: int, seed: int
+) -> Resamples:
+    scenes = [rows_by_scene[name] for name in sorted(rows_by_scene)]
+    if len(scenes) < MIN_SCENES:
+        return dict.fromkeys(score_function(np.concatenate(scenes)))
+    draws = scene_draws(len(scenes), n_resamples, seed)
+    return _columns(score_function(np.concatenate([scenes[i] for i in draw])) for draw in draws.tolist())
+
+
+def _scores_of_sums(
+    score_function: ScoreFunction, sums_by_scene: Mapping[str, npt.NDArray[Any]], *, n_resamples: int, seed: int
+) -> Resamples:
     sums = np.stack([sums_by_scene[name] for name in sorted(sums_by_scene)])
     if len(sums) < MIN_SCENES:
         return dict.fromkeys(score_function(sums.sum(axis=0)))
     draws = scene_draws(len(sums), n_resamples, seed)
     times_drawn = np.array([np.bincount(draw, minlength=len(sums)) for draw in draws])
-    return _percentiles(map(score_function, np.tensordot(times_drawn, sums, axes=1)), level)
+    return _columns(map(score_function, np.tensordot(times_drawn, sums, axes=1)))
 
 
-def _percentiles(resamples: Iterable[Mapping[str, float]], level: float) -> Intervals:
+def _columns(resamples: Iterable[Mapping[str, float]]) -> Resamples:
     scores = list(resamples)
-    return {key: _percentile(np.array([score[key] for score in scores], float), level) for key in scores[0]}
+    return {key: np.array([score[key] for score in scores], float) for key in scores[0]}
 
 
-def _percentile(values: npt.NDArray[np.float64], level: float) -> tuple[float, float] | None:
+def _differences(first: Resamples, second: Resamples) -> Resamples:
+    pairs = {key: (values, second[key]) for key, values in first.items()}
+    return {key: None if one is None or other is None else one - other for key, (one, other) in pairs.items()}
+
+
+def _percentiles(resamples: Resamples, level: float) -> Intervals:
+    return {key: _percentile(values, level) for key, values in resamples.items()}
+
+
+def _percentile(values: npt.NDArray[np.float64] | None, level: float) -> tuple[float, float] | None:
+    if values is None:
+        return None
     undefined = np.isnan(values)
     if undefined.mean() > MAX_UNDEFINED_SHARE:
         return None
@@ -124,4 +200,15 @@ def _check(by_scene: Mapping[str, npt.NDArray[Any]], *, n_resamples: int, level:
     if n_resamples < 1 or not 0 < level < 1:
         raise ConfigError(
             f"bootstrap: expected one resample or more and a level in (0, 1), but got {n_resamples} and {level}."
+        )
+
+
+def _check_pair(
+    first: Mapping[str, npt.NDArray[Any]], second: Mapping[str, npt.NDArray[Any]], *, n_resamples: int, level: float
+) -> None:
+    _check(first, n_resamples=n_resamples, level=level)
+    single = sorted(first.keys() ^ second.keys())
+    if single:
+        raise DataError(
+            f"bootstrap: expected the same scenes on both sides of a pair, but on one side only are {listed(single)}."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seep_monai.metrics import instance_scores, pixel_scores
 from seep_monai.metrics.confusion import CONFUSION_IOU, FALSE_ALARM_ROW, MISSED_COLUMN, instance_confusion
-from seep_monai.metrics.intervals import bootstrap_intervals, bootstrap_sums
+from seep_monai.metrics.intervals import bootstrap_intervals, bootstrap_sums, paired_intervals, paired_sums
 from seep_monai.metrics.ribbon import ribbon_scores
 from seep_monai.report.tables import nested_metrics, value_at
 
@@ -30,6 +30,7 @@ class ScoredTiles:
         confusion: rows for the confusion matrix (`metrics.confusion.CONFUSION_DTYPE`).
         pixels: (8, 8) pixel counts.
         ribbons: (96,) counts of `metrics.ribbon`.
+        names: name of each tile.
     """
 
     scenes: list[str] = field(default_factory=list)
@@ -37,6 +38,7 @@ class ScoredTiles:
     confusion: list[npt.NDArray[np.void]] = field(default_factory=list)
     pixels: list[npt.NDArray[np.int64]] = field(default_factory=list)
     ribbons: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     def by_scene(self, records: Sequence[npt.NDArray[Any]]) -> dict[str, list[npt.NDArray[Any]]]:
         """One of the lists, divided by scene."""
@@ -44,6 +46,18 @@ class ScoredTiles:
         for scene, record in zip(self.scenes, records, strict=True):
             parts.setdefault(scene, []).append(record)
         return parts
+
+    def selected(self, positions: Iterable[int]) -> ScoredTiles:
+        """The tiles at `positions`, in this order, with the image ids 0, 1, .. by their new places."""
+        chosen = list(positions)
+        return ScoredTiles(
+            scenes=[self.scenes[i] for i in chosen],
+            instances=_with_new_ids(self.instances, chosen),
+            confusion=_with_new_ids(self.confusion, chosen),
+            pixels=[self.pixels[i] for i in chosen],
+            ribbons=[self.ribbons[i] for i in chosen],
+            names=[self.names[i] for i in chosen],
+        )
 
     def scores(self) -> dict[str, float]:
         """The values of `InstanceAveragePrecision` and `PixelScores`, and those of ribbons as `ribbon_<key>`."""
@@ -81,13 +95,25 @@ def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]
 
 def scene_intervals(tiles: ScoredTiles) -> dict[str, Interval]:
     """95 % bootstrap intervals over scenes, by the names of `ScoredTiles.scores`; the same draws for all scores."""
-    rows = {scene: np.concatenate(parts) for scene, parts in tiles.by_scene(tiles.instances).items()}
-    pixels = {scene: np.sum(parts, axis=0) for scene, parts in tiles.by_scene(tiles.pixels).items()}
-    ribbons = {scene: np.sum(parts, axis=0) for scene, parts in tiles.by_scene(tiles.ribbons).items()}
+    ribbons = bootstrap_sums(ribbon_scores, _sums(tiles, tiles.ribbons))
     return {
-        **bootstrap_intervals(instance_scores, rows),
-        **bootstrap_sums(pixel_scores, pixels),
-        **{f"ribbon_{key}": interval for key, interval in bootstrap_sums(ribbon_scores, ribbons).items()},
+        **bootstrap_intervals(instance_scores, _rows(tiles)),
+        **bootstrap_sums(pixel_scores, _sums(tiles, tiles.pixels)),
+        **{f"ribbon_{key}": interval for key, interval in ribbons.items()},
+    }
+
+
+def difference_intervals(first: ScoredTiles, second: ScoredTiles) -> dict[str, Interval]:
+    """As `scene_intervals`, of the differences first - second on the same scenes, which are drawn for both alike.
+
+    Raises:
+        DataError: if the scenes differ.
+    """
+    ribbons = paired_sums(ribbon_scores, _sums(first, first.ribbons), _sums(second, second.ribbons))
+    return {
+        **paired_intervals(instance_scores, _rows(first), _rows(second)),
+        **paired_sums(pixel_scores, _sums(first, first.pixels), _sums(second, second.pixels)),
+        **{f"ribbon_{key}": interval for key, interval in ribbons.items()},
     }
 
 
@@ -102,6 +128,21 @@ def place(key: str) -> str:
             return f"{group}.{key.removeprefix(f'{group}_')}"
     match = re.fullmatch(r"(.+)_([1-7])", key)
     return key if match is None else f"classes.{match[2]}.{match[1]}"
+
+
+def _with_new_ids(records: Sequence[npt.NDArray[np.void]], positions: Sequence[int]) -> list[npt.NDArray[np.void]]:
+    copies = [records[i].copy() for i in positions]
+    for image_id, rows in enumerate(copies):
+        rows["image_id"] = image_id
+    return copies
+
+
+def _rows(tiles: ScoredTiles) -> dict[str, npt.NDArray[Any]]:
+    return {scene: np.concatenate(parts) for scene, parts in tiles.by_scene(tiles.instances).items()}
+
+
+def _sums(tiles: ScoredTiles, counts: Sequence[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    return {scene: np.sum(parts, axis=0) for scene, parts in tiles.by_scene(counts).items()}
 
 
 def _is_there(metrics: Mapping[str, Any], key: str) -> bool:

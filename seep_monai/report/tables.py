@@ -66,7 +66,7 @@ def headline_text(metrics: Mapping[str, Any]) -> str:
     """The headline figures, one a line, each with its 95 % interval over scenes where there is one."""
     lines = []
     for name, key in HEADLINE_ROWS:
-        lines.append(f"{name:<24}{_with_interval(metrics, key)}")
+        lines.append(f"{name:<24}{with_interval(metrics, key)}")
     return "\n".join(lines)
 
 
@@ -95,8 +95,8 @@ def headline(metrics: Mapping[str, Any]) -> str:
     """The figures of `metrics.json` that a reader looks at first, in one line."""
     seep = metrics["seep"]
     return (
-        f"seep Dice {_shown(seep['dice'])}, seep IoU {_shown(seep['iou'])}, seep AP50 {_shown(seep['AP50'])}, "
-        f"mAP50 {_shown(metrics['mAP50'])}, mAP {_shown(metrics['mAP'])}"
+        f"seep Dice {shown(seep['dice'])}, seep IoU {shown(seep['iou'])}, seep AP50 {shown(seep['AP50'])}, "
+        f"mAP50 {shown(metrics['mAP50'])}, mAP {shown(metrics['mAP'])}"
         + (" (leaky split)" if metrics.get("leaky") else "")
     )
 
@@ -107,7 +107,7 @@ def comparison_table(columns: Mapping[str, Mapping[str, Any]]) -> str:
     The 95 % interval stands behind a value where there is one.
     """
     rows = {
-        name: [_with_interval(metrics, key) for metrics in columns.values()]
+        name: [with_interval(metrics, key) for metrics in columns.values()]
         for name, key in HEADLINE_ROWS
         if name in _COMPARED
     }
@@ -118,10 +118,11 @@ def comparison_table(columns: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _with_interval(metrics: Mapping[str, Any], key: str) -> str:
+def with_interval(metrics: Mapping[str, Any], key: str) -> str:
+    """The value at a dotted place of `metrics.json`, with its 95 % interval in brackets where there is one."""
     interval = metrics.get("ci95", {}).get(key)
     limits = "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-    return _shown(value_at(metrics, key)) + limits
+    return shown(value_at(metrics, key)) + limits
 
 
 def _number(name: str, value: float) -> float | int | None:
@@ -130,7 +131,12 @@ def _number(name: str, value: float) -> float | int | None:
     return int(value) if name in _COUNTS else float(value)
 
 
-def _shown(value: float | None) -> str:
+def shown(value: float | None) -> str:
+    """Three digits behind the point; None is "undefined".
+
+    >>> shown(0.12345), shown(None)
+    ('0.123', 'undefined')
+    """
     return "undefined" if value is None else f"{value:.3f}"
 
 

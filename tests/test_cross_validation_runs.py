@@ -1,0 +1,168 @@
+"""Fold by fold, with a runner that only writes files."""
+
+from __future__ import annotations
+
+import ast
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from scored_folds import N_FOLDS, write_scores, write_weights
+
+from seep_monai.cross_validation.runs import score_folds, train_folds
+from seep_monai.cross_validation.settings import CrossValidationSettings, begin, make_settings
+from seep_monai.errors import DataError, TrainingError
+
+
+def options(words: Sequence[str]) -> dict[str, str]:
+    """The values of `task --id value --id value ..` by their ids."""
+    return {name.removeprefix("--"): value for name, value in zip(words[1::2], words[2::2], strict=True)}
+
+
+class FileWriter:
+    """Stands for the processes: writes what they write, and remembers what it was asked for."""
+
+    def __init__(self, codes: Sequence[int] = ()) -> None:
+        self.calls: list[tuple[str, dict[str, str]]] = []
+        self.codes = list(codes)
+
+    def __call__(self, words: Sequence[str]) -> int:
+        given = options(words)
+        self.calls.append((words[0], given))
+        code = self.codes.pop(0) if self.codes else 0
+        models = Path(given["ckpt_dir"])
+        number = int(models.parent.name.removeprefix("fold_"))
+        if words[0] == "training":
+            write_weights(models, number, b"whole" if code == 0 else b"half", epoch=2 if code == 0 else 1)
+        elif code == 0:
+            write_scores(models.parent, number, json.loads((models / "model.json").read_text())["sha256"])
+        return code
+
+    @property
+    def tasks(self) -> list[tuple[str, str]]:
+        return [(task, Path(given["ckpt_dir"]).parent.name) for task, given in self.calls]
+
+
+@pytest.fixture
+def settings() -> CrossValidationSettings:
+    return make_settings("data", ["--max_epochs", "2", "--batch_size", "8"], n_folds=N_FOLDS, seed=7)
+
+
+ALL_TASKS = [(task, f"fold_{fold}") for fold in range(N_FOLDS) for task in ("training", "evaluating")]
+
+
+def test_every_fold_is_trained_and_evaluated_as_by_hand(tmp_path: Path, settings: CrossValidationSettings) -> None:
+    run = FileWriter()
+    train_folds(settings, tmp_path, run)
+    assert run.tasks == ALL_TASKS
+    training, evaluation = run.calls[2][1], run.calls[3][1]
+    data = str(Path.cwd() / "data")
+    places = {"output_dir": str(tmp_path / "fold_1" / "eval"), "ckpt_dir": str(tmp_path / "fold_1" / "models")}
+    shared = {"dataset_dir": data, **places, "batch_size": "8"}
+    trained = {"n_folds": "3", "fold": "1", "seed": "7", "max_epochs": "2", "overwrite": "True"}
+    assert training == {"config_file": training["config_file"], **shared, **trained}
+    assert evaluation == {"config_file": evaluation["config_file"], **shared, "part": "test"}
+    assert [Path(file).name for file in ast.literal_eval(evaluation["config_file"])] == ["train.json", "evaluate.json"]
+
+
+def test_complete_folds_are_skipped_and_said(
+    tmp_path: Path, settings: CrossValidationSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    train_folds(settings, tmp_path, FileWriter())
+    shutil.rmtree(tmp_path / "fold_1")
+    again = FileWriter()
+    with caplog.at_level(logging.INFO):
+        train_folds(settings, tmp_path, again)
+    assert again.tasks == ALL_TASKS[2:4]
+    assert "fold 0 of 3: complete, skipped" in caplog.messages
+    assert "fold 2 of 3: complete, skipped" in caplog.messages
+
+
+def test_training_that_failed_ends_all_and_is_gone_on_with(tmp_path: Path, settings: CrossValidationSettings) -> None:
+    run = FileWriter([0, 0, 1])
+    with pytest.raises(TrainingError, match=r"fold_1: training ended with exit code 1.*are skipped"):
+        train_folds(settings, tmp_path, run)
+    assert run.tasks == ALL_TASKS[:3]
+    again = FileWriter()
+    train_folds(settings, tmp_path, again)
+    assert again.tasks == ALL_TASKS[2:]
+    assert "overwrite" not in again.calls[0][1]
+    assert again.calls[0][1]["resume"] == "True"
+
+
+def test_fold_whose_evaluation_failed_is_evaluated_only(tmp_path: Path, settings: CrossValidationSettings) -> None:
+    with pytest.raises(TrainingError, match="fold_0: evaluating ended with exit code 1"):
+        train_folds(settings, tmp_path, FileWriter([0, 1]))
+    again = FileWriter()
+    train_folds(settings, tmp_path, again)
+    assert again.tasks == ALL_TASKS[1:]
+
+
+def test_training_stopped_after_its_last_epoch_is_not_repeated(
+    tmp_path: Path, settings: CrossValidationSettings
+) -> None:
+    write_weights(tmp_path / "fold_0" / "models", 0, epoch=2)
+    run = FileWriter()
+    train_folds(settings, tmp_path, run)
+    assert run.tasks == ALL_TASKS[1:]
+
+
+def test_folds_scored_otherwise_in_between_are_evaluated_again(
+    tmp_path: Path, settings: CrossValidationSettings
+) -> None:
+    train_folds(settings, tmp_path, FileWriter())
+    score_folds(make_settings("data", ["--instance_mode", "object"]), tmp_path, FileWriter())
+    again = FileWriter()
+    train_folds(settings, tmp_path, again)
+    assert again.tasks == ALL_TASKS[1::2]
+    assert "instance_mode" not in again.calls[0][1]
+
+
+def test_options_of_the_evaluation_alone_go_to_no_training(tmp_path: Path) -> None:
+    run = FileWriter()
+    train_folds(make_settings("data", ["--tta", "True"], n_folds=N_FOLDS), tmp_path, run)
+    assert "tta" not in run.calls[0][1]
+    assert run.calls[1][1]["tta"] == "True"
+
+
+def test_weights_that_were_exchanged_raise(tmp_path: Path, settings: CrossValidationSettings) -> None:
+    train_folds(settings, tmp_path, FileWriter())
+    write_weights(tmp_path / "fold_0" / "models", 0, b"others")
+    with pytest.raises(DataError, match=r"expected the weights that were trained here .* Remove .*fold_0"):
+        train_folds(settings, tmp_path, FileWriter())
+
+
+@pytest.mark.parametrize("code", [130, -2])
+def test_process_that_the_user_stopped_stops_all(tmp_path: Path, settings: CrossValidationSettings, code: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_folds(settings, tmp_path, FileWriter([code]))
+
+
+def test_score_only_evaluates_the_folds_that_have_weights(tmp_path: Path) -> None:
+    for fold in (0, 2):
+        write_weights(tmp_path / f"fold_{fold}" / "models", fold)
+    (tmp_path / "fold_1" / "models").mkdir(parents=True)
+    for _ in range(2):
+        run = FileWriter()
+        score_folds(make_settings("data", ["--instance_mode", "object", "--max_epochs", "2"]), tmp_path, run)
+        assert run.tasks == [("evaluating", "fold_0"), ("evaluating", "fold_2")]
+        assert run.calls[0][1]["instance_mode"] == "object"
+        assert "max_epochs" not in run.calls[0][1]
+
+
+def test_score_only_says_of_a_training_that_was_stopped(
+    tmp_path: Path, settings: CrossValidationSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    begin(settings, tmp_path)
+    with pytest.raises(TrainingError):
+        train_folds(settings, tmp_path, FileWriter([1]))
+    score_folds(settings, tmp_path, FileWriter())
+    assert "fold 0: its training has not come to its end; these are its best weights so far" in caplog.messages
+
+
+def test_score_only_without_weights_raises(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected weights in fold_<f>/models"):
+        score_folds(settings, tmp_path, FileWriter())
