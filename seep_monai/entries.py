@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import WeightedRandomSampler
 
 from seep_monai import checkpoints, settings, workflow
+from seep_monai.augment import BatchAugment
 from seep_monai.checkpoints import BestCheckpoint
 from seep_monai.classes import checked_class_names
 from seep_monai.dataset import plan as plans
@@ -38,6 +39,8 @@ from seep_monai.inferers import SymmetryInferer
 from seep_monai.instances import InstanceSettings
 from seep_monai.losses import SeepLoss
 from seep_monai.networks import Bf16SegResNet, SegResNetSettings, settings_from_json
+from seep_monai.slick_bank import SlickBank
+from seep_monai.slick_paste import SlickPaste
 from seep_monai.transforms import NORMALISATION_VERSION
 
 logger = logging.getLogger(__name__)
@@ -96,7 +99,8 @@ def default_device() -> torch.device:
 
 def default_amp(device: torch.device | str) -> bool:
     """Mixed precision on a GPU; on a CPU only where it is asked for, since few compute faster in bf16."""
-    return torch.device(device).type == "cuda"
+    # Not parsed: a wrong name gets its message from `check_training`.
+    return str(device).startswith("cuda")
 
 
 def on_terminal() -> bool:
@@ -210,6 +214,38 @@ def tile_sampler(plan: plans.Plan, sampling: str) -> WeightedRandomSampler | Non
         return None
     weights = statistics.rarity_weights(plan.tiles("training"))
     return WeightedRandomSampler(weights, len(weights))
+
+
+@entry
+def make_paste(
+    plan: plans.Plan,
+    items: Iterable[Mapping[str, Any]],
+    *,
+    prob: float,
+    max_slicks: int,
+    class_weights: Any,
+    weights_by: statistics.CountUnit,
+) -> SlickPaste | None:
+    """What pastes slicks of the training tiles, rare classes more often by their weights; None where `prob` is 0.
+
+    Args:
+        plan: the plan, which counts the classes.
+        items: the training part's normalised tiles.
+        prob: share of the tiles that get slicks.
+        max_slicks: most slicks per tile.
+        class_weights: rule or seven numbers, as for the loss.
+        weights_by: what the rule counts.
+    """
+    if not settings.probability("paste_prob", prob):
+        return None
+    weights = statistics.class_weights(class_weights, statistics.count_classes(plan.tiles("training")), by=weights_by)
+    return SlickPaste(SlickBank.from_items(items), prob=prob, max_slicks=max_slicks, class_weights=weights)
+
+
+@entry
+def make_augment(**arguments: Any) -> BatchAugment:
+    """Checked augmentation of the training batches."""
+    return BatchAugment(**arguments)
 
 
 @entry

@@ -49,6 +49,17 @@ def number(name: str, value: object, *, low: float, high: float = math.inf, low_
     raise ConfigError(f"{name}: expected a finite number {left} {low:g}{right}, but got {value!r}.")
 
 
+def probability(name: str, value: object) -> float:
+    """The value, a number from 0 to 1.
+
+    Raises:
+        ConfigError: for anything else, True and False included.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise ConfigError(f"{name}: expected a number from 0 to 1, but got {value!r}.")
+
+
 def usable_device(value: torch.device | str) -> torch.device:
     """The device, which is there.
 
@@ -84,7 +95,7 @@ def check_training_numbers(values: dict[str, Any]) -> None:
     Args:
         values: the ids of train.json by their names.
     """
-    for name in ("max_epochs", "batch_size", "val_interval"):
+    for name in ("max_epochs", "batch_size", "val_interval", "paste_max_slicks"):
         whole_number(name, values[name], at_least=1)
     for name in ("patience", "n_panels"):
         whole_number(name, values[name], at_least=0)
@@ -92,6 +103,9 @@ def check_training_numbers(values: dict[str, Any]) -> None:
         number(name, values[name], low=0)
     number("weight_decay", values["weight_decay"], low=0, low_allowed=True)
     number("warmup_share", values["warmup_share"], low=0, high=1, low_allowed=True)
+    number("speckle", values["speckle"], low=0, high=1, low_allowed=True)
+    for name in ("wedge_prob", "paste_prob"):
+        probability(name, values[name])
     if values["max_epochs"] % values["val_interval"]:
         raise ConfigError(
             f"val_interval: expected a divisor of max_epochs {values['max_epochs']}, so that the last weights are "

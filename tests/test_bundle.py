@@ -200,6 +200,20 @@ def test_training_resumed_equals_one_that_was_not_stopped(dataset: Path, tmp_pat
     assert_same_weights(tmp_path / "whole" / "models", tmp_path / "parts" / "models")
 
 
+def test_training_with_every_effect_resumed_equals_one_that_was_not_stopped(
+    dataset: Path, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    effects = {"speckle": 0.1, "wedge_prob": 0.5, "paste_prob": 1.0, "max_epochs": 2}
+    with caplog.at_level("INFO"):
+        train(dataset, tmp_path / "whole", **effects)
+    assert "slick bank: " in caplog.text
+    train(dataset, tmp_path / "parts", **effects, **{"train#trainer#max_epochs": 1})
+    train(dataset, tmp_path / "parts", **effects, resume=True, run_name="two")
+    assert_same_weights(tmp_path / "whole" / "models", tmp_path / "parts" / "models")
+    first, second = (torch.load(out / "models" / "last.pt", weights_only=True) for out in (trained, tmp_path / "whole"))
+    assert any(not torch.equal(first["network"][key], second["network"][key]) for key in first["network"])
+
+
 def assert_same_weights(one: Path, other: Path) -> None:
     first, second = (torch.load(folder / "last.pt", weights_only=True) for folder in (one, other))
     assert first["network"].keys() == second["network"].keys()
@@ -390,6 +404,10 @@ def test_tiles_that_are_all_no_data_are_left_out_and_said(
         ({"max_epochs": 3, "val_interval": 2}, "val_interval: expected a divisor of max_epochs 3"),
         ({"batch_size": 2.5}, "batch_size: expected a whole number"),
         ({"learning_rate": "abc"}, "learning_rate: expected a finite number"),
+        ({"speckle": "much"}, "speckle: expected a finite number"),
+        ({"wedge_prob": 2}, "wedge_prob: expected a number from 0 to 1"),
+        ({"paste_prob": -1}, "paste_prob: expected a number from 0 to 1"),
+        ({"paste_prob": 1, "paste_class_weights": "rare"}, "class_weights: expected one of"),
         ({"patience": -1}, "patience: expected a whole number"),
         ({"device": "toaster"}, "device: expected cpu"),
         ({"run_name": "../x"}, "run_name: expected the name of one folder"),
