@@ -74,7 +74,7 @@ def _draw_weather(rng: np.random.Generator, chosen: SceneSettings, tilt: float, 
         "background": _draw_background(rng, side),
         "streaks": (_uniform(rng, 0.0, 0.06), _uniform(rng, 40, 80), _uniform(rng, 4, 8)),
         "roughness_spread": _uniform(rng, 0.18, 0.45),
-        "grain": _uniform(rng, 0.25, 0.29),
+        "grain": _uniform(rng, 0.22, 0.25),
     }
 
 

@@ -173,7 +173,7 @@ def speckle(
 def grain(shape: tuple[int, int], deviation: float, rng: np.random.Generator) -> FloatImage:
     """Unit-mean white log-normal texture of the sea's intensity, float32: what changes from pixel to pixel.
 
-    Source: the reference tiles, whose marginal is skewed as gamma speckle of 15 to 19 looks on such a texture, and not
+    Source: the reference tiles, whose marginal is skewed as gamma speckle of 13 to 15 looks on such a texture, and not
     as speckle of 9 looks alone, though both have the same coefficient of variation.
 
     Args:

@@ -48,7 +48,7 @@ class SceneSettings:
     seep_share: float = 0.19
     class_frequencies: tuple[float, ...] = CLASS_FREQUENCIES
     wind_m_s: tuple[float, float] = (3.5, 7.0)
-    looks: tuple[float, float] = (15.5, 19.0)
+    looks: tuple[float, float] = (12.8, 15.2)
     film_scale: float = 1.0
     orbit: Orbit = "descending"
 
