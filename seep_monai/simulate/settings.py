@@ -73,6 +73,7 @@ class SceneSettings:
 
 
 def check_size(size_px: tuple[int, int]) -> None:
+    """Raise SeepError unless a tile has room in a scene of this size."""
     if len(size_px) != 2 or any(not isinstance(n, int) or n < TILE_PX for n in size_px):
         raise SeepError(
             f"size_px: expected rows and columns, whole numbers of {TILE_PX} or more so that a tile has room, but got "
@@ -86,6 +87,7 @@ def _check_range(name: str, given: tuple[float, float], *, low: float, high: flo
 
 
 def check_film_scale(film_scale: float, size_px: tuple[int, int]) -> None:
+    """Raise SeepError unless films of this scale are drawable and narrower than the scene."""
     low, high = _FILM_SCALES
     if not low <= film_scale <= high:
         raise SeepError(f"film_scale: expected a number of {low:g} to {high:g}, but got {film_scale}.")
