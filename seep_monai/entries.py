@@ -38,7 +38,7 @@ from seep_monai.inference import inference_items
 from seep_monai.inferers import SymmetryInferer
 from seep_monai.instances import InstanceSettings
 from seep_monai.losses import SeepLoss
-from seep_monai.networks import Bf16SegResNet, SegResNetSettings, settings_from_json
+from seep_monai.networks import SegResNetSettings, in_bf16, settings_from_json
 from seep_monai.slick_bank import SlickBank
 from seep_monai.slick_paste import SlickPaste
 from seep_monai.transforms import NORMALISATION_VERSION
@@ -161,8 +161,7 @@ def place_network(network: nn.Module, device: torch.device | str, amp: object = 
     if torch.device(device).type != "cpu":
         return network
     if settings.boolean("amp", amp):
-        network.__class__ = Bf16SegResNet
-        return network
+        return in_bf16(network)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

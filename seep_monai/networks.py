@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from monai.networks.nets import SegResNet
+from torch.nn import functional
 
 from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
 from seep_monai.errors import ConfigError
-from seep_monai.settings import number
+from seep_monai.settings import number, whole_number
 
 _NORM_GROUPS = 8
 # Share of seep pixels in the real tiles: 1.8 %.
@@ -28,12 +29,16 @@ class SegResNetSettings:
         blocks_down: residual blocks per level going down; their number is the number of levels.
         blocks_up: residual blocks per level going up, one entry less.
         dropout_prob: dropout behind the first convolution, in [0, 1).
+        block_px: 1, or the side of the square blocks of pixels that the network takes as one place with block_px**2
+            channels (`BlockSegResNet`): the logits are at full resolution all the same, each level sees block_px times
+            as far, and the costly first level has fewer places.
     """
 
     init_filters: int = 16
     blocks_down: tuple[int, ...] = (1, 2, 2, 4)
     blocks_up: tuple[int, ...] = (1, 1, 1)
     dropout_prob: float = 0.0
+    block_px: int = 1
 
     def __post_init__(self) -> None:
         for name in ("blocks_down", "blocks_up"):
@@ -54,15 +59,16 @@ class SegResNetSettings:
                 f"blocks_down {list(self.blocks_down)} and blocks_up {list(self.blocks_up)}."
             )
         number("dropout_prob", self.dropout_prob, low=0, high=1, low_allowed=True)
+        whole_number("block_px", self.block_px, at_least=1)
 
     @property
     def size_multiple(self) -> int:
-        """Rows and columns must be multiples of this: each level halves them.
+        """Rows and columns must be multiples of this: blocks divide them, and each level halves them.
 
-        >>> SegResNetSettings().size_multiple
-        8
+        >>> SegResNetSettings().size_multiple, SegResNetSettings(block_px=2).size_multiple
+        (8, 16)
         """
-        return 2 ** (len(self.blocks_down) - 1)
+        return self.block_px * 2 ** (len(self.blocks_down) - 1)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers."""
@@ -86,11 +92,35 @@ def settings_from_json(stored: Mapping[str, Any]) -> SegResNetSettings:
     return SegResNetSettings(**stored)
 
 
+class BlockSegResNet(SegResNet):
+    """A SegResNet on blocks of pixels: (B, 1, H, W) -> logits (B, 8, H, W), each pixel with logits of its own.
+
+    A block's pixels become channels of one place, and the last convolution gives eight logits for each of them.
+    Nothing is interpolated, as it would be between a coarser grid and the image.
+    Source: Shi et al. 2016, "Real-time single image and video super-resolution using an efficient sub-pixel
+    convolutional neural network".
+
+    Args:
+        block_px: side of a block.
+        arguments: of SegResNet, for one channel in and eight out.
+    """
+
+    def __init__(self, block_px: int, *, in_channels: int, out_channels: int, **arguments: Any) -> None:
+        super().__init__(in_channels=in_channels * block_px**2, out_channels=out_channels * block_px**2, **arguments)
+        self.block_px = block_px
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 1, H, W) -> logits (B, 8, H, W)."""
+        x, down_x = self.encode(functional.pixel_unshuffle(x, self.block_px))
+        down_x.reverse()
+        return functional.pixel_shuffle(self.decode(x, down_x), self.block_px)
+
+
 class Bf16SegResNet(SegResNet):
     """A SegResNet that computes in bf16 by itself, for CPUs: MONAI's engines know mixed precision on GPUs alone.
 
-    A built network becomes one by its class alone (`network.__class__ = Bf16SegResNet`): weights, their names and what
-    exports it are those of the plain one.
+    A built network becomes one by its class alone (`in_bf16`): weights, their names and what exports it are those of
+    the plain one.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -100,24 +130,37 @@ class Bf16SegResNet(SegResNet):
         return logits.float()
 
 
+class Bf16BlockSegResNet(Bf16SegResNet, BlockSegResNet):
+    """A `BlockSegResNet` that computes in bf16 by itself."""
+
+
+def in_bf16(network: SegResNet) -> SegResNet:
+    """The same network, which from now on computes in bf16."""
+    network.__class__ = Bf16BlockSegResNet if isinstance(network, BlockSegResNet) else Bf16SegResNet
+    return network
+
+
 def build_network(settings: SegResNetSettings) -> SegResNet:
     """The untrained network: (B, 1, H, W) float32 -> logits (B, 8, H, W), H and W multiples of `size_multiple`.
 
     Its last bias says what is known before any training, that few pixels are seep; starting from equal classes, the
     first hundreds of steps would learn nothing else. Source: Lin et al. 2017, "Focal loss", section 4.1.
     """
-    network = SegResNet(
-        spatial_dims=2,
-        in_channels=1,
-        out_channels=N_CLASSES,
-        init_filters=settings.init_filters,
-        blocks_down=settings.blocks_down,
-        blocks_up=settings.blocks_up,
-        dropout_prob=settings.dropout_prob or None,
-        norm=("GROUP", {"num_groups": _NORM_GROUPS}),
-    )
+    arguments: dict[str, Any] = {
+        "spatial_dims": 2,
+        "in_channels": 1,
+        "out_channels": N_CLASSES,
+        "init_filters": settings.init_filters,
+        "blocks_down": settings.blocks_down,
+        "blocks_up": settings.blocks_up,
+        "dropout_prob": settings.dropout_prob or None,
+        "norm": ("GROUP", {"num_groups": _NORM_GROUPS}),
+    }
+    blocks = settings.block_px
+    network = SegResNet(**arguments) if blocks == 1 else BlockSegResNet(blocks, **arguments)
     bias = network.conv_final[-1].conv.bias
     with torch.no_grad():
         bias.zero_()
-        bias[0] = math.log((1 - _SEEP_PRIOR) / (_SEEP_PRIOR / N_SEEP_CLASSES))
+        # Channels of a block stand side by side: the first block_px**2 are no seep.
+        bias[: blocks**2] = math.log((1 - _SEEP_PRIOR) / (_SEEP_PRIOR / N_SEEP_CLASSES))
     return network
