@@ -17,7 +17,6 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 from ignite.engine import Engine
-from monai.inferers import Inferer
 from torch import nn
 from torch.utils.data import WeightedRandomSampler
 
@@ -35,10 +34,10 @@ from seep_monai.handlers.panels import TilePictures
 from seep_monai.handlers.records import TileRecords
 from seep_monai.handlers.writer import RunWriter
 from seep_monai.inference import inference_items
-from seep_monai.inferers import SymmetryInferer
 from seep_monai.instances import InstanceSettings
 from seep_monai.losses import SeepLoss
 from seep_monai.networks import SegResNetSettings, in_bf16, settings_from_json
+from seep_monai.objects.judge import ObjectJudge
 from seep_monai.slick_bank import SlickBank
 from seep_monai.slick_paste import SlickPaste
 from seep_monai.transforms import NORMALISATION_VERSION
@@ -362,12 +361,6 @@ def _check_run(trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir:
 
 
 @entry
-def inferer(inner: Inferer, tta: object) -> Inferer:
-    """The inferer, with `tta` averaged over the eight symmetries of the image."""
-    return SymmetryInferer(inner) if settings.boolean("tta", tta) else inner
-
-
-@entry
 def run_engine(engine: Engine) -> None:
     """Run an evaluator."""
     engine.run()
@@ -393,22 +386,6 @@ def instance_settings(**arguments: Any) -> InstanceSettings:
 
 
 @entry
-def stored_instances(description: Mapping[str, Any], **overrides: Any) -> InstanceSettings:
-    """The settings stored with the weights; what is given and not None takes their place."""
-    given = {name: value for name, value in overrides.items() if value is not None}
-    return InstanceSettings.from_json({**description["instance_settings"], **given})
-
-
-@entry
-def inference_instances(description: Mapping[str, Any], **overrides: Any) -> InstanceSettings:
-    """As `stored_instances`, cut at the operating point that was chosen on the validation tiles."""
-    chosen = description.get("operating_point", {}).get("instances", {}).get("threshold")
-    threshold = {} if chosen is None else {"score_threshold": chosen}
-    given = {name: value for name, value in overrides.items() if value is not None}
-    return InstanceSettings.from_json({**description["instance_settings"], **threshold, **given})
-
-
-@entry
 def load_best(network: nn.Module, ckpt_dir: str, device: torch.device | str) -> None:
     """Load `model.pt` into the network."""
     checkpoints.load_weights(network, Path(str(ckpt_dir)) / checkpoints.MODEL_FILE, device)
@@ -424,13 +401,15 @@ def evaluation_plan(
     masks_dir: str,
     network: SegResNetSettings,
     instances: InstanceSettings,
+    judge: ObjectJudge | None = None,
     **given: Any,
 ) -> EvaluationPlan:
     """What to score, by the plan in `model.json`; settings of the training that are given must agree with it."""
     stored = {**description, **description["plan"]["settings"]}
     settings.check_agreement(checkpoints.DESCRIPTION_FILE, stored, given)
     folders = {"dataset_dir": str(dataset_dir), "images_dir": str(images_dir), "masks_dir": str(masks_dir)}
-    return plan_evaluation(description, part, **folders, size_multiple=network.size_multiple, instances=instances)
+    options: dict[str, Any] = {**folders, "size_multiple": network.size_multiple, "judge": judge}
+    return plan_evaluation(description, part, instances=instances, **options)
 
 
 @entry

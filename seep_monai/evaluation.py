@@ -16,6 +16,7 @@ from seep_monai.dataset.split import SplitSettings
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.handlers.records import TileRecords
 from seep_monai.instances import InstanceSettings
+from seep_monai.objects.judge import ObjectJudge
 from seep_monai.report.html import report_html
 from seep_monai.report.page import evaluation_charts, evaluation_page
 from seep_monai.report.panels import TilePicture
@@ -23,6 +24,8 @@ from seep_monai.report.scored_tiles import SCORED_TILES_FILE, write_scored_tiles
 from seep_monai.report.summary import summarised
 from seep_monai.report.tables import headline_text, metrics_csv
 from seep_monai.workflow import write_bytes, write_json, write_text
+
+JUDGED = "judged"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class EvaluationPlan:
         weights_sha256: checksum of the weights.
         plan_fingerprint: fingerprint of the plan the weights were trained with.
         description: the content of `model.json`.
+        judge: how objects are judged; None: they are not.
     """
 
     plan: Plan
@@ -48,10 +52,21 @@ class EvaluationPlan:
     weights_sha256: str
     plan_fingerprint: str
     description: Mapping[str, Any]
+    judge: ObjectJudge | None = None
+
+    @property
+    def instance_mode(self) -> str:
+        """`class`, `object` or `judged`."""
+        return self.settings.mode if self.judge is None else JUDGED
 
     def items(self) -> list[dict[str, Any]]:
-        """The tiles to score, as MONAI's data sets take them."""
-        return self.plan.items(self.part)
+        """The tiles to score, as MONAI's data sets take them.
+
+        Raises:
+            DataError: if the judge must know the place of a tile whose name does not say it.
+        """
+        items = self.plan.items(self.part)
+        return items if self.judge is None else [item | {"place": self.judge.place(item["tile"])} for item in items]
 
 
 def plan_evaluation(
@@ -63,6 +78,7 @@ def plan_evaluation(
     masks_dir: str | os.PathLike[str],
     size_multiple: int,
     instances: InstanceSettings,
+    judge: ObjectJudge | None = None,
 ) -> EvaluationPlan:
     """The part of the stored plan that is asked for, on audited data.
 
@@ -74,6 +90,7 @@ def plan_evaluation(
         masks_dir: folder of the masks.
         size_multiple: see `audit_pairs`.
         instances: how instances are found.
+        judge: how objects are judged; None: they are not.
 
     Raises:
         DataError: if the data are bad, or not those the weights were trained on and the part is not `all`.
@@ -107,6 +124,7 @@ def plan_evaluation(
         weights_sha256=description["sha256"],
         plan_fingerprint=description["plan_fingerprint"],
         description=description,
+        judge=judge,
     )
 
 
@@ -129,7 +147,7 @@ def write_results(
     origin: dict[str, Any] = {
         "part": evaluation.part,
         "leaky": evaluation.leaky,
-        "instance_mode": evaluation.settings.mode,
+        "instance_mode": evaluation.instance_mode,
         "instance_settings": evaluation.settings.to_json(),
         "weights_sha256": evaluation.weights_sha256,
         "plan_fingerprint": evaluation.plan_fingerprint,

@@ -21,7 +21,9 @@ from seep_monai.dataset.audit import finite_fault
 from seep_monai.dataset.level import LevelCounter
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, find_images, scenes_of
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings, painted_map
+from seep_monai.instances import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, Mask, painted_map
+from seep_monai.objects.finding import find_seeps
+from seep_monai.objects.judge import ObjectJudge
 from seep_monai.tiff import TiffMeta, read_tiff, valid_mask, write_tiff
 from seep_monai.transforms import NORMALISATION_VERSION
 
@@ -76,6 +78,7 @@ class SaveSeepMapsd(MapTransform):
         output_dir: an existing folder for the files.
         weights_sha256: checksum of the weights.
         settings: how instances are found; what they drop is background in the class map, not in the probability.
+        judge: what rates and names objects; None: they are not judged.
         valid_key: key of the mask of valid pixels (1, H, W).
     """
 
@@ -86,10 +89,11 @@ class SaveSeepMapsd(MapTransform):
         output_dir: str | os.PathLike[str],
         weights_sha256: str,
         settings: InstanceSettings = DEFAULT_SETTINGS,
+        judge: ObjectJudge | None = None,
         valid_key: str = "valid",
     ) -> None:
         super().__init__(keys)
-        self.settings = settings
+        self.settings, self.judge = settings, judge
         self.folder = Path(str(output_dir))
         self.weights_sha256 = weights_sha256
         self.valid_key = valid_key
@@ -104,7 +108,7 @@ class SaveSeepMapsd(MapTransform):
     def _save(self, tile: Mapping[Hashable, Any], prediction: Any) -> None:
         probabilities = prediction.float().cpu().numpy()
         valid = np.asarray(tile[self.valid_key].cpu())[0].astype(bool)
-        drawn = painted_map(probabilities, self.settings, valid=valid)
+        drawn = self._drawn(tile, probabilities, valid)
         classes = np.where(valid, drawn, NO_DATA_LABEL).astype(np.uint8)
         seep_prob = np.where(valid, 1 - probabilities[0], np.nan).astype(np.float32)
         geo_tags = TiffMeta.from_meta(tile["image"].meta).geo_tags
@@ -115,11 +119,18 @@ class SaveSeepMapsd(MapTransform):
                 "normalisation_version": NORMALISATION_VERSION,
                 "weights_sha256": self.weights_sha256,
                 "instance_settings": self.settings.to_json(),
+                "judged": self.judge is not None,
             }
         )
         stem = self.folder / str(tile["tile"])
         write_tiff(f"{stem}_classes.tif", classes, no_data=NO_DATA_LABEL, geo_tags=geo_tags, description=description)
         write_tiff(f"{stem}_probability.tif", seep_prob, no_data=np.nan, geo_tags=geo_tags, description=description)
+
+    def _drawn(self, tile: Mapping[Hashable, Any], probabilities: Floats, valid: Mask) -> ClassMap:
+        if self.judge is None:
+            return painted_map(probabilities, self.settings, valid=valid)
+        image, place = tile["image"][0].cpu().numpy(), self.judge.place(str(tile["tile"]))
+        return find_seeps(probabilities, image, self.settings, self.judge, valid=valid, place=place).classes
 
 
 def _scene_levels(paths: list[Path], scenes: list[str], band: int | None) -> dict[str, float]:

@@ -88,12 +88,14 @@ class Components:
     """The instances of one tile: a label image and one table row per component.
 
     Attributes:
-        labels: (H, W) int32; 0 = background, i + 1 = the component in table row i. Rows are in raster order of each
-            component's first pixel.
+        labels: (H, W) int32; 0 = background, i + 1 = the component in table row i (but see `label_of_row`). Rows are in
+            raster order of each component's first pixel.
         classes: (n,) int64, mask value 1..7, or `ANY_SEEP`.
         areas_px: (n,) int64, number of pixels, at least 1.
         scores: (n,) float64 in [0, 1]; NaN where no probabilities were given (truth).
         pixels: (p,) intp, flat indices of labels > 0, ascending, where the labelling left them; None: not known.
+        label_of_row: (n,) int64 in 1..max(labels), ascending, where several rows show the same pixels, as different
+            classes that one object may have; at most one row per label and class. None: row i has the label i + 1.
     """
 
     labels: npt.NDArray[np.int32]
@@ -101,6 +103,7 @@ class Components:
     areas_px: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
     pixels: npt.NDArray[np.intp] | None = None
+    label_of_row: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -108,17 +111,19 @@ class Components:
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """What was found in one tile or scene; the map and both tables show the same pixels.
+    """What was found in one tile or scene. From `find_instances`, the map and all tables show the same pixels.
 
     Attributes:
         classes: (H, W) uint8 in 0..7, the class map with the kept instances only.
-        by_class: components of each class of the map.
-        seeps: components of map > 0, of class `ANY_SEEP`.
+        by_class: the instances with the class that each is given, disjoint.
+        seeps: the same without classes, of class `ANY_SEEP`.
+        detections: what AP ranks: `by_class`, or each object as every class that it may have.
     """
 
     classes: ClassMap
     by_class: Components
     seeps: Components
+    detections: Components
 
 
 def find_instances(
@@ -136,7 +141,7 @@ def find_instances(
         valid: (H, W) bool, False = no-data, background from the start. None: all is known.
     """
     classes, by_class = _kept(probabilities, settings, valid)
-    return Instances(classes, by_class, seep_components(classes, probabilities))
+    return Instances(classes, by_class, seep_components(classes, probabilities), by_class)
 
 
 def painted_map(

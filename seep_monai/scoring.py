@@ -25,6 +25,7 @@ from seep_monai.errors import DataError, listed
 from seep_monai.instances import ClassMap, Components, class_components, seep_components, without_no_data
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS
 from seep_monai.metrics.confusion import confusion_rows
+from seep_monai.metrics.errors import error_counts
 from seep_monai.metrics.pixels import confusion_counts
 from seep_monai.metrics.records import instance_rows
 from seep_monai.metrics.ribbon import ribbon_row
@@ -188,6 +189,7 @@ def score_predictions(
         tiles.confusion.append(confusion_rows(image_id, *pairs[0]))
         tiles.pixels.append(confusion_counts(truth=truth, predicted=prediction.classes))
         tiles.ribbons.append(ribbon_row(prediction.classes, truth))
+        tiles.errors.append(error_counts(*pairs[0]))
     origin = {"part": "all", "leaky": None, "instance_mode": "class", "weights_sha256": None, "plan_fingerprint": None}
     counts = {"n_tiles": len(masks), "n_scenes": len(set(scenes))}
     return {**counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES)}

@@ -22,6 +22,10 @@ def options(words: Sequence[str]) -> dict[str, str]:
     return {name.removeprefix("--"): value for name, value in zip(words[1::2], words[2::2], strict=True)}
 
 
+def config_names(given: dict[str, str]) -> list[str]:
+    return [Path(file).name for file in ast.literal_eval(given["config_file"])]
+
+
 class FileWriter:
     """Stands for the processes: writes what they write, and remembers what it was asked for."""
 
@@ -37,6 +41,9 @@ class FileWriter:
         number = int(models.parent.name.removeprefix("fold_"))
         if words[0] == "training":
             write_weights(models, number, b"whole" if code == 0 else b"half", epoch=2 if code == 0 else 1)
+        elif code == 0 and words[0] == "fitting":
+            description = json.loads((models / "model.json").read_text())
+            (models / "model.json").write_text(json.dumps(description | {"objects": {}}))
         elif code == 0:
             write_scores(models.parent, number, json.loads((models / "model.json").read_text())["sha256"])
         return code
@@ -51,21 +58,24 @@ def settings() -> CrossValidationSettings:
     return make_settings("data", ["--max_epochs", "2", "--batch_size", "8"], n_folds=N_FOLDS, seed=7)
 
 
-ALL_TASKS = [(task, f"fold_{fold}") for fold in range(N_FOLDS) for task in ("training", "evaluating")]
+TASKS = ("training", "fitting", "evaluating")
+ALL_TASKS = [(task, f"fold_{fold}") for fold in range(N_FOLDS) for task in TASKS]
 
 
 def test_every_fold_is_trained_and_evaluated_as_by_hand(tmp_path: Path, settings: CrossValidationSettings) -> None:
     run = FileWriter()
     train_folds(settings, tmp_path, run)
     assert run.tasks == ALL_TASKS
-    training, evaluation = run.calls[2][1], run.calls[3][1]
+    training, fitting, evaluation = (given for _, given in run.calls[3:6])
     data = str(Path.cwd() / "data")
     places = {"output_dir": str(tmp_path / "fold_1" / "eval"), "ckpt_dir": str(tmp_path / "fold_1" / "models")}
     shared = {"dataset_dir": data, **places, "batch_size": "8"}
     trained = {"n_folds": "3", "fold": "1", "seed": "7", "max_epochs": "2", "overwrite": "True"}
     assert training == {"config_file": training["config_file"], **shared, **trained}
     assert evaluation == {"config_file": evaluation["config_file"], **shared, "part": "test"}
-    assert [Path(file).name for file in ast.literal_eval(evaluation["config_file"])] == ["train.json", "evaluate.json"]
+    assert config_names(evaluation) == ["train.json", "evaluate.json"]
+    assert fitting == {"config_file": fitting["config_file"], **shared}
+    assert config_names(fitting) == ["train.json", "evaluate.json", "fit_objects.json"]
 
 
 def test_complete_folds_are_skipped_and_said(
@@ -76,29 +86,29 @@ def test_complete_folds_are_skipped_and_said(
     again = FileWriter()
     with caplog.at_level(logging.INFO):
         train_folds(settings, tmp_path, again)
-    assert again.tasks == ALL_TASKS[2:4]
+    assert again.tasks == ALL_TASKS[3:6]
     assert "fold 0 of 3: complete, skipped" in caplog.messages
     assert "fold 2 of 3: complete, skipped" in caplog.messages
 
 
 def test_training_that_failed_ends_all_and_is_gone_on_with(tmp_path: Path, settings: CrossValidationSettings) -> None:
-    run = FileWriter([0, 0, 1])
+    run = FileWriter([0, 0, 0, 1])
     with pytest.raises(TrainingError, match=r"fold_1: training ended with exit code 1.*are skipped"):
         train_folds(settings, tmp_path, run)
-    assert run.tasks == ALL_TASKS[:3]
+    assert run.tasks == ALL_TASKS[:4]
     again = FileWriter()
     train_folds(settings, tmp_path, again)
-    assert again.tasks == ALL_TASKS[2:]
+    assert again.tasks == ALL_TASKS[3:]
     assert "overwrite" not in again.calls[0][1]
     assert again.calls[0][1]["resume"] == "True"
 
 
 def test_fold_whose_evaluation_failed_is_evaluated_only(tmp_path: Path, settings: CrossValidationSettings) -> None:
     with pytest.raises(TrainingError, match="fold_0: evaluating ended with exit code 1"):
-        train_folds(settings, tmp_path, FileWriter([0, 1]))
+        train_folds(settings, tmp_path, FileWriter([0, 0, 1]))
     again = FileWriter()
     train_folds(settings, tmp_path, again)
-    assert again.tasks == ALL_TASKS[1:]
+    assert again.tasks == ALL_TASKS[2:]
 
 
 def test_training_stopped_after_its_last_epoch_is_not_repeated(
@@ -117,7 +127,7 @@ def test_folds_scored_otherwise_in_between_are_evaluated_again(
     score_folds(make_settings("data", ["--instance_mode", "object"]), tmp_path, FileWriter())
     again = FileWriter()
     train_folds(settings, tmp_path, again)
-    assert again.tasks == ALL_TASKS[1::2]
+    assert again.tasks == ALL_TASKS[2::3]
     assert "instance_mode" not in again.calls[0][1]
 
 
@@ -125,7 +135,29 @@ def test_options_of_the_evaluation_alone_go_to_no_training(tmp_path: Path) -> No
     run = FileWriter()
     train_folds(make_settings("data", ["--tta", "True"], n_folds=N_FOLDS), tmp_path, run)
     assert "tta" not in run.calls[0][1]
-    assert run.calls[1][1]["tta"] == "True"
+    assert [given["tta"] for _, given in run.calls[1:3]] == ["True", "True"]
+
+
+def test_options_of_the_fitting_go_to_nothing_else_and_fit_again(tmp_path: Path) -> None:
+    run = FileWriter()
+    settings = make_settings("data", ["--use_place", "True"], n_folds=N_FOLDS)
+    train_folds(settings, tmp_path, run)
+    assert [given.get("use_place") for _, given in run.calls[:3]] == [None, "True", None]
+    again = FileWriter()
+    score_folds(settings, tmp_path, again)
+    assert again.tasks == [entry for entry in ALL_TASKS if entry[0] != "training"]
+
+
+def test_other_instance_modes_fit_no_judge(tmp_path: Path) -> None:
+    run = FileWriter()
+    train_folds(make_settings("data", ["--instance_mode", "object"], n_folds=N_FOLDS), tmp_path, run)
+    assert [task for task, _ in run.tasks] == ["training", "evaluating"] * N_FOLDS
+
+
+def test_judged_mode_goes_to_no_training(tmp_path: Path) -> None:
+    run = FileWriter()
+    train_folds(make_settings("data", ["--instance_mode", "judged"], n_folds=N_FOLDS), tmp_path, run)
+    assert [given.get("instance_mode") for _, given in run.calls[:3]] == [None, None, "judged"]
 
 
 def test_weights_that_were_exchanged_raise(tmp_path: Path, settings: CrossValidationSettings) -> None:

@@ -18,9 +18,9 @@ from seep_monai.metrics import InstanceAveragePrecision, PixelScores
 from seep_monai.report.tables import comparison_table, headline, metrics_csv, nested_metrics
 
 NAN = float("nan")
-PER_CLASS = ("iou", "dice", "AP", "AP50", "AP10_50", "n_instances")
+PER_CLASS = ("iou", "dice", "named", "AP", "AP50", "AP10_50", "n_instances")
 SEEP = ("iou", "dice", "precision", "recall", "AP", "AP50", "AP10_50")
-HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR1", "mAR10", "mAR100")
+HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR1", "mAR10", "mAR100", "mean_named")
 
 
 def flat_scores(**given: float) -> dict[str, float]:
@@ -64,7 +64,7 @@ def test_nested_metrics_keys_are_those_of_the_contract() -> None:
 def test_nested_metrics_undefined_null_and_zero_stays_zero() -> None:
     found = nested_metrics(flat_scores(AP50_2=0.0))
     values = leaves(found)
-    assert len(values) == 7 + 1 + 7 * 6 + 7
+    assert len(values) == 8 + 1 + 7 * 7 + 7
     assert found["classes"]["2"]["AP50"] == 0
     assert values.count(None) == len(values) - 1
     json.dumps(found, allow_nan=False)

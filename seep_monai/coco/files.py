@@ -59,14 +59,17 @@ def annotation_records(image_id: int, components: Components, *, first_id: int) 
 
 
 def prediction_records(image_id: int, components: Components) -> list[Record]:
-    """One result per predicted component, in table order: image_id, category_id, segmentation, score.
+    """One result per row of predicted components, in table order: image_id, category_id, segmentation, score.
 
     Args:
         image_id: id of the tile's image.
         components: components of the classes 1..7 of one tile, with scores. Scores are written unrounded.
     """
-    runs = label_runs(components.labels, len(components))
-    rows = zip(components.classes.tolist(), components.scores.tolist(), encoded(runs), strict=True)
+    label_of_row = components.label_of_row
+    runs = label_runs(components.labels, len(components) if label_of_row is None else int(components.labels.max()))
+    masks = encoded(runs)
+    shown = masks if label_of_row is None else [masks[label - 1] for label in label_of_row]
+    rows = zip(components.classes.tolist(), components.scores.tolist(), shown, strict=True)
     return [
         {
             "image_id": image_id,

@@ -14,8 +14,10 @@ from seep_monai.errors import DataError, listed
 from seep_monai.report.scored_tiles import SCORED_TILES_FILE, read_origin, read_scored_tiles
 from seep_monai.report.summary import ScoredTiles
 
-# What must be the same in all folds: otherwise their instances, or their networks, are not of one kind.
-_SHARED_ORIGIN = ("class_names", "instance_settings")
+# What must be the same in all folds: otherwise their instances, or their networks, are not of one kind. Where objects
+# are judged, each fold has a judge of its own, and the threshold of its map with it.
+_SHARED_ORIGIN = ("class_names", "instance_mode", "instance_settings")
+_FITTED = {"judged": ("high", "low")}
 _SHARED_DESCRIPTION = ("network", "normalisation_version", "band")
 
 
@@ -100,7 +102,8 @@ def pool_folds(folds: Sequence[Fold]) -> PooledFolds:
     """
     first = folds[0]
     for fold in folds:
-        _check_same(first, fold, "origin", {key: (first.origin[key], fold.origin[key]) for key in _SHARED_ORIGIN})
+        origins = _comparable(first.origin), _comparable(fold.origin)
+        _check_same(first, fold, "origin", {key: (origins[0][key], origins[1][key]) for key in _SHARED_ORIGIN})
         pairs = {key: (first.description[key], fold.description[key]) for key in _SHARED_DESCRIPTION}
         _check_same(first, fold, "model.json", pairs)
         _check_same(first, fold, "scored.json", {"evaluation's overrides": (first.overrides, fold.overrides)})
@@ -131,7 +134,15 @@ def _append(joined: ScoredTiles, tiles: ScoredTiles) -> None:
     joined.confusion += tiles.confusion
     joined.pixels += tiles.pixels
     joined.ribbons += tiles.ribbons
+    joined.errors += tiles.errors
     joined.names += tiles.names
+
+
+def _comparable(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """The origin without what each fold has for itself."""
+    own = _FITTED.get(origin["instance_mode"], ())
+    kept = {key: value for key, value in origin["instance_settings"].items() if key not in own}
+    return {**origin, "instance_settings": kept}
 
 
 def _check_same(first: Fold, fold: Fold, source: str, pairs: Mapping[str, tuple[Any, Any]]) -> None:

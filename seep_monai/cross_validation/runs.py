@@ -2,7 +2,7 @@
 
 Fold f writes to `fold_<f>/models` and `fold_<f>/eval`. `fold_<f>/trained.json` says that its training came to its end,
 and names the weights; `eval/scored_tiles.npz` of these weights says that its evaluation did, `fold_<f>/scored.json`
-with which overrides.
+with which overrides. Between the two the judge of objects is fitted, unless another instance mode is asked for.
 """
 
 from __future__ import annotations
@@ -112,10 +112,18 @@ def _train(settings: CrossValidationSettings, folder: Path, fold: int, run: Runn
     write_json(place / TRAINED_FILE, {"weights_sha256": read_description(place / "models")["sha256"]})
 
 
+def _fit(settings: CrossValidationSettings, place: Path, run: Runner) -> None:
+    words = ["fitting", "--config_file", _configs("train.json", "evaluate.json", "fit_objects.json")]
+    words += [*_places(settings.dataset_dir, place), *_options(settings.fitting_overrides)]
+    _run(words, place, run)
+
+
 def _evaluate(settings: CrossValidationSettings, place: Path, run: Runner) -> None:
-    configs = str([str(config_path(name)) for name in ("train.json", "evaluate.json")])
+    if settings.judged and (settings.refits or "objects" not in read_description(place / "models")):
+        _fit(settings, place, run)
     overrides = settings.evaluation_overrides
-    words = ["evaluating", "--config_file", configs, *_places(settings.dataset_dir, place), "--part", PART]
+    words = ["evaluating", "--config_file", _configs("train.json", "evaluate.json")]
+    words += [*_places(settings.dataset_dir, place), "--part", PART]
     # Without the old note and records, a process that ends early leaves nothing that passes for its own.
     (place / SCORED_FILE).unlink(missing_ok=True)
     (place / "eval" / SCORED_TILES_FILE).unlink(missing_ok=True)
@@ -132,6 +140,10 @@ def _run(words: Sequence[str], place: Path, run: Runner) -> None:
             f"{place}: {words[0]} ended with exit code {code}; its own message stands above. Mend what it names and "
             "give the same command: folds that are complete are skipped."
         )
+
+
+def _configs(*names: str) -> str:
+    return str([str(config_path(name)) for name in names])
 
 
 def _places(dataset_dir: str, place: Path) -> list[str]:

@@ -23,7 +23,7 @@ from seep_monai.workflow import write_json, write_text
 SUMMARY_FILE = "cross_validation.json"
 TEXT_FILE = "cross_validation.md"
 HEADLINE_KEYS = tuple(key for _, key in HEADLINE_ROWS)
-CLASS_KEYS = tuple(f"classes.{k}.{name}" for k in SEEP_LABELS for name in ("dice", "iou", "AP50", "AP10_50"))
+CLASS_KEYS = tuple(f"classes.{k}.{name}" for k in SEEP_LABELS for name in ("dice", "iou", "named", "AP50", "AP10_50"))
 # What is said of each scene: in many of them a class has no truth, so that only seep / no seep can be compared.
 SCENE_KEYS = ("seep.dice", "seep.AP50")
 

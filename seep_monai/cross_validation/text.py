@@ -10,7 +10,7 @@ from seep_monai.classes import SEEP_LABELS
 from seep_monai.report.tables import HEADLINE_ROWS, shown, with_interval
 
 LEAK_TEXT = "**Leaky: scored scenes were trained on, so that all figures here are too good.**"
-_CLASS_COLUMNS = (("Dice", "dice"), ("IoU", "iou"), ("AP50", "AP50"), ("AP10-50", "AP10_50"))
+_CLASS_COLUMNS = (("Dice", "dice"), ("IoU", "iou"), ("named", "named"), ("AP50", "AP50"), ("AP10-50", "AP10_50"))
 # Weights are known by the first digits of their checksum; the whole one stands in the JSON file.
 _N_DIGITS = 12
 
@@ -21,7 +21,8 @@ def summary_text(summary: Mapping[str, Any]) -> str:
     Args:
         summary: in the shape of `cross_validation.json`.
     """
-    sections = [_head(summary), _figures(summary), _classes(summary), _scenes(summary), _folds(summary)]
+    sections = [_head(summary), _figures(summary), _classes(summary), _errors(summary), _scenes(summary)]
+    sections.append(_folds(summary))
     settings = json.dumps(summary["settings"], indent=4)
     return "\n\n".join([*sections, f"## Settings\n\n```json\n{settings}\n```"]) + "\n"
 
@@ -86,6 +87,23 @@ def _classes(summary: Mapping[str, Any]) -> str:
         cells = [with_interval(pooled, f"classes.{label}.{key}") for _, key in _CLASS_COLUMNS]
         rows.append([name, str(pooled["classes"][str(label)]["n_instances"]), *cells])
     return "## Classes, pooled\n\n" + _table(["class", "instances", *(title for title, _ in _CLASS_COLUMNS)], rows)
+
+
+def _errors(summary: Mapping[str, Any]) -> str:
+    errors = summary["pooled"]["errors"]
+    parts = []
+    for title, key in (("True instances: what became of them", "truth"), ("Detections: what they are", "detections")):
+        outcomes = list(errors[key]["1"])
+        rows = [
+            [name, *(str(errors[key][str(label)][outcome]) for outcome in outcomes)]
+            for label, name in zip(SEEP_LABELS, summary["class_names"], strict=True)
+        ]
+        totals = [str(sum(counts[outcome] for counts in errors[key].values())) for outcome in outcomes]
+        titles = [outcome.replace("_", " ") for outcome in outcomes]
+        parts.append(
+            f"{title}, at mask IoU {errors['iou']}:\n\n" + _table(["class", *titles], [*rows, ["all", *totals]])
+        )
+    return "## Errors, pooled\n\n" + "\n\n".join(parts)
 
 
 def _scenes(summary: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from seep_monai.handlers.curves import TrainingCurves, ValidationCurves
 from seep_monai.handlers.guards import ClipGradients, StopEarly, StopOnNonFiniteLoss
+from seep_monai.handlers.objects import ObjectTiles
 from seep_monai.handlers.panels import TilePictures, choose_tiles
 from seep_monai.handlers.progress import progress_bar
 from seep_monai.handlers.records import TileRecords
@@ -10,6 +11,7 @@ from seep_monai.handlers.writer import RunWriter
 
 __all__ = [
     "ClipGradients",
+    "ObjectTiles",
     "RunWriter",
     "SeepScores",
     "StopEarly",

@@ -11,6 +11,9 @@ from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.audit import Tile
 from seep_monai.handlers.writer import RunWriter
 from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings, painted_map
+from seep_monai.objects.finding import find_seeps
+from seep_monai.objects.judge import ObjectJudge
+from seep_monai.objects.places import MIDDLE
 from seep_monai.report.panels import TilePicture, panel
 
 
@@ -22,6 +25,7 @@ class TilePictures:
         writer: the run's only TensorBoard writer, or None.
         leaky: the plan leaks; the panels' tag says so.
         settings: how the prediction is drawn.
+        judge: what names objects; None: they are not judged.
     """
 
     def __init__(
@@ -31,7 +35,9 @@ class TilePictures:
         *,
         leaky: bool = False,
         settings: InstanceSettings = DEFAULT_SETTINGS,
+        judge: ObjectJudge | None = None,
     ) -> None:
+        self.judge = judge
         self.settings = settings
         self.names = tuple(names)
         self.writer = writer
@@ -52,8 +58,14 @@ class TilePictures:
                 continue
             truth = tile["label"][0].cpu().numpy().astype(np.uint8)
             probabilities = tile["pred"].float().cpu().numpy()
-            prediction = painted_map(probabilities, self.settings, valid=truth != NO_DATA_LABEL)
-            self.pictures[name] = TilePicture(name, tile["image"][0].cpu().numpy(), truth, prediction)
+            image = tile["image"][0].cpu().numpy()
+            valid, place = truth != NO_DATA_LABEL, source.get("place", MIDDLE)
+            if self.judge is None:
+                prediction = painted_map(probabilities, self.settings, valid=valid)
+            else:
+                found = find_seeps(probabilities, image, self.settings, self.judge, valid=valid, place=place)
+                prediction = found.classes
+            self.pictures[name] = TilePicture(name, image, truth, prediction)
 
     def write(self, engine: Engine) -> None:
         """Add one image per tile to TensorBoard."""

@@ -15,14 +15,17 @@ from seep_monai.instances import (
     Floats,
     InstanceSettings,
     class_components,
-    find_instances,
     seep_components,
     without_no_data,
 )
 from seep_monai.metrics import IOU_THRESHOLDS, confusion_counts, pixel_scores
 from seep_monai.metrics.confusion import confusion_rows
+from seep_monai.metrics.errors import error_counts
 from seep_monai.metrics.records import instance_rows
 from seep_monai.metrics.ribbon import ribbon_row
+from seep_monai.objects.finding import find_seeps
+from seep_monai.objects.judge import ObjectJudge
+from seep_monai.objects.places import MIDDLE
 from seep_monai.report.panels import TilePicture
 from seep_monai.report.summary import ScoredTiles
 
@@ -35,11 +38,16 @@ class TileRecords:
     Args:
         settings: how instances are found.
         class_names: of the labels 1..7, for the COCO files.
+        judge: what rates and names objects; None: they are not judged.
     """
 
     def __init__(
-        self, settings: InstanceSettings = DEFAULT_SETTINGS, class_names: Sequence[str] = DEFAULT_CLASS_NAMES
+        self,
+        settings: InstanceSettings = DEFAULT_SETTINGS,
+        class_names: Sequence[str] = DEFAULT_CLASS_NAMES,
+        judge: ObjectJudge | None = None,
     ) -> None:
+        self.judge = judge
         self.settings = settings
         self.class_names = class_names
         self._start()
@@ -59,21 +67,25 @@ class TileRecords:
         """Take in one tile: `source` names it, `tile` has `image` (1, H, W), `label` (1, H, W) and `pred` (8, H, W)."""
         truth = tile["label"][0].cpu().numpy().astype(np.uint8)
         probabilities: Floats = tile["pred"].float().cpu().numpy()
-        found = find_instances(probabilities, self.settings, valid=truth != NO_DATA_LABEL)
+        image = tile["image"][0].cpu().numpy()
+        place = source.get("place", MIDDLE)
+        valid = truth != NO_DATA_LABEL
+        found = find_seeps(probabilities, image, self.settings, self.judge, valid=valid, place=place)
         known = without_no_data(truth, truth=truth)
         true = class_components(known)
         image_id = len(self.tiles.scenes)
-        pairs = [(true, found.by_class), (seep_components(known), found.seeps)]
+        pairs = [(true, found.detections), (seep_components(known), found.seeps)]
         self.tiles.names.append(str(source["tile"]))
         self.tiles.scenes.append(str(source["scene"]))
         self.tiles.instances.append(instance_rows(image_id, pairs, IOU_THRESHOLDS))
         self.tiles.confusion.append(confusion_rows(image_id, true, found.by_class))
         self.tiles.pixels.append(confusion_counts(truth=truth, predicted=found.classes))
+        self.tiles.errors.append(error_counts(true, found.by_class))
         self.tiles.ribbons.append(ribbon_row(found.classes, truth))
-        self.coco.add_tile(f"{source['tile']}.tif", true, found.by_class)
+        self.coco.add_tile(f"{source['tile']}.tif", true, found.detections)
         dice = pixel_scores(self.tiles.pixels[-1])["seep_dice"]
         if not np.isnan(dice):
-            picture = TilePicture(str(source["tile"]), tile["image"][0].cpu().numpy(), truth, found.classes)
+            picture = TilePicture(str(source["tile"]), image, truth, found.classes)
             self._keep_extremes(dice, picture)
 
     def compute(self, engine: Engine) -> None:

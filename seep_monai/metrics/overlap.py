@@ -69,18 +69,37 @@ def overlaps(truth: Components, predicted: Components) -> Overlaps:
     """All overlapping pairs of equal class, with their IoU.
 
     Args:
-        truth: components of the truth of one tile.
-        predicted: components of the prediction of the same tile.
+        truth: components of the truth of one tile, a row per label.
+        predicted: components of the prediction of the same tile, of which several may show the same pixels.
 
     Raises:
         DataError: if the two tiles differ in shape.
     """
     truth_ids, predicted_ids, shared_px = joint_histogram(truth.labels, predicted.labels, pixels=truth.pixels)
     rows, columns = truth_ids - 1, predicted_ids - 1
+    if predicted.label_of_row is not None:
+        pair, columns = _rows_of(predicted.label_of_row, predicted_ids)
+        rows, shared_px = rows[pair], shared_px[pair]
     same = truth.classes[rows] == predicted.classes[columns]
     rows, columns, shared_px = rows[same], columns[same], shared_px[same]
     union_px = truth.areas_px[rows] + predicted.areas_px[columns] - shared_px
     return Overlaps(rows, columns, shared_px, shared_px / union_px)
+
+
+def _rows_of(
+    label_of_row: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each row that has one of the labels: the position of the label, and the row.
+
+    >>> [index.tolist() for index in _rows_of(np.array([1, 1, 3]), np.array([3, 2, 1]))]
+    [[0, 2, 2], [2, 0, 1]]
+    """
+    first = np.searchsorted(label_of_row, labels, side="left")
+    n_rows = np.searchsorted(label_of_row, labels, side="right") - first
+    position = np.repeat(np.arange(len(labels)), n_rows)
+    # Rows 0 and 1 of a label that comes behind one other row: 0 + (1 - 1), 0 + (2 - 1).
+    within = np.arange(len(position)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
+    return position, first[position] + within
 
 
 def _counted(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -42,13 +42,16 @@ def pixel_scores(confusion: Confusion) -> dict[str, float]:
 
     Returns:
         `iou_<k>` and `dice_<k>` for the mask values 1..7; `mean_iou`, the mean of the defined `iou_<k>`; `seep_iou`,
-        `seep_dice`, `seep_precision` and `seep_recall`, where any seep class counts as seep.
+        `seep_dice`, `seep_precision` and `seep_recall`, where any seep class counts as seep; `named_<k>`, the share of
+        the pixels of class k that are found as any seep and named k, and `mean_named` of the defined ones.
     """
     scores: dict[str, float] = {}
     for k in SEEP_LABELS:
         scores |= {f"{name}_{k}": value for name, value in _overlap_scores(_one_against_rest(confusion, k)).items()}
-    defined = [scores[f"iou_{k}"] for k in SEEP_LABELS if not np.isnan(scores[f"iou_{k}"])]
-    scores["mean_iou"] = ratio(sum(defined), len(defined))
+    scores |= {f"named_{k}": ratio(int(confusion[k, k]), int(confusion[k, 1:].sum())) for k in SEEP_LABELS}
+    for name in ("iou", "named"):
+        defined = [scores[f"{name}_{k}"] for k in SEEP_LABELS if not np.isnan(scores[f"{name}_{k}"])]
+        scores[f"mean_{name}"] = ratio(sum(defined), len(defined))
     hits, misses, false_alarms = seep = _seep_against_background(confusion)
     scores |= {f"seep_{name}": value for name, value in _overlap_scores(seep).items()}
     scores["seep_precision"] = ratio(hits, hits + false_alarms)

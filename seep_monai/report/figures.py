@@ -17,6 +17,17 @@ _CLASS_SCORES = (
     ("iou", "IoU (pixels)", "#7aa6c2"),
     ("AP50", "AP50 (instances)", "#d08c3f"),
 )
+_ERROR_PARTS = {"truth": "true instances", "detections": "detections"}
+_OUTCOMES = {
+    "found": "#3f7f5f",
+    "right": "#3f7f5f",
+    "wrong_class": "#d8b13f",
+    "broken": "#7aa6c2",
+    "merged": "#33597f",
+    "outline": "#d08c3f",
+    "missed": "#8c8c8c",
+    "false_alarm": "#8c8c8c",
+}
 _PANEL_INCHES = (7.0, 2.5)
 _NAME_WIDTH = 14
 
@@ -75,6 +86,33 @@ def class_figure(metrics: Mapping[str, Any], class_names: Sequence[str], title: 
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=len(_CLASS_SCORES), frameon=False, fontsize=9)
+    figure.suptitle(textwrap.fill(title, 110), fontsize=11)
+    return figure
+
+
+def error_figure(errors: Mapping[str, Any], class_names: Sequence[str], title: str) -> Figure:
+    """Two rows of stacked bars: what became of the true instances of each class, and what its detections are.
+
+    Args:
+        errors: in the shape of `metrics.errors.error_summary`.
+        class_names: of the labels 1..7.
+        title: one line, wrapped where it is too long.
+    """
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    ticks = [textwrap.fill(name, _NAME_WIDTH) for name in class_names]
+    for axis, (key, label) in zip(figure.subplots(2, 1), _ERROR_PARTS.items(), strict=True):
+        groups = [errors[key][str(k)] for k in SEEP_LABELS]
+        n_instances = [sum(group.values()) for group in groups]
+        below = [0.0] * len(groups)
+        for outcome in groups[0]:
+            shares = [group[outcome] / n if n else 0.0 for group, n in zip(groups, n_instances, strict=True)]
+            axis.bar(range(len(groups)), shares, 0.7, below, label=outcome.replace("_", " "), color=_OUTCOMES[outcome])
+            below = [low + share for low, share in zip(below, shares, strict=True)]
+        names = [f"{name}\nn = {n}" for name, n in zip(ticks, n_instances, strict=True)]
+        axis.set_xticks(range(len(groups)), names, fontsize=8)
+        axis.set(ylim=(0, 1), ylabel=f"share of {label}")
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle(textwrap.fill(title, 110), fontsize=11)
     return figure
 

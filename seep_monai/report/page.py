@@ -17,7 +17,7 @@ from seep_monai.instances import ANY_SEEP
 from seep_monai.metrics.average_precision import AT_50, RECALL_LEVELS, group_precision_recall
 from seep_monai.metrics.operating_point import score_curve
 from seep_monai.report.charts import Curve, confusion_figure, line_figure, training_figure
-from seep_monai.report.figures import class_figure, tile_figure
+from seep_monai.report.figures import class_figure, error_figure, tile_figure
 from seep_monai.report.html import Picture, Report, figure_png
 from seep_monai.report.panels import TilePicture
 from seep_monai.report.tables import headline
@@ -44,6 +44,7 @@ def evaluation_charts(
     figures = {
         "classes": ("Scores of each class", class_figure(metrics, class_names, title)),
         **_instance_figures(np.concatenate(records.tiles.instances), class_names),
+        "errors": ("What goes wrong", error_figure(metrics["errors"], class_names, _AT_IOU)),
         "confusion": (
             "Confusion of instances",
             confusion_figure(np.array(confusion["counts"]), class_names, title=confusion_title),
@@ -74,6 +75,7 @@ def evaluation_page(
         "Tiles": [charts[name] for name in ("tiles",) if name in charts],
         "Scores of each class": [charts["classes"]],
         "Instances": [charts[name] for name in _INSTANCE_CHARTS],
+        "Errors": [charts["errors"]],
         "Confusion": [charts["confusion"]],
         "Worst tiles": [charts[name] for name in ("worst",) if name in charts],
         "Best tiles": [charts[name] for name in ("best",) if name in charts],

@@ -10,6 +10,7 @@ The file is a NumPy archive without pickled objects:
   tiles one after the other; `n_instance_rows`, `n_confusion_rows`: (n,) int64, how many of them each tile has.
 - `pixels`: (n, 8, 8) int64 counts, row = truth, column = prediction.
 - `ribbons`: (n, 96) float64 counts; `ribbon_columns`: (96,) str, what they count.
+- `errors`: (n, 7, 10) int64 counts of `metrics.errors`.
 - `iou_thresholds`: (17,) float64, what the bits of `instances` stand for.
 """
 
@@ -25,10 +26,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seep_monai.classes import N_CLASSES
+from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
 from seep_monai.errors import DataError
 from seep_monai.metrics import IOU_THRESHOLDS
 from seep_monai.metrics.confusion import CONFUSION_DTYPE
+from seep_monai.metrics.errors import DETECTION_OUTCOMES, TRUTH_OUTCOMES
 from seep_monai.metrics.records import ROW_DTYPE
 from seep_monai.metrics.ribbon import RIBBON_COLUMNS
 from seep_monai.report.summary import ScoredTiles
@@ -36,7 +38,7 @@ from seep_monai.workflow import write_bytes
 
 SCORED_TILES_FILE = "scored_tiles.npz"
 # Raised with every change of what the arrays mean, since records of two meanings must never be pooled.
-FORMAT = 1
+FORMAT = 2
 
 _ORIGIN_KEYS = frozenset({"part", "leaky", "instance_settings", "weights_sha256", "plan_fingerprint", "class_names"})
 
@@ -62,6 +64,7 @@ def write_scored_tiles(path: Path, tiles: ScoredTiles, origin: Mapping[str, Any]
         "n_confusion_rows": np.array([len(rows) for rows in tiles.confusion]),
         "pixels": np.stack(tiles.pixels),
         "ribbons": np.stack(tiles.ribbons),
+        "errors": np.stack(tiles.errors),
         "ribbon_columns": np.array(RIBBON_COLUMNS),
         "iou_thresholds": IOU_THRESHOLDS,
     }
@@ -83,6 +86,7 @@ def read_scored_tiles(path: Path) -> ScoredTiles:
         confusion=_divided(arrays["confusion"], arrays["n_confusion_rows"]),
         pixels=list(arrays["pixels"]),
         ribbons=list(arrays["ribbons"]),
+        errors=list(arrays["errors"]),
         names=arrays["names"].tolist(),
     )
 
@@ -125,6 +129,7 @@ def _fault(arrays: Arrays) -> str:
         "n_confusion_rows": (np.int64, (n_tiles,)),
         "pixels": (np.int64, (n_tiles, N_CLASSES, N_CLASSES)),
         "ribbons": (np.float64, (n_tiles, len(RIBBON_COLUMNS))),
+        "errors": (np.int64, (n_tiles, N_SEEP_CLASSES, len(TRUTH_OUTCOMES) + len(DETECTION_OUTCOMES))),
     }
     for name, (dtype, shape) in expected.items():
         if arrays[name].dtype != dtype or arrays[name].shape != shape:

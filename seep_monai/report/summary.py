@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from seep_monai.metrics import instance_scores, pixel_scores
 from seep_monai.metrics.confusion import CONFUSION_IOU, FALSE_ALARM_ROW, MISSED_COLUMN, instance_confusion
+from seep_monai.metrics.errors import error_summary
 from seep_monai.metrics.intervals import bootstrap_intervals, bootstrap_sums, paired_intervals, paired_sums
 from seep_monai.metrics.ribbon import ribbon_scores
 from seep_monai.report.tables import nested_metrics, value_at
@@ -30,6 +31,7 @@ class ScoredTiles:
         confusion: rows for the confusion matrix (`metrics.confusion.CONFUSION_DTYPE`).
         pixels: (8, 8) pixel counts.
         ribbons: (96,) counts of `metrics.ribbon`.
+        errors: (7, 10) counts of `metrics.errors`.
         names: name of each tile.
     """
 
@@ -38,6 +40,7 @@ class ScoredTiles:
     confusion: list[npt.NDArray[np.void]] = field(default_factory=list)
     pixels: list[npt.NDArray[np.int64]] = field(default_factory=list)
     ribbons: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    errors: list[npt.NDArray[np.int64]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
     def by_scene(self, records: Sequence[npt.NDArray[Any]]) -> dict[str, list[npt.NDArray[Any]]]:
@@ -56,6 +59,7 @@ class ScoredTiles:
             confusion=_with_new_ids(self.confusion, chosen),
             pixels=[self.pixels[i] for i in chosen],
             ribbons=[self.ribbons[i] for i in chosen],
+            errors=[self.errors[i] for i in chosen],
             names=[self.names[i] for i in chosen],
         )
 
@@ -88,6 +92,7 @@ def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]
             "counts": instance_confusion(np.concatenate(tiles.confusion)).tolist(),
         },
     }
+    metrics["errors"] = error_summary(np.sum(tiles.errors, axis=0))
     intervals = {place(key): interval for key, interval in scene_intervals(tiles).items()}
     metrics["ci95"] = {key: interval for key, interval in intervals.items() if _is_there(metrics, key)}
     return metrics

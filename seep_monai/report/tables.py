@@ -10,9 +10,9 @@ from typing import Any
 
 from seep_monai.classes import SEEP_LABELS
 
-_HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR1", "mAR10", "mAR100")
+_HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR1", "mAR10", "mAR100", "mean_named")
 _SEEP = ("iou", "dice", "precision", "recall", "AP", "AP50", "AP10_50")
-_PER_CLASS = ("iou", "dice", "AP", "AP50", "AP10_50", "n_instances")
+_PER_CLASS = ("iou", "dice", "named", "AP", "AP50", "AP10_50", "n_instances")
 _COUNTS = ("n_instances",)
 # What a reader looks at first: text -> place in metrics.json.
 HEADLINE_ROWS = (
@@ -27,6 +27,7 @@ HEADLINE_ROWS = (
     ("mAP50-95", "mAP"),
     ("mAP10-50", "mAP10_50"),
     ("mAR100", "mAR100"),
+    ("named, if found (mean)", "mean_named"),
     ("false alarms per tile", "ribbon.false_alarms_per_tile"),
 )
 

@@ -1,0 +1,111 @@
+"""What goes wrong with instances: missed, misnamed, broken, merged, a poor outline, or a false alarm.
+
+AP says how much is wrong, not what to do about it. Each true instance and each detection gets one outcome, so that
+counts add up to all of them. Source of the idea: Bolya et al. 2020, "TIDE: a general toolbox for identifying object
+detection errors"; ribbons that come out in pieces, or several in one, are told apart from outlines that are merely off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seep_monai.classes import N_SEEP_CLASSES, SEEP_LABELS
+from seep_monai.instances import ANY_SEEP, Components
+from seep_monai.metrics.matching import match_components
+from seep_monai.metrics.overlap import Overlaps, overlaps
+
+FOUND_IOU = 0.5
+# Below it, a detection has nothing to do with a truth. Source: TIDE's background threshold.
+TOUCHED_IOU = 0.1
+
+TRUTH_OUTCOMES = ("found", "wrong_class", "broken", "merged", "outline", "missed")
+DETECTION_OUTCOMES = ("right", "wrong_class", "outline", "false_alarm")
+
+Counts = npt.NDArray[np.int64]
+
+
+def error_counts(truth: Components, predicted: Components) -> Counts:
+    """(7, 10) int64 counts of one tile: a row per class, the outcomes of its truths, then those of its detections.
+
+    Partners are found as in the confusion matrix: at mask IoU >= .5, best score first, whatever the class. A truth
+    without a partner is `broken` if the detections that lie mostly in it reach IoU .5 together, `merged` if a detection
+    reaches IoU .5 with all truths that lie mostly in that detection, two or more in both cases; else `outline` from IoU
+    .1 on, else `missed`. A detection without a partner is `outline` from IoU .1 on, else a `false_alarm`.
+
+    Args:
+        truth: true instances of the classes 1..7 of one tile.
+        predicted: disjoint instances of the same tile, with scores.
+    """
+    any_truth, any_predicted = (replace(t, classes=np.full_like(t.classes, ANY_SEEP)) for t in (truth, predicted))
+    pairs = match_components(any_truth, any_predicted, np.array([FOUND_IOU]), max_detections=len(predicted)).pairs
+    found = overlaps(any_truth, any_predicted)
+    of_truth = np.full(len(truth), TRUTH_OUTCOMES.index("missed"))
+    of_detection = np.full(len(predicted), DETECTION_OUTCOMES.index("false_alarm"))
+    touched = found.iou >= TOUCHED_IOU
+    of_truth[found.truth[touched]] = TRUTH_OUTCOMES.index("outline")
+    of_detection[found.predicted[touched]] = DETECTION_OUTCOMES.index("outline")
+    of_truth[_merged(truth, predicted, found)] = TRUTH_OUTCOMES.index("merged")
+    of_truth[_broken(truth, predicted, found)] = TRUTH_OUTCOMES.index("broken")
+    misnamed = (truth.classes[pairs.truth] != predicted.classes[pairs.predicted]).astype(np.int64)
+    of_truth[pairs.truth] = of_detection[pairs.predicted] = misnamed
+    counts = np.zeros((N_SEEP_CLASSES, len(TRUTH_OUTCOMES) + len(DETECTION_OUTCOMES)), np.int64)
+    np.add.at(counts, (truth.classes - 1, of_truth), 1)
+    np.add.at(counts, (predicted.classes - 1, len(TRUTH_OUTCOMES) + of_detection), 1)
+    return counts
+
+
+def error_summary(counts: Counts) -> dict[str, Any]:
+    """Counts by class as `metrics.json` has them, and the share of found truths that are named right.
+
+    Args:
+        counts: (7, 10), summed over tiles.
+
+    Returns:
+        `iou`; `truth.<k>.<outcome>` and `detections.<k>.<outcome>` for the mask values 1..7; `named.<k>`, found /
+        (found + wrong_class), None where nothing of the class is found; `named.mean` of the defined ones.
+    """
+    n = len(TRUTH_OUTCOMES)
+    rows = dict(zip(map(str, SEEP_LABELS), counts.tolist(), strict=True))
+    named = {key: row[0] / (row[0] + row[1]) if row[0] + row[1] else None for key, row in rows.items()}
+    defined = [share for share in named.values() if share is not None]
+    return {
+        "iou": FOUND_IOU,
+        "truth": {key: dict(zip(TRUTH_OUTCOMES, row[:n], strict=True)) for key, row in rows.items()},
+        "detections": {key: dict(zip(DETECTION_OUTCOMES, row[n:], strict=True)) for key, row in rows.items()},
+        "named": {**named, "mean": sum(defined) / len(defined) if defined else None},
+    }
+
+
+def _broken(truth: Components, predicted: Components, found: Overlaps) -> npt.NDArray[np.bool_]:
+    """(n,) of the truths: two or more detections that lie mostly in it reach the IoU together."""
+    inside = found.subset(np.flatnonzero(2 * found.intersection_px > predicted.areas_px[found.predicted]))
+    return _reached(inside.truth, inside.intersection_px, predicted.areas_px[inside.predicted], truth.areas_px)
+
+
+def _merged(truth: Components, predicted: Components, found: Overlaps) -> npt.NDArray[np.bool_]:
+    """(n,) of the truths: with others, two or more in all, it lies mostly in a detection that reaches their union."""
+    inside = found.subset(np.flatnonzero(2 * found.intersection_px > truth.areas_px[found.truth]))
+    holders = _reached(inside.predicted, inside.intersection_px, truth.areas_px[inside.truth], predicted.areas_px)
+    merged = np.zeros(len(truth), bool)
+    merged[inside.truth[holders[inside.predicted]]] = True
+    return merged
+
+
+def _reached(whole: Counts, shared_px: Counts, part_px: Counts, whole_px: Counts) -> npt.NDArray[np.bool_]:
+    """For each whole: whether it has two or more parts, and IoU >= .5 with their union.
+
+    Args:
+        whole: (p,) of each part, which whole it belongs to.
+        shared_px: (p,) pixels that part and whole share.
+        part_px: (p,) pixels of the part.
+        whole_px: (n,) pixels of each whole.
+    """
+    n = len(whole_px)
+    shared, parts = (np.bincount(whole, weights=values, minlength=n) for values in (shared_px, part_px))
+    # Without a division: of an empty mask both sides are 0, and two parts it has not.
+    reached = shared >= FOUND_IOU * (whole_px + parts - shared)
+    return reached & (np.bincount(whole, minlength=n) >= 2)

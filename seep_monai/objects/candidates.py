@@ -1,0 +1,119 @@
+"""Nested candidates for objects: the 8-connected components of the seep probability at several levels.
+
+One threshold for a whole image merges ribbons where it is low and breaks them where it is high. The components at
+ascending levels form a tree, each lying in one of the level below, so that the right level can be chosen object by
+object. Source of the idea: Matas et al. 2004, "Robust wide-baseline stereo from maximally stable extremal regions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from seep_monai.instances import Floats, Mask
+from seep_monai.labelling import labelled_pixels
+
+# Choice: from where false alarms drown what is found, to where only the cores of clear slicks are left.
+DEFAULT_LEVELS = (0.2, 0.35, 0.5, 0.65, 0.8)
+# Choice: one pixel is never an object; the smallest true one of the real tiles has two.
+MIN_CANDIDATE_PX = 4
+
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The components of one image at all levels, level by level, in raster order within a level.
+
+    Attributes:
+        shape: rows and columns of the image.
+        pixels: flat indices of each candidate, ascending.
+        levels: (n,) float64, the highest level at which this very set of pixels is a component.
+        parents: (n,) intp, the candidate of the next lower level that holds it; -1 for those of the lowest one.
+    """
+
+    shape: tuple[int, int]
+    pixels: tuple[Indices, ...]
+    levels: npt.NDArray[np.float64]
+    parents: Indices
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def find_candidates(
+    seep_prob: Floats,
+    levels: Sequence[float] = DEFAULT_LEVELS,
+    *,
+    valid: Mask | None = None,
+    min_px: int = MIN_CANDIDATE_PX,
+) -> Candidates:
+    """The tree of candidates of one image. A component that equals its parent is the parent, at the higher level.
+
+    Args:
+        seep_prob: (H, W) summed seep probability in [0, 1].
+        levels: ascending, in (0, 1); a candidate's pixels reach its level.
+        valid: (H, W) bool, False = no-data, which belongs to no candidate. None: all is known.
+        min_px: smaller components are left out.
+
+    >>> found = find_candidates(np.array([[0.3, 0.9, 0.3, 0.9]]), (0.2, 0.5), min_px=1)
+    >>> [pixels.tolist() for pixels in found.pixels], found.parents.tolist()
+    ([[0, 1, 2, 3], [1], [3]], [-1, 0, 0])
+    """
+    known = seep_prob if valid is None else np.where(valid, seep_prob, 0)
+    pixels: list[Indices] = []
+    found_levels: list[float] = []
+    parents: list[int] = []
+    # Which candidate each pixel belonged to at the level below.
+    below = np.full(seep_prob.size, -1, np.intp)
+    for level in levels:
+        holder = np.full(seep_prob.size, -1, np.intp)
+        for component in _components(known >= level, min_px):
+            parent = int(below[component[0]])
+            if parent >= 0 and len(pixels[parent]) == len(component):
+                found_levels[parent] = level
+                holder[component] = parent
+                continue
+            holder[component] = len(pixels)
+            pixels.append(component)
+            found_levels.append(level)
+            parents.append(parent)
+        below = holder
+    shape = (seep_prob.shape[0], seep_prob.shape[1])
+    return Candidates(shape, tuple(pixels), np.array(found_levels), np.array(parents, np.intp))
+
+
+def choose(candidates: Candidates, values: npt.NDArray[np.float64]) -> Indices:
+    """The disjoint candidates with the largest sum of values, ascending: of each branch, the whole or its parts.
+
+    Args:
+        candidates: a tree.
+        values: (n,) at least 0, such as the probability that a candidate is a whole seep. Equal sums go to the whole.
+    """
+    best = np.zeros(len(candidates))
+    parts = np.zeros(len(candidates))
+    for i in range(len(candidates) - 1, -1, -1):
+        # Children come after their parents, so that all parts are summed by now.
+        best[i] = max(values[i], parts[i])
+        if candidates.parents[i] >= 0:
+            parts[candidates.parents[i]] += best[i]
+    taken = values >= parts
+    chosen: list[int] = []
+    inside = np.zeros(len(candidates), bool)
+    for i, parent in enumerate(candidates.parents.tolist()):
+        inside[i] = parent >= 0 and (inside[parent] or taken[parent])
+        if taken[i] and not inside[i]:
+            chosen.append(i)
+    return np.array(chosen, np.intp)
+
+
+def _components(mask: Mask, min_px: int) -> list[Indices]:
+    """Flat pixel indices of each 8-connected component with at least `min_px` pixels, in raster order."""
+    found = labelled_pixels(mask.view(np.uint8))
+    order = np.argsort(found.components, kind="stable")
+    sizes = np.bincount(found.components)
+    parts = np.split(found.pixels[order], np.cumsum(sizes)[:-1]) if len(sizes) else []
+    return [part for part in parts if len(part) >= min_px]

@@ -1,0 +1,111 @@
+"""From class probabilities to judged objects: candidates, measures, the judge's choice, and a map named by it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from seep_monai.classes import SEEP_LABELS
+from seep_monai.instances import (
+    ANY_SEEP,
+    ClassMap,
+    Components,
+    Floats,
+    Instances,
+    InstanceSettings,
+    Mask,
+    find_instances,
+    object_map,
+    seep_components,
+)
+from seep_monai.objects.candidates import Candidates, Indices, choose, find_candidates
+from seep_monai.objects.judge import ObjectJudge
+from seep_monai.objects.measures import measure_candidates
+from seep_monai.objects.places import MIDDLE, Place
+
+# Choice: COCO's AP ranks detections of a class far below; they would only fill files.
+MIN_DETECTION_SCORE = 1e-3
+
+
+def find_seeps(
+    probabilities: Floats,
+    image: Floats,
+    settings: InstanceSettings,
+    judge: ObjectJudge | None,
+    *,
+    valid: Mask,
+    place: Place = MIDDLE,
+) -> Instances:
+    """The instances of a tile: by the judge where there is one, else `find_instances`.
+
+    With a judge, `seeps` are the chosen candidates, with the probability of a match as their score. `by_class` are the
+    same objects with the class that the judge names, `detections` with every class that is possible: score is the
+    probability of a match times that of the class. The map shows the pixels of `object` mode, which is the better
+    answer pixel by pixel: a network of merged ribbons has hardly a chance to match one true seep, and is seep all the
+    same. Objects that are too small or improbable by the settings are dropped, and from the map what touches no other.
+
+    Args:
+        probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels, without NaN.
+        image: (H, W) log of DN over the scene's level, no-data 0.
+        settings: with a judge, `high` and `low` draw the map.
+        judge: how objects are rated, chosen and named; None: they are not.
+        valid: (H, W) bool, False = no-data.
+        place: see `measure_candidates`.
+    """
+    if judge is None:
+        return find_instances(probabilities, settings, valid=valid)
+    candidates = find_candidates(1 - probabilities[0], judge.levels, valid=valid)
+    measures = measure_candidates(candidates, image, probabilities, valid=valid, place=place)
+    by_class, seeps, detections = judged_objects(candidates, measures, judge, settings)
+    drawn = object_map(probabilities, high=settings.high, low=settings.low, valid=valid)
+    if settings.min_size_px > 1 or settings.score_threshold > 0:
+        drawn = _touching(drawn, seeps.labels)
+    return Instances(_named(drawn, by_class), by_class, seeps, detections)
+
+
+def judged_objects(
+    candidates: Candidates, measures: npt.NDArray[np.floating], judge: ObjectJudge, settings: InstanceSettings
+) -> tuple[Components, Components, Components]:
+    """`by_class`, `seeps` and `detections` of `find_seeps`, from the candidates of a tile and their measures."""
+    match_prob = judge.match_prob(measures)
+    chosen = choose(candidates, match_prob)
+    chosen = chosen[np.argsort([candidates.pixels[i][0] for i in chosen], kind="stable")]
+    scores, class_prob = match_prob[chosen], judge.class_prob(measures[chosen])
+    sizes = np.array([len(candidates.pixels[i]) for i in chosen], np.int64)
+    # Every class that an object may have takes part in the cut, as its detections do in AP.
+    best = scores * class_prob.max(axis=1, initial=0)
+    keep = (sizes >= settings.min_size_px) & (best >= settings.score_threshold)
+    chosen, scores, class_prob, sizes = chosen[keep], scores[keep], class_prob[keep], sizes[keep]
+    labels = _labels(candidates, chosen)
+    names = judge.names(class_prob)
+    joint = scores[:, None] * class_prob
+    by_class = Components(labels, names, sizes, joint[np.arange(len(names)), names - 1])
+    seeps = Components(labels, np.full(len(chosen), ANY_SEEP, np.int64), sizes, scores)
+    # A row for each object and class with a score worth writing, object by object.
+    rows, classes = np.nonzero(joint >= max(MIN_DETECTION_SCORE, settings.score_threshold))
+    labels_of_rows = rows.astype(np.int64) + 1
+    detections = Components(
+        labels, np.array(SEEP_LABELS)[classes], sizes[rows], joint[rows, classes], label_of_row=labels_of_rows
+    )
+    return by_class, seeps, detections
+
+
+def _labels(candidates: Candidates, chosen: Indices) -> npt.NDArray[np.int32]:
+    labels = np.zeros(candidates.shape[0] * candidates.shape[1], np.int32)
+    for number, i in enumerate(chosen, start=1):
+        labels[candidates.pixels[i]] = number
+    return labels.reshape(candidates.shape)
+
+
+def _named(drawn: ClassMap, by_class: Components) -> ClassMap:
+    """The map with the names of the objects where one lies, and the vote of its own component elsewhere."""
+    names = np.concatenate([[0], by_class.classes]).astype(np.uint8)[by_class.labels]
+    return np.where((drawn > 0) & (names > 0), names, drawn)
+
+
+def _touching(drawn: ClassMap, labels: npt.NDArray[np.int32]) -> ClassMap:
+    """The components of the map that share a pixel with an object."""
+    components = seep_components(drawn)
+    kept = np.zeros(len(components) + 1, bool)
+    kept[components.labels[labels > 0]] = True
+    return np.where(kept[components.labels], drawn, np.uint8(0))

@@ -1,0 +1,119 @@
+"""The judge: how likely a candidate is a whole seep, and which class it then has, from its measures.
+
+It is fitted after the training of the network (`objects.fitting`) and stored in `model.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from seep_monai.classes import N_SEEP_CLASSES
+from seep_monai.errors import DataError
+from seep_monai.objects.measures import CONTEXT, CONTRAST, MEASURE_NAMES, NAMING, OUTLINE, PLACE, SHAPE
+from seep_monai.objects.places import MIDDLE, Place, tile_place
+from seep_monai.objects.regression import SoftmaxRegression
+
+MATCH_MEASURES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT)
+NAMING_MEASURES = (*MATCH_MEASURES, *NAMING)
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectJudge:
+    """Two regressions on the measures of a candidate.
+
+    Attributes:
+        levels: of the candidates.
+        match: probabilities of no match and match, from `MATCH_MEASURES`.
+        naming: probabilities of the classes 1..7 of a match, from `NAMING_MEASURES`, and from `PLACE` where used.
+        class_priors: (7,) share of each class among the matches it was fitted to; 0 for one that was never seen.
+        tile_columns: where given, the naming knows the place in the swath and the brightness of the sea; see
+            `places.tile_place`.
+        tta: whether the probabilities are means over the eight symmetries.
+    """
+
+    levels: tuple[float, ...]
+    match: SoftmaxRegression
+    naming: SoftmaxRegression
+    class_priors: npt.NDArray[np.float64]
+    tile_columns: Mapping[str, int] | None = None
+    tta: bool = False
+
+    @property
+    def use_place(self) -> bool:
+        """Whether the naming knows the place."""
+        return self.tile_columns is not None
+
+    def place(self, tile: str) -> Place:
+        """The place of a tile, as far as the judge is to know it.
+
+        Raises:
+            DataError: see `tile_place`.
+        """
+        return MIDDLE if self.tile_columns is None else tile_place(tile, self.tile_columns)
+
+    def match_prob(self, measures: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """(n,) probability that a candidate and a true seep are partners at IoU .50."""
+        return self.match.probabilities(measures[:, columns(MATCH_MEASURES)])[:, 1]
+
+    def class_prob(self, measures: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """(n, 7) probability of the classes 1..7, given that the candidate is a seep."""
+        return self.naming.probabilities(measures[:, columns(naming_measures(self.use_place))])
+
+    def names(self, class_prob: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """(n,) mask values 1..7: the class that gains most over its prior.
+
+        A rare class is named where the object speaks for it, though most objects that look so are of the common one:
+        the mean over the classes of what is named right is what counts. Source: Menon et al. 2021, "Long-tail learning
+        via logit adjustment".
+        """
+        gain = np.divide(class_prob, self.class_priors, out=np.zeros_like(class_prob), where=self.class_priors > 0)
+        return np.argmax(gain, axis=1).astype(np.int64) + 1
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary that can be written to JSON; it names the measures, so that a reader can tell weights apart."""
+        return {
+            "levels": list(self.levels),
+            "match_measures": list(MATCH_MEASURES),
+            "match": self.match.to_json(),
+            "naming_measures": list(naming_measures(self.use_place)),
+            "naming": self.naming.to_json(),
+            "class_priors": self.class_priors.tolist(),
+            "tile_columns": self.tile_columns and dict(self.tile_columns),
+            "tta": self.tta,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            DataError: if something is missing, or it was fitted to other measures.
+        """
+        try:
+            tile_columns = content["tile_columns"]
+            measured = tuple(content["match_measures"]), tuple(content["naming_measures"])
+            regressions = [SoftmaxRegression.from_json(content[key]) for key in ("match", "naming")]
+            priors = np.array(content["class_priors"], np.float64)
+            levels, tta = tuple(content["levels"]), bool(content["tta"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"object judge: cannot be read ({error!r}). Fit it again (run fitting).") from error
+        if measured != (MATCH_MEASURES, naming_measures(tile_columns is not None)) or len(priors) != N_SEEP_CLASSES:
+            raise DataError(
+                "object judge: was fitted to other measures than this version takes. Fit it again (run fitting)."
+            )
+        return cls(levels, regressions[0], regressions[1], priors, tile_columns, tta)
+
+
+def naming_measures(use_place: bool) -> tuple[str, ...]:
+    """What the naming looks at."""
+    return (*NAMING_MEASURES, *PLACE) if use_place else NAMING_MEASURES
+
+
+def columns(names: tuple[str, ...]) -> list[int]:
+    """Where the measures of these names stand."""
+    return [MEASURE_NAMES.index(name) for name in names]

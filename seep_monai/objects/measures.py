@@ -1,0 +1,178 @@
+"""What can be said of a candidate object from the image and the network's probabilities: numbers for the judge.
+
+Lengths are in px and contrasts in log DN; what spans decades goes in as a logarithm. A measure that cannot be taken
+has a value that says so little that the judge need not know: a contrast is 0, a distance the largest there is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import convolve, distance_transform_edt
+from skimage.morphology import skeletonize
+
+from seep_monai.classes import N_CLASSES
+from seep_monai.instances import Floats, Mask
+from seep_monai.objects.candidates import Candidates, Indices
+from seep_monai.objects.places import MIDDLE, Place
+
+# Choice: 2 to 8 px from the outline, beyond its soft edge and near enough for the same wind.
+RING_PX = (2, 8)
+# Choice: a ship or rig at the start of a slick lies within so many px.
+TARGET_PX = 12
+# Choice: with speckle of 18 %, one sea pixel in a million is three times its surround; targets are far above that.
+TARGET_LOG_RATIO = 0.8
+# Choice: candidates farther apart say nothing of each other.
+FAR_PX = 128.0
+_MIN_SHARE = 1e-3
+
+SHAPE = ("area", "length", "width", "aspect", "fill", "straightness", "branches", "ends", "cos2", "sin2", "border")
+CONTRAST = ("contrast", "core_contrast", "sd_inside", "sd_ring", "visibility", "target", "target_share")
+OUTLINE = ("level", "prob_mean", "prob_max", "prob_sd", "prob_edge", "prob_ring")
+CONTEXT = ("other_area", "other_distance", "sea_sd")
+NAMING = tuple(f"share_{k}" for k in range(1, N_CLASSES))
+# Ties the judge to one region and one pass, so that it is used only where asked for.
+PLACE = ("sea_level", "swath_row", "swath_col")
+MEASURE_NAMES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT, *NAMING, *PLACE)
+
+Window = tuple[slice, slice]
+
+_NEIGHBOURS = np.ones((3, 3), int)
+
+
+def measure_candidates(
+    candidates: Candidates,
+    image: Floats,
+    probabilities: Floats,
+    *,
+    valid: Mask,
+    place: Place = MIDDLE,
+) -> npt.NDArray[np.float32]:
+    """(n, len(MEASURE_NAMES)) measures of each candidate.
+
+    Args:
+        candidates: of this image.
+        image: (H, W) log of DN over the scene's level, no-data 0.
+        probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels.
+        valid: (H, W) bool, False = no-data.
+        place: row and column of the image in its scene, each in [0, 1]; the middle where it is not known.
+    """
+    scene = _Surroundings(image, probabilities, valid)
+    rows = [
+        (*scene.measures(pixels, candidates.shape, float(level)), float(place[0]), float(place[1]))
+        for pixels, level in zip(candidates.pixels, candidates.levels, strict=True)
+    ]
+    return np.array(rows, np.float32).reshape(len(rows), len(MEASURE_NAMES))
+
+
+class _Surroundings:
+    """What all candidates of an image share."""
+
+    def __init__(self, image: Floats, probabilities: Floats, valid: Mask) -> None:
+        self.image, self.probabilities, self.valid = image, probabilities, valid
+        self.seep_prob = 1 - probabilities[0]
+        self.seep = (self.seep_prob >= 0.5) & valid
+        sea = valid & ~self.seep
+        self.sea_sd = float(image[sea].std()) if sea.any() else 0.0
+
+    def measures(self, pixels: Indices, shape: tuple[int, int], level: float) -> tuple[float, ...]:
+        """All but the place, in the order of MEASURE_NAMES."""
+        rows, cols = np.divmod(pixels, shape[1])
+        window = _window(rows, cols, shape, margin_px=TARGET_PX)
+        mask = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), bool)
+        mask[rows - window[0].start, cols - window[1].start] = True
+        # The window reaches farther than all that is looked for by this distance.
+        distance_px = distance_transform_edt(~mask)
+        contrast, sea_level = self._contrast(window, mask, distance_px)
+        outline = self._outline(window, mask, distance_px, level)
+        form = _shape(rows, cols, mask, _borders(rows, cols, shape))
+        context = self._context(window, mask, distance_px)
+        return (*form, *contrast, *outline, *context, *self._shares(rows, cols), sea_level)
+
+    def _contrast(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[tuple[float, ...], float]:
+        image, free = self.image[window], self.valid[window] & ~self.seep[window]
+        ring = image[(distance_px >= RING_PX[0]) & (distance_px <= RING_PX[1]) & free]
+        near = image[(distance_px <= TARGET_PX) & self.valid[window]]
+        inside = image[mask]
+        sea = float(np.median(ring)) if ring.size else float(inside.mean())
+        sd_ring = float(ring.std()) if ring.size else self.sea_sd
+        contrast = float(inside.mean()) - sea
+        bright = near > sea + TARGET_LOG_RATIO
+        values = (
+            contrast,
+            float(np.quantile(inside, 0.1)) - sea,
+            float(inside.std()),
+            sd_ring,
+            contrast / (sd_ring + 0.05) * np.sqrt(len(inside)),
+            float(near.max()) - sea,
+            np.log1p(np.count_nonzero(bright)),
+        )
+        return values, sea
+
+    def _outline(self, window: Window, mask: Mask, distance_px: Floats, level: float) -> tuple[float, ...]:
+        prob = self.seep_prob[window]
+        inside = prob[mask]
+        edge = mask & (distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] <= 1)
+        ring = (distance_px > 0) & (distance_px <= RING_PX[0])
+        return (
+            level,
+            float(inside.mean()),
+            float(inside.max()),
+            float(inside.std()),
+            float(prob[edge].mean()),
+            float(prob[ring].mean()) if ring.any() else 0.0,
+        )
+
+    def _context(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[float, ...]:
+        others = self.seep[window] & ~mask
+        # Parts of the same film that the level cut off lie closer than a ring.
+        others &= distance_px > RING_PX[0]
+        total = int(np.count_nonzero(self.seep) - np.count_nonzero(self.seep[window] & mask))
+        distance = float(distance_px[others].min()) if others.any() else FAR_PX
+        return np.log1p(total), np.log(min(distance, FAR_PX)), self.sea_sd
+
+    def _shares(self, rows: Indices, cols: Indices) -> list[float]:
+        """Log of each class's share of the summed seep probability."""
+        sums = self.probabilities[1:, rows, cols].sum(axis=1, dtype=np.float64)
+        return np.log(np.maximum(sums / max(sums.sum(), 1e-9), _MIN_SHARE)).tolist()
+
+
+def _shape(rows: Indices, cols: Indices, mask: Mask, on_border: float) -> tuple[float, ...]:
+    area = len(rows)
+    y, x = rows - rows.mean(), cols - cols.mean()
+    # A pixel has a variance of 1/12 of its own, so that a row of one pixel's width has one too.
+    yy, xx, xy = (y * y).mean() + 1 / 12, (x * x).mean() + 1 / 12, (x * y).mean()
+    spread = np.hypot(yy - xx, 2 * xy)
+    major, minor = (yy + xx + spread) / 2, max((yy + xx - spread) / 2, 1 / 12)
+    # A uniform line of length l has a variance of l^2 / 12.
+    length = np.sqrt(12 * major)
+    skeleton = skeletonize(np.pad(mask, 1))
+    n_skeleton = max(int(np.count_nonzero(skeleton)), 1)
+    degree = convolve(skeleton.astype(int), _NEIGHBOURS, mode="constant")[skeleton] - 1
+    return (
+        np.log(area),
+        np.log(length),
+        np.log(area / n_skeleton),
+        0.5 * np.log(major / minor),
+        area / ((np.ptp(rows) + 1) * (np.ptp(cols) + 1)),
+        np.log(length / n_skeleton),
+        np.log1p(np.count_nonzero(degree >= 3)),
+        np.log1p(np.count_nonzero(degree == 1)),
+        float((xx - yy) / (spread + 1e-9)) if spread > 0 else 0.0,
+        float(2 * xy / (spread + 1e-9)) if spread > 0 else 0.0,
+        on_border,
+    )
+
+
+def _borders(rows: Indices, cols: Indices, shape: tuple[int, int]) -> float:
+    """How many of the image's four sides it touches."""
+    sides = rows.min() == 0, cols.min() == 0, rows.max() == shape[0] - 1, cols.max() == shape[1] - 1
+    return float(sum(sides))
+
+
+def _window(rows: Indices, cols: Indices, shape: tuple[int, int], *, margin_px: int) -> Window:
+    """The bounding box with a margin, as far as the image reaches."""
+    return tuple(  # type: ignore[return-value]
+        slice(max(0, int(index.min()) - margin_px), min(size, int(index.max()) + margin_px + 1))
+        for index, size in zip((rows, cols), shape, strict=True)
+    )

@@ -1,0 +1,132 @@
+"""Regularised softmax regression: a few dozen coefficients that can be read, and the same ones on every machine.
+
+Choice: with some hundred objects of a rare class from a dozen scenes, networks and forests of the same measures rank
+unseen scenes no better; see docs/experiments.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from seep_monai.errors import DataError
+
+Matrix = npt.NDArray[np.floating]
+# Choice: what lies farther from the mean than four standard deviations says no more than that it lies far out.
+_MAX_DEVIATIONS = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxRegression:
+    """A fitted model: inputs -> probability of each of K outcomes.
+
+    Attributes:
+        mean: (F,) of the inputs it was fitted to.
+        scale: (F,) their standard deviations, above 0.
+        weights: (K, F) of the standardised inputs.
+        bias: (K,); minus infinity where an outcome was never seen.
+    """
+
+    mean: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    bias: npt.NDArray[np.float64]
+
+    def probabilities(self, inputs: Matrix) -> npt.NDArray[np.float64]:
+        """(n, F) -> (n, K), rows that sum to 1."""
+        result: npt.NDArray[np.float64] = softmax(self._standardised(inputs) @ self.weights.T + self.bias, axis=1)
+        return result
+
+    def _standardised(self, inputs: Matrix) -> npt.NDArray[np.float64]:
+        return standardised(inputs, self.mean, self.scale)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists; an outcome that was never seen has the bias None."""
+        bias = [value if np.isfinite(value) else None for value in self.bias.tolist()]
+        return {
+            "mean": self.mean.tolist(),
+            "scale": self.scale.tolist(),
+            "weights": self.weights.tolist(),
+            "bias": bias,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            DataError: if something is missing or of another shape.
+        """
+        try:
+            arrays = [np.array(content[key], np.float64) for key in ("mean", "scale", "weights")]
+            bias = np.array([-np.inf if value is None else value for value in content["bias"]], np.float64)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"regression: expected mean, scale, weights and bias, but it cannot be read ({error!r})."
+            ) from error
+        mean, scale, weights = arrays
+        if mean.shape != scale.shape or weights.shape != (*bias.shape, *mean.shape):
+            raise DataError(
+                f"regression: expected weights of {bias.shape} outcomes by {mean.shape} inputs, but got "
+                f"{weights.shape}."
+            )
+        return cls(mean, scale, weights, bias)
+
+
+def fit_regression(
+    inputs: Matrix,
+    outcomes: npt.NDArray[np.int64],
+    n_outcomes: int,
+    *,
+    ridge: float,
+    sample_weights: npt.NDArray[np.float64] | None = None,
+) -> SoftmaxRegression:
+    """The weights of the smallest mean log loss + ridge / 2 x sum of squared weights; biases are free.
+
+    Args:
+        inputs: (n, F), finite.
+        outcomes: (n,) in 0..K-1, at least one of them.
+        n_outcomes: K.
+        ridge: at least 0; 0 leaves separable data without a minimum.
+        sample_weights: (n,) above 0; only their proportions count. None: all equal.
+
+    Raises:
+        DataError: if there is nothing to fit to.
+    """
+    if len(inputs) == 0:
+        raise DataError("regression: expected at least one example, but got none.")
+    mean, scale = inputs.mean(axis=0, dtype=np.float64), inputs.std(axis=0, dtype=np.float64)
+    scale[scale == 0] = 1.0
+    x = standardised(inputs, mean, scale)
+    share = np.full(len(x), 1.0) if sample_weights is None else sample_weights
+    share = share / share.sum()
+    seen = np.unique(outcomes)
+    target = (outcomes[:, None] == seen) * share[:, None]
+
+    def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        theta = flat.reshape(len(seen), -1)
+        log_prob = log_softmax(x @ theta[:, :-1].T + theta[:, -1], axis=1)
+        error = share[:, None] * np.exp(log_prob) - target
+        gradient = np.concatenate([error.T @ x + ridge * theta[:, :-1], error.sum(axis=0)[:, None]], axis=1)
+        value = -(target * log_prob).sum() + ridge / 2 * (theta[:, :-1] ** 2).sum()
+        return float(value), gradient.ravel()
+
+    start = np.zeros(len(seen) * (x.shape[1] + 1))
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10})
+    theta = found.x.reshape(len(seen), -1)
+    weights, bias = np.zeros((n_outcomes, x.shape[1])), np.full(n_outcomes, -np.inf)
+    weights[seen], bias[seen] = theta[:, :-1], theta[:, -1]
+    return SoftmaxRegression(mean, scale, weights, bias)
+
+
+def standardised(
+    inputs: Matrix, mean: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Inputs in standard deviations from the mean, at most four."""
+    return np.clip((inputs - mean) / scale, -_MAX_DEVIATIONS, _MAX_DEVIATIONS)
