@@ -122,16 +122,15 @@ def fit_judge(
         tta: whether their probabilities are means over the eight symmetries.
 
     Raises:
-        DataError: if no candidate of any tile matches a true seep, or none fails to.
+        DataError: if no candidate of any tile matches a true seep.
     """
     measures = np.concatenate([tile.measures for tile in tiles])
     matched = np.concatenate([tile.match_iou for tile in tiles]) >= MATCH_IOU
     classes = np.concatenate([tile.classes for tile in tiles])
-    if not matched.any() or matched.all() or not classes.any():
+    if not matched.any() or not classes.any():
         raise DataError(
-            f"object judge: expected candidates with and without a true partner in training and validation tiles, but "
-            f"{int(matched.sum())} of {len(matched)} have one. Train the network longer; until then evaluate with "
-            "--instance_mode object."
+            f"object judge: expected candidates that match a true seep in training and validation tiles, but none of "
+            f"{len(matched)} does. Train the network longer; until then evaluate with --instance_mode object."
         )
     match = fit_regression(measures[:, columns(MATCH_MEASURES)], matched.astype(np.int64), 2, ridge=MATCH_RIDGE)
     named = classes > 0

@@ -27,8 +27,8 @@ def tile_place(tile: str, tile_columns: Mapping[str, int]) -> Place:
     (0.05, 0.05555555555555555)
     """
     columns = [n for beginning, n in tile_columns.items() if tile.startswith(str(beginning))]
-    number = tile.rpartition(".")[2]
-    if len(columns) != 1 or not number.isdigit() or int(number) < 1:
+    _, dot, number = tile.rpartition(".")
+    if not dot or len(columns) != 1 or not number.isdigit() or int(number) < 1:
         raise DataError(
             f"{tile}: expected a name SCENE.NUMBER and one number of columns for its scene, but tile_columns is "
             f"{dict(tile_columns)}. Correct --tile_columns, or fit without --use_place."

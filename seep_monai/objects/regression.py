@@ -85,7 +85,6 @@ def fit_regression(
     n_outcomes: int,
     *,
     ridge: float,
-    sample_weights: npt.NDArray[np.float64] | None = None,
 ) -> SoftmaxRegression:
     """The weights of the smallest mean log loss + ridge / 2 x sum of squared weights; biases are free.
 
@@ -94,7 +93,6 @@ def fit_regression(
         outcomes: (n,) in 0..K-1, at least one of them.
         n_outcomes: K.
         ridge: at least 0; 0 leaves separable data without a minimum.
-        sample_weights: (n,) above 0; only their proportions count. None: all equal.
 
     Raises:
         DataError: if there is nothing to fit to.
@@ -104,15 +102,13 @@ def fit_regression(
     mean, scale = inputs.mean(axis=0, dtype=np.float64), inputs.std(axis=0, dtype=np.float64)
     scale[scale == 0] = 1.0
     x = standardised(inputs, mean, scale)
-    share = np.full(len(x), 1.0) if sample_weights is None else sample_weights
-    share = share / share.sum()
     seen = np.unique(outcomes)
-    target = (outcomes[:, None] == seen) * share[:, None]
+    target = (outcomes[:, None] == seen) / len(x)
 
     def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         theta = flat.reshape(len(seen), -1)
         log_prob = log_softmax(x @ theta[:, :-1].T + theta[:, -1], axis=1)
-        error = share[:, None] * np.exp(log_prob) - target
+        error = np.exp(log_prob) / len(x) - target
         gradient = np.concatenate([error.T @ x + ridge * theta[:, :-1], error.sum(axis=0)[:, None]], axis=1)
         value = -(target * log_prob).sum() + ridge / 2 * (theta[:, :-1] ** 2).sum()
         return float(value), gradient.ravel()

@@ -1,0 +1,148 @@
+"""The judge through the bundle: fitted after a training, used by evaluation and inference."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from monai.bundle import run
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from test_bundle import CONFIGS, EVALUATE, evaluate, infer, message_of, places, train
+from tiny_data import write_tiny_dataset
+
+from seep_monai.tiff import read_tiff
+from seep_monai.workflow import stop_log
+
+FIT = [*EVALUATE, str(CONFIGS / "fit_objects.json")]
+
+
+@pytest.fixture(autouse=True)
+def closed_log() -> Iterator[None]:
+    yield
+    stop_log()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "data")
+
+
+def fit(dataset: Path, out: Path, **overrides: Any) -> dict[str, Any]:
+    arguments = {**places(out), "dataset_dir": str(dataset), "device": "cpu", **overrides}
+    run("fitting", config_file=FIT, logging_file=False, **arguments)
+    content: dict[str, Any] = json.loads((out / "models" / "model.json").read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained")
+    train(dataset, out, max_epochs=40, learning_rate=0.01)
+    stop_log()
+    return out
+
+
+@pytest.fixture(scope="module")
+def fitted(dataset: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("fitted")
+    shutil.copytree(trained, out, dirs_exist_ok=True)
+    fit(dataset, out, tta=False)
+    stop_log()
+    return out
+
+
+def test_fitting_adds_the_judge_to_the_description_and_leaves_the_weights(trained: Path, fitted: Path) -> None:
+    before, after = (json.loads((out / "models" / "model.json").read_text()) for out in (trained, fitted))
+    assert {key: after[key] for key in before} == before
+    assert set(after) - set(before) == {"objects", "map_threshold", "judged_operating_point"}
+    assert (trained / "models" / "model.pt").read_bytes() == (fitted / "models" / "model.pt").read_bytes()
+
+
+def test_evaluation_after_fitting_judges_and_equals_pycocotools(dataset: Path, fitted: Path) -> None:
+    metrics = evaluate(dataset, fitted)
+    assert metrics["instance_mode"] == "judged"
+    threshold = json.loads((fitted / "models" / "model.json").read_text())["map_threshold"]
+    assert metrics["instance_settings"]["low"] == threshold
+    truth = COCO(str(fitted / "eval" / "ground_truth_coco.json"))
+    scored = COCOeval(truth, truth.loadRes(str(fitted / "eval" / "predictions_coco.json")), "segm")
+    scored.params.maxDets = [100]
+    scored.evaluate()
+    scored.accumulate()
+    precision = scored.eval["precision"][0, :, :, 0, 0]
+    for category, k in zip(scored.params.catIds, range(1, 8), strict=True):
+        expected = metrics["classes"][str(k)]["AP50"]
+        values = precision[:, category]
+        assert (values < 0).all() if expected is None else values.mean() == pytest.approx(expected, abs=1e-9)
+    assert metrics["seep"]["AP50"] > 0.5
+
+
+def test_plain_modes_are_still_to_be_had(dataset: Path, trained: Path, fitted: Path, tmp_path: Path) -> None:
+    plain = evaluate(dataset, trained, output_dir=str(tmp_path / "plain"))
+    again = evaluate(dataset, fitted, output_dir=str(tmp_path / "again"), instance_mode="class")
+    assert plain["instance_mode"] == "class"
+    assert plain == again
+
+
+def test_judged_mode_without_a_judge_names_the_remedy(dataset: Path, trained: Path) -> None:
+    assert "run fitting" in message_of(evaluate, dataset, trained, instance_mode="judged")
+
+
+def test_evaluation_averaged_otherwise_than_fitted_is_refused(dataset: Path, fitted: Path) -> None:
+    assert "tta: expected False, as the judge" in message_of(evaluate, dataset, fitted, tta=True)
+
+
+def test_judge_fitted_with_symmetries_is_used_with_them(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    description = fit(dataset, tmp_path)
+    assert description["objects"]["tta"] is True
+    assert evaluate(dataset, tmp_path)["instance_mode"] == "judged"
+
+
+def test_inference_draws_the_map_that_evaluation_scores(dataset: Path, fitted: Path, tmp_path: Path) -> None:
+    scored = evaluate(dataset, fitted, output_dir=str(tmp_path / "eval"))
+    # The cut at the operating point is a matter of inference alone.
+    infer(dataset / "train_images_256", fitted, tmp_path / "out", score_threshold=0)
+    plan = json.loads((fitted / "models" / "model.json").read_text())["plan"]
+    counts = np.zeros((8, 8), int)
+    for entry in plan["test"]:
+        truth = read_tiff(dataset / entry["label"]).array
+        labels = read_tiff(tmp_path / "out" / f"{Path(entry['image']).stem}_classes.tif").array
+        known = labels != 255
+        np.add.at(counts, (truth[known], labels[known]), 1)
+    hits = counts[1:, 1:].sum()
+    dice = 2 * hits / (2 * hits + counts[1:, 0].sum() + counts[0, 1:].sum())
+    assert dice == pytest.approx(scored["seep"]["dice"], abs=1e-3)
+    assert counts[1, 1] / counts[1, 1:].sum() == pytest.approx(scored["classes"]["1"]["named"], abs=2e-2)
+
+
+def test_inference_cuts_judged_objects_at_their_own_operating_point(
+    dataset: Path, fitted: Path, tmp_path: Path
+) -> None:
+    infer(dataset / "train_images_256" / "000001.000002.tif", fitted, tmp_path)
+    written = json.loads(read_tiff(tmp_path / "000001.000002_classes.tif").description or "")
+    description = json.loads((fitted / "models" / "model.json").read_text())
+    assert written["judged"] is True
+    chosen = description["judged_operating_point"]["instances"]["threshold"]
+    assert written["instance_settings"]["score_threshold"] == chosen
+
+
+def test_place_goes_from_the_fitting_to_evaluation_and_inference(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    description = fit(dataset, tmp_path, tta=False, use_place=True, tile_columns={"0000": 2})
+    assert description["objects"]["tile_columns"] == {"0000": 2}
+    assert evaluate(dataset, tmp_path)["instance_mode"] == "judged"
+    infer(dataset / "train_images_256", tmp_path, tmp_path / "out")
+    other = tmp_path / "other.tif"
+    shutil.copy(dataset / "train_images_256" / "000001.000002.tif", other)
+    assert "SCENE.NUMBER" in message_of(infer, other, tmp_path, tmp_path / "out")
+
+
+def test_place_without_columns_names_the_option(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    assert "--tile_columns" in message_of(fit, dataset, tmp_path, tta=False, use_place=True)

@@ -1,0 +1,86 @@
+"""The judge's probabilities, names and JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from known_judge import known_judge
+
+from seep_monai.errors import ConfigError, DataError
+from seep_monai.objects.judge import ObjectJudge
+from seep_monai.objects.measures import MEASURE_NAMES
+from seep_monai.objects.places import MIDDLE, checked_columns, tile_place
+
+
+def measures(**given: float) -> np.ndarray:
+    return np.array([[given.get(name, 0.0) for name in MEASURE_NAMES]], np.float32)
+
+
+def test_match_is_the_logistic_function_of_its_measures() -> None:
+    judge = known_judge(match={"prob_mean": 2.0}, bias=-1.0)
+    assert judge.match_prob(measures(prob_mean=0.5)) == pytest.approx([0.5])
+    assert judge.match_prob(measures(prob_mean=1.0)) == pytest.approx([1 / (1 + np.exp(-1))])
+
+
+def test_classes_follow_the_naming_measures() -> None:
+    shares = {"share_2": np.log(0.75), "share_5": np.log(0.25), **{f"share_{k}": -50.0 for k in (1, 3, 4, 6, 7)}}
+    assert known_judge().class_prob(measures(**shares))[0] == pytest.approx([0, 0.75, 0, 0, 0.25, 0, 0])
+
+
+def test_named_is_the_class_that_gains_most_over_its_prior() -> None:
+    # Class 1 is likelier, but of class 3 there are ten times less: .6 / .8 against .3 / .08.
+    judge = known_judge(priors=(0.8, 0.12, 0.08, 0, 0, 0, 0))
+    assert judge.names(np.array([[0.6, 0.1, 0.3, 0, 0, 0, 0], [0.95, 0.03, 0.02, 0, 0, 0, 0]])).tolist() == [3, 1]
+
+
+def test_class_that_was_never_seen_is_never_named() -> None:
+    judge = known_judge(priors=(1, 0, 0, 0, 0, 0, 0))
+    assert judge.names(np.array([[0.1, 0.9, 0, 0, 0, 0, 0]])).tolist() == [1]
+
+
+@pytest.mark.parametrize("tile_columns", [None, {"0418": 19}])
+def test_judge_through_json_judges_alike(tile_columns: dict[str, int] | None) -> None:
+    judge = known_judge(match={"area": 0.3, "contrast": -2.0}, bias=0.1, tile_columns=tile_columns, tta=True)
+    again = ObjectJudge.from_json(json.loads(json.dumps(judge.to_json(), allow_nan=False)))
+    table = np.random.default_rng(0).normal(size=(5, len(MEASURE_NAMES)))
+    assert (again.match_prob(table) == judge.match_prob(table)).all()
+    assert (again.class_prob(table) == judge.class_prob(table)).all()
+    assert (again.levels, again.tile_columns, again.tta) == (judge.levels, tile_columns, True)
+
+
+def test_judge_of_other_measures_raises() -> None:
+    content = known_judge().to_json()
+    content["match_measures"][0] = "colour"
+    with pytest.raises(DataError, match="other measures"):
+        ObjectJudge.from_json(content)
+
+
+def test_judge_that_lacks_a_part_raises() -> None:
+    content = known_judge().to_json()
+    del content["levels"]
+    with pytest.raises(DataError, match="Fit it again"):
+        ObjectJudge.from_json(content)
+
+
+def test_place_is_the_tile_of_the_grid_where_it_is_used() -> None:
+    # Number 40 is the index 39: row 2, column 1 of 19.
+    assert known_judge(tile_columns={"0418": 19}).place("041869.40") == (2 / 20, 1 / 18)
+    assert known_judge().place("anything") == MIDDLE
+
+
+@pytest.mark.parametrize("tile", ["045551.3", "041869.x", "041869.0", "041869"])
+def test_tile_without_a_place_raises(tile: str) -> None:
+    with pytest.raises(DataError, match=r"SCENE\.NUMBER"):
+        tile_place(tile, {"0418": 19})
+
+
+@pytest.mark.parametrize("columns", [19, {"0418": 0}, {"0418": "19"}, None])
+def test_columns_that_are_none_raise(columns: object) -> None:
+    with pytest.raises(ConfigError, match="tile_columns"):
+        checked_columns(columns)
+
+
+def test_columns_by_numbers_become_text() -> None:
+    assert checked_columns({455: 20}) == {"455": 20}

@@ -1,0 +1,133 @@
+"""Measures of candidates of known shape, contrast and probability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seep_monai.objects.candidates import find_candidates
+from seep_monai.objects.measures import FAR_PX, MEASURE_NAMES, measure_candidates
+
+SIZE = 64
+SEA, SLICK = 0.2, -0.1
+
+
+def measured(
+    mask: np.ndarray,
+    *,
+    image: np.ndarray | None = None,
+    prob: float = 0.8,
+    valid: np.ndarray | None = None,
+    **options: Any,
+) -> list[dict[str, float]]:
+    """The measures of the one level's candidates of a map that is `prob` on the mask, three quarters of it class 2."""
+    seep = np.where(mask, prob, 0.0)
+    probabilities = np.zeros((8, *mask.shape), np.float32)
+    probabilities[0], probabilities[2], probabilities[5] = 1 - seep, 0.75 * seep, 0.25 * seep
+    known = np.ones(mask.shape, bool) if valid is None else valid
+    pixels = np.where(mask, SLICK, SEA) if image is None else image
+    found = find_candidates(seep, (0.5,), valid=known)
+    table = measure_candidates(found, pixels, probabilities, valid=known, **options)
+    assert table.dtype == np.float32
+    assert np.isfinite(table).all()
+    return [dict(zip(MEASURE_NAMES, row.tolist(), strict=True)) for row in table]
+
+
+def bar(rows: slice, cols: slice) -> np.ndarray:
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[rows, cols] = True
+    return mask
+
+
+def test_straight_ribbon_has_its_length_width_and_direction() -> None:
+    [found] = measured(bar(slice(30, 33), slice(10, 50)))
+    assert np.exp(found["area"]) == pytest.approx(120)
+    # The moments of a bar of 40 x 3 px are those of a uniform line of 40 px; the skeleton is shorter by about a width.
+    assert np.exp(found["length"]) == pytest.approx(40, rel=1e-3)
+    assert np.exp(found["width"]) == pytest.approx(3, rel=0.1)
+    assert np.exp(found["aspect"]) == pytest.approx(40 / 3, rel=1e-3)
+    assert (found["fill"], found["border"], found["branches"]) == (1, 0, 0)
+    assert np.expm1(found["ends"]) == pytest.approx(2)
+    assert (found["cos2"], found["sin2"]) == (pytest.approx(1), pytest.approx(0, abs=1e-6))
+
+
+def test_direction_turns_with_the_ribbon() -> None:
+    [upright] = measured(bar(slice(10, 50), slice(30, 33)))
+    [diagonal] = measured(np.eye(SIZE, dtype=bool))
+    assert upright["cos2"] == pytest.approx(-1)
+    assert (diagonal["cos2"], diagonal["sin2"]) == (pytest.approx(0, abs=1e-6), pytest.approx(1))
+    assert diagonal["border"] == 4
+
+
+def test_cross_has_a_branch_and_four_ends() -> None:
+    [found] = measured(bar(slice(30, 31), slice(10, 51)) | bar(slice(10, 51), slice(30, 31)))
+    assert np.expm1(found["ends"]) == pytest.approx(4)
+    assert found["branches"] > 0
+
+
+def test_contrast_is_that_to_the_sea_around() -> None:
+    [found] = measured(bar(slice(30, 33), slice(10, 50)))
+    assert found["contrast"] == pytest.approx(SLICK - SEA, abs=1e-6)
+    assert found["sea_level"] == pytest.approx(SEA, abs=1e-6)
+    assert (found["sd_inside"], found["sd_ring"]) == (pytest.approx(0, abs=1e-6), pytest.approx(0, abs=1e-6))
+    assert found["target"] == pytest.approx(0, abs=1e-6)
+
+
+def test_contrast_leaves_no_data_and_other_seeps_out() -> None:
+    mask = bar(slice(30, 33), slice(10, 50))
+    other = bar(slice(36, 39), slice(10, 50))
+    valid = ~bar(slice(0, 29), slice(0, SIZE))
+    image = np.where(mask, SLICK, SEA)
+    image[other], image[~valid] = -1.0, 5.0
+    found, _ = measured(mask | other, image=image, valid=valid)
+    assert found["sea_level"] == pytest.approx(SEA, abs=1e-6)
+    assert found["target"] == pytest.approx(0, abs=1e-6)
+
+
+def test_candidate_without_sea_around_has_no_contrast() -> None:
+    mask = bar(slice(30, 33), slice(10, 50))
+    [found] = measured(mask, valid=mask)
+    assert found["contrast"] == pytest.approx(0, abs=1e-6)
+
+
+def test_bright_target_at_its_start_is_seen_and_a_far_one_is_not() -> None:
+    mask, image = bar(slice(30, 33), slice(10, 50)), np.full((SIZE, SIZE), SEA)
+    image[31, 5:7] = 2.0
+    [near] = measured(mask, image=image)
+    image[31, 5:7], image[60, 20] = SEA, 2.0
+    [far] = measured(mask, image=image)
+    assert near["target"] == pytest.approx(2.0 - SEA)
+    assert np.expm1(near["target_share"]) == pytest.approx(2)
+    assert far["target"] == pytest.approx(0, abs=1e-6)
+
+
+def test_outline_and_naming_come_from_the_probabilities() -> None:
+    [found] = measured(bar(slice(30, 33), slice(10, 50)))
+    assert [found[name] for name in ("level", "prob_mean", "prob_max", "prob_edge")] == pytest.approx(
+        [0.5, 0.8, 0.8, 0.8]
+    )
+    assert (found["prob_sd"], found["prob_ring"]) == (pytest.approx(0, abs=1e-6), 0)
+    assert np.exp([found["share_2"], found["share_5"]]) == pytest.approx([0.75, 0.25], rel=1e-5)
+    assert np.exp(found["share_1"]) == pytest.approx(1e-3)
+
+
+def test_neighbour_counts_from_beyond_the_soft_edge_on() -> None:
+    mask, other = bar(slice(30, 33), slice(10, 50)), bar(slice(38, 41), slice(10, 30))
+    [alone] = measured(mask)
+    first, second = measured(mask | other)
+    assert np.exp(alone["other_distance"]) == pytest.approx(FAR_PX)
+    assert np.expm1(alone["other_area"]) == pytest.approx(0)
+    # Rows 32 and 38 are six apart.
+    assert np.exp([first["other_distance"], second["other_distance"]]) == pytest.approx([6, 6])
+    assert np.expm1([first["other_area"], second["other_area"]]) == pytest.approx([60, 120])
+
+
+def test_place_is_passed_on() -> None:
+    [found] = measured(bar(slice(30, 33), slice(10, 50)), place=(0.25, 0.75))
+    assert (found["swath_row"], found["swath_col"]) == (0.25, 0.75)
+
+
+def test_no_candidates_give_an_empty_table() -> None:
+    assert measured(np.zeros((SIZE, SIZE), bool)) == []
