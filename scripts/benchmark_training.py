@@ -9,17 +9,23 @@ compared.
 from __future__ import annotations
 
 import argparse
+import json
+import resource
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
 import torch
+import yaml
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigWorkflow
 
+from seep_monai.cross_validation.settings import parse_overrides
+from seep_monai.errors import ConfigError
 from seep_monai.simulate.sample import make_sample_data
 
+AUGMENTATIONS = ("speckle", "wedge_prob", "paste_prob")
 CONFIG = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "train.json"
 
 
@@ -75,18 +81,30 @@ def now() -> float:
 
 def main() -> None:
     """Read the command line, run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Any other id of train.json is set in both loops: --batch_size 16 --paste_prob 0.5",
+        allow_abbrev=False,
+    )
     parser.add_argument("--dataset_dir", type=Path, help="data set to train on (default: simulated tiles)")
     parser.add_argument("--n_tiles", type=int, default=80, help="simulated tiles (default: %(default)s)")
     parser.add_argument("--n_rounds", type=int, default=5, help="epochs of each loop after one to warm up")
-    parser.add_argument("--batch_size", type=int, help="tiles a batch (default: that of train.json)")
-    arguments = parser.parse_args()
+    arguments, words = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as scratch:
         dataset_dir = arguments.dataset_dir or Path(scratch) / "sample"
         if arguments.dataset_dir is None:
             make_sample_data(dataset_dir, n_tiles=arguments.n_tiles, seed=0)
-        overrides = {"batch_size": arguments.batch_size} if arguments.batch_size else {}
-        report(benchmark(dataset_dir, Path(scratch), n_rounds=arguments.n_rounds, **overrides))
+        report(benchmark(dataset_dir, Path(scratch), n_rounds=arguments.n_rounds, **settings_of(words)))
+
+
+def settings_of(words: list[str]) -> dict[str, object]:
+    """Ids of train.json with their values, numbers as numbers; an unknown one ends the program."""
+    try:
+        overrides = parse_overrides(words, json.loads(CONFIG.read_text(encoding="utf-8")))
+    except ConfigError as error:
+        raise SystemExit(str(error)) from error
+    return {name: yaml.safe_load(value) for name, value in overrides.items()}
 
 
 def benchmark(dataset_dir: Path, scratch: Path, *, n_rounds: int, **overrides: object) -> dict[str, object]:
@@ -122,6 +140,8 @@ def benchmark(dataset_dir: Path, scratch: Path, *, n_rounds: int, **overrides: o
         "ratio of medians": bare / whole,
         "ratio, lowest and highest round": f"{min(ratios):.3f} .. {max(ratios):.3f}",
         "loading and normalising 620 tiles, s": loading_s * 620 / n_tiles,
+        "augmentation": ", ".join(f"{name} {parsed(name)}" for name in AUGMENTATIONS),
+        "peak memory of the process, GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "peak GPU memory, GiB": torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else "none",
     }
 

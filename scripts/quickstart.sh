@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to a trained and evaluated bundle: set-up, simulated sample data, training, evaluation, a table of figures.
+# From nothing to a trained and evaluated bundle: set-up, sample data, training, the judge of objects, evaluation, a table.
 # Runs again from any folder; what a former run of it made is replaced, and nothing else: it has folders of its own.
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
@@ -10,6 +10,9 @@ places=(--output_dir bundle/eval/quickstart --ckpt_dir bundle/models/quickstart)
 python scripts/make_sample_data.py data/sample --n_tiles "$n_tiles" --seed 0 --overwrite
 python -W ignore -m monai.bundle run training --config_file bundle/configs/train.json \
     --max_epochs "$max_epochs" --overwrite True "${places[@]}"
+python -W ignore -m monai.bundle run fitting \
+    --config_file "['bundle/configs/train.json','bundle/configs/evaluate.json','bundle/configs/fit_objects.json']" \
+    "${places[@]}"
 python -W ignore -m monai.bundle run evaluating \
     --config_file "['bundle/configs/train.json','bundle/configs/evaluate.json']" "${places[@]}"
 python -W ignore scripts/compare_with_baselines.py "${places[@]}"
