@@ -22,7 +22,7 @@ def known_judge(
     """The log odds of a match are `bias` and the weighted `match` measures; classes have their network's shares."""
     weights = np.array([[0.0] * len(MATCH_MEASURES), [(match or {}).get(name, 0.0) for name in MATCH_MEASURES]])
     names = naming_measures(tile_columns is not None)
-    naming = np.array([[float(name == f"share_{k}") for name in names] for k in range(1, 8)])
+    naming = np.array([[float(name == f"own_share_{k}") for name in names] for k in range(1, 8)])
     return ObjectJudge(
         levels,
         # Scales so large that nothing lies four standard deviations from the mean.

@@ -25,7 +25,11 @@ def test_match_is_the_logistic_function_of_its_measures() -> None:
 
 
 def test_classes_follow_the_naming_measures() -> None:
-    shares = {"share_2": np.log(0.75), "share_5": np.log(0.25), **{f"share_{k}": -50.0 for k in (1, 3, 4, 6, 7)}}
+    shares = {
+        "own_share_2": np.log(0.75),
+        "own_share_5": np.log(0.25),
+        **{f"own_share_{k}": -50.0 for k in (1, 3, 4, 6, 7)},
+    }
     assert known_judge().class_prob(measures(**shares))[0] == pytest.approx([0, 0.75, 0, 0, 0.25, 0, 0])
 
 

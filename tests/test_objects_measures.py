@@ -109,8 +109,20 @@ def test_outline_and_naming_come_from_the_probabilities() -> None:
         [0.5, 0.8, 0.8, 0.8]
     )
     assert (found["prob_sd"], found["prob_ring"]) == (pytest.approx(0, abs=1e-6), 0)
-    assert np.exp([found["share_2"], found["share_5"]]) == pytest.approx([0.75, 0.25], rel=1e-5)
-    assert np.exp(found["share_1"]) == pytest.approx(1e-3)
+    assert np.exp([found["own_share_2"], found["own_share_5"]]) == pytest.approx([0.75, 0.25], rel=1e-5)
+    assert np.exp(found["own_share_1"]) == pytest.approx(1e-3)
+
+
+def test_company_is_what_the_whole_tile_holds() -> None:
+    first, second = measured(bar(slice(30, 33), slice(10, 50)) | bar(slice(50, 53), slice(10, 50)))
+    for found in (first, second):
+        assert np.exp([found["tile_share_2"], found["tile_share_5"]]) == pytest.approx([0.75, 0.25], rel=1e-5)
+    mask, valid = bar(slice(30, 33), slice(10, 50)), np.ones((SIZE, SIZE), bool)
+    probabilities = np.zeros((8, SIZE, SIZE))
+    probabilities[0], probabilities[3] = 1 - 0.3 * mask, 0.3 * mask
+    faint = measure_candidates(find_candidates(0.3 * mask, (0.2,)), np.zeros(mask.shape), probabilities, valid=valid)
+    shares = [float(faint[0, MEASURE_NAMES.index(f"tile_share_{k}")]) for k in range(1, 8)]
+    assert np.exp(shares) == pytest.approx([1 / 7] * 7, rel=1e-5)
 
 
 def test_neighbour_counts_from_beyond_the_soft_edge_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt
 
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.instances import (
@@ -98,9 +99,12 @@ def _labels(candidates: Candidates, chosen: Indices) -> npt.NDArray[np.int32]:
 
 
 def _named(drawn: ClassMap, by_class: Components) -> ClassMap:
-    """The map with the names of the objects where one lies, and the vote of its own component elsewhere."""
+    """The map with each pixel named by the nearest object of its component; one without any keeps its own vote."""
     names = np.concatenate([[0], by_class.classes]).astype(np.uint8)[by_class.labels]
-    return np.where((drawn > 0) & (names > 0), names, drawn)
+    if not names.any():
+        return drawn
+    rows, columns = distance_transform_edt(names == 0, return_distances=False, return_indices=True)
+    return np.where(_touching(drawn, by_class.labels) > 0, names[rows, columns], drawn)
 
 
 def _touching(drawn: ClassMap, labels: npt.NDArray[np.int32]) -> ClassMap:

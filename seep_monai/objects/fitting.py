@@ -38,9 +38,9 @@ from seep_monai.objects.regression import fit_regression
 logger = logging.getLogger(__name__)
 
 MATCH_IOU = 0.5
-# Choice: of .0005 to .5, the best half order of magnitude on the validation scenes of fold 0; see docs/experiments.md.
+# Choice: of .0005 to .5, the best on the validation scenes of fold 0; see docs/experiments.md.
 MATCH_RIDGE = 0.002
-NAMING_RIDGE = 0.05
+NAMING_RIDGE = 0.02
 # Thresholds of the map are tried on this grid.
 _N_BINS = 100
 

@@ -25,12 +25,14 @@ TARGET_LOG_RATIO = 0.8
 # Choice: candidates farther apart say nothing of each other.
 FAR_PX = 128.0
 _MIN_SHARE = 1e-3
+# Choice: low enough that faint slicks take part in what the tile is like.
+TILE_PROB = 0.35
 
 SHAPE = ("area", "length", "width", "aspect", "fill", "straightness", "branches", "ends", "cos2", "sin2", "border")
 CONTRAST = ("contrast", "core_contrast", "sd_inside", "sd_ring", "visibility", "target", "target_share")
 OUTLINE = ("level", "prob_mean", "prob_max", "prob_sd", "prob_edge", "prob_ring")
 CONTEXT = ("other_area", "other_distance", "sea_sd")
-NAMING = tuple(f"share_{k}" for k in range(1, N_CLASSES))
+NAMING = tuple(f"{of}_share_{k}" for of in ("own", "tile") for k in range(1, N_CLASSES))
 # Ties the judge to one region and one pass, so that it is used only where asked for.
 PLACE = ("sea_level", "swath_row", "swath_col")
 MEASURE_NAMES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT, *NAMING, *PLACE)
@@ -74,6 +76,8 @@ class _Surroundings:
         self.seep = (self.seep_prob >= 0.5) & valid
         sea = valid & ~self.seep
         self.sea_sd = float(image[sea].std()) if sea.any() else 0.0
+        # Classes keep company: what else there is in the tile says what a doubtful slick is.
+        self.tile_shares = _log_shares(probabilities[1:, (self.seep_prob >= TILE_PROB) & valid])
 
     def measures(self, pixels: Indices, shape: tuple[int, int], level: float) -> tuple[float, ...]:
         """All but the place, in the order of MEASURE_NAMES."""
@@ -87,7 +91,8 @@ class _Surroundings:
         outline = self._outline(window, mask, distance_px, level)
         form = _shape(rows, cols, mask, _borders(rows, cols, shape))
         context = self._context(window, mask, distance_px)
-        return (*form, *contrast, *outline, *context, *self._shares(rows, cols), sea_level)
+        shares = _log_shares(self.probabilities[1:, rows, cols])
+        return (*form, *contrast, *outline, *context, *shares, *self.tile_shares, sea_level)
 
     def _contrast(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[tuple[float, ...], float]:
         image, free = self.image[window], self.valid[window] & ~self.seep[window]
@@ -131,10 +136,13 @@ class _Surroundings:
         distance = float(distance_px[others].min()) if others.any() else FAR_PX
         return np.log1p(total), np.log(min(distance, FAR_PX)), self.sea_sd
 
-    def _shares(self, rows: Indices, cols: Indices) -> list[float]:
-        """Log of each class's share of the summed seep probability."""
-        sums = self.probabilities[1:, rows, cols].sum(axis=1, dtype=np.float64)
-        return np.log(np.maximum(sums / max(sums.sum(), 1e-9), _MIN_SHARE)).tolist()
+
+def _log_shares(class_prob: Floats) -> list[float]:
+    """Log of each class's share of the summed seep probability, from (7, n) of n pixels; all equal without any."""
+    sums = class_prob.sum(axis=1, dtype=np.float64)
+    shares = sums / sums.sum() if sums.sum() > 0 else np.full(len(sums), 1 / len(sums))
+    logs: list[float] = np.log(np.maximum(shares, _MIN_SHARE)).tolist()
+    return logs
 
 
 def _shape(rows: Indices, cols: Indices, mask: Mask, on_border: float) -> tuple[float, ...]:
