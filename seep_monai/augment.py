@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.errors import ConfigError
@@ -66,12 +67,42 @@ def wedge_mask(size: tuple[int, int], share: float, side: int, device: torch.dev
     return symmetry(beyond, side)
 
 
+def turned_and_scaled(
+    image: torch.Tensor, label: torch.Tensor, angles: torch.Tensor, scales: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Image and label turned about the tile's middle and magnified, each pixel that of the nearest place.
+
+    Interpolation would average speckle away, and the network would know a turned tile by its smoothness. What comes
+    from outside the tile is no-data.
+
+    Args:
+        image: (B, 1, H, W) float32, no-data 0.
+        label: (B, 1, H, W) integers 0..7 and 255.
+        angles: (B,) radians, counter-clockwise as seen in the picture.
+        scales: (B,) magnification, above 0.
+    """
+    height, width = image.shape[-2:]
+    cos, sin = angles.cos() / scales, angles.sin() / scales
+    zero = torch.zeros_like(cos)
+    # From a place in the output to one in the input, in halves of width and height: x = (cos X - sin Y) in px.
+    rows = [torch.stack([cos, -sin * height / width, zero], 1), torch.stack([sin * width / height, cos, zero], 1)]
+    grid = functional.affine_grid(torch.stack(rows, 1).to(image), list(image.shape), align_corners=False)
+    # One more than the label, so that the padding's 0 is none of them.
+    both = torch.cat([image, label.to(image) + 1], dim=1)
+    moved = functional.grid_sample(both, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    outside = moved[:, 1:] == 0
+    return moved[:, :1], torch.where(outside, NO_DATA_LABEL, moved[:, 1:] - 1).to(label.dtype)
+
+
 class BatchAugment:
-    """Random symmetries, no-data wedges, pasted slicks, gain and speckle for normalised batches, in this order.
+    """Random symmetries, turns, no-data wedges, pasted slicks, gain and speckle for normalised batches, in this order.
 
     Args:
         symmetries: draw one of the eight symmetries per tile (of the four that keep the shape where tiles are not
             square).
+        turn_prob: share of the tiles that are turned by any angle and magnified. 0 is off.
+        turn_scale: they are magnified by a factor drawn from [1 / (1 + turn_scale), 1 + turn_scale], evenly in its
+            logarithm; 0 leaves the size.
         gain: a factor drawn from [1 - gain, 1 + gain] per tile multiplies the DN: the scene's level that inference
             takes from fewer tiles than training differs by about as much. 0 is off.
         speckle: noise of a standard deviation drawn from [0, speckle] per tile is added to the log, which multiplies
@@ -89,6 +120,8 @@ class BatchAugment:
         self,
         *,
         symmetries: bool = True,
+        turn_prob: float = 0.0,
+        turn_scale: float = 0.2,
         gain: float = 0.2,
         speckle: float = 0.0,
         wedge_prob: float = 0.0,
@@ -97,6 +130,8 @@ class BatchAugment:
         seed: int = 0,
     ) -> None:
         self.symmetries = symmetries
+        self.turn_prob = probability("turn_prob", turn_prob)
+        self.turn_scale = number("turn_scale", turn_scale, low=0, high=1, low_allowed=True)
         self.gain = number("gain", gain, low=0, high=1, low_allowed=True)
         self.speckle = number("speckle", speckle, low=0, high=1, low_allowed=True)
         self.wedge_prob = probability("wedge_prob", wedge_prob)
@@ -115,6 +150,8 @@ class BatchAugment:
         """
         if self.symmetries:
             image, label = self._turn(image, label)
+        if self.turn_prob > 0:
+            image, label = self._turn_freely(image, label)
         # Before the slicks, which keep off no-data: after them, it would cut some to crumbs.
         if self.wedge_prob > 0:
             image, label = self._cut(image, label)
@@ -140,6 +177,17 @@ class BatchAugment:
                 beyond = wedge_mask(size, share * self.wedge_share, int(N_SYMMETRIES * side), image.device)
                 tile.masked_fill_(beyond, 0.0)
                 truth.masked_fill_(beyond, NO_DATA_LABEL)
+        return image, label
+
+    def _turn_freely(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        chance, angle, scale = torch.rand(3, len(image), generator=self.generator)
+        # The others are left as they are: a turn by 0 would take time and change nothing.
+        picked = (chance < self.turn_prob).nonzero()[:, 0]
+        scales = (1 + self.turn_scale) ** (2 * scale[picked] - 1)
+        image, label = image.clone(), label.clone()
+        image[picked], label[picked] = turned_and_scaled(
+            image[picked], label[picked], 2 * math.pi * angle[picked], scales
+        )
         return image, label
 
     def _turn(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

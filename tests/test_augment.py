@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from seep_monai.augment import N_SYMMETRIES, AugmentBatch, BatchAugment, symmetry, wedge_mask
+from seep_monai.augment import (
+    N_SYMMETRIES,
+    AugmentBatch,
+    BatchAugment,
+    symmetry,
+    turned_and_scaled,
+    wedge_mask,
+)
 from seep_monai.errors import ConfigError
 
 
@@ -42,6 +49,67 @@ def test_symmetries_on_rectangular_tiles_keep_the_shape() -> None:
     assert moved.shape == image.shape
     assert truth.shape == label.shape
     assert len({tile.contiguous().numpy().tobytes() for tile in moved}) == 4
+
+
+def test_turn_by_quarter_turns_is_the_symmetry() -> None:
+    image, label = numbered_batch(4)
+    angles = torch.arange(4) * torch.pi / 2
+    moved, truth = turned_and_scaled(image, label, angles, torch.ones(4))
+    for quarter in range(4):
+        assert torch.equal(moved[quarter], symmetry(image[quarter], quarter))
+        assert torch.equal(truth[quarter], symmetry(label[quarter], quarter))
+
+
+def test_turn_by_nothing_changes_nothing_on_tiles_of_any_shape() -> None:
+    image, label = numbered_batch(2, (6, 10))
+    moved, truth = turned_and_scaled(image, label, torch.zeros(2), torch.ones(2))
+    assert torch.equal(moved, image)
+    assert torch.equal(truth, label)
+    assert truth.dtype == label.dtype
+
+
+def test_turn_of_a_rectangle_keeps_lengths() -> None:
+    # A row of 9 px in a tile that is twice as wide as high becomes a column of 9 px.
+    label = torch.zeros(1, 1, 21, 43, dtype=torch.uint8)
+    label[..., 10, 17:26] = 3
+    _, truth = turned_and_scaled(torch.zeros(1, 1, 21, 43), label, torch.tensor([torch.pi / 2]), torch.ones(1))
+    rows, columns = (truth[0, 0] == 3).nonzero().T
+    assert (len(rows), int(rows.max() - rows.min())) == (9, 8)
+    assert columns.unique().numel() == 1
+
+
+def test_magnified_area_grows_with_the_square() -> None:
+    rows, columns = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
+    label = (((rows - 63.5) ** 2 + (columns - 63.5) ** 2) < 20**2).to(torch.uint8)[None, None]
+    _, truth = turned_and_scaled(torch.zeros(1, 1, 128, 128), label, torch.tensor([0.7]), torch.tensor([1.25]))
+    assert float((truth == 1).sum()) == pytest.approx(float(label.sum()) * 1.25**2, rel=0.02)
+
+
+def test_turn_fills_what_lay_outside_with_no_data() -> None:
+    image, label = torch.ones(1, 1, 64, 64), torch.zeros(1, 1, 64, 64, dtype=torch.uint8)
+    moved, truth = turned_and_scaled(image, label, torch.tensor([torch.pi / 4]), torch.ones(1))
+    outside = truth == 255
+    assert outside[0, 0, 0, 0]
+    assert not outside[0, 0, 32, 32]
+    # Four corners, of which the turned square leaves 1 - 2 (sqrt 2 - 1) free.
+    assert float(outside.float().mean()) == pytest.approx(1 - 2 * (2**0.5 - 1), abs=0.02)
+    assert torch.equal(moved == 0, outside)
+
+
+def test_turn_takes_values_from_the_tile_alone() -> None:
+    image, label = numbered_batch(8, (16, 16))
+    moved, truth = BatchAugment(symmetries=False, gain=0, turn_prob=1, turn_scale=0.3, seed=3)(image, label)
+    values = dict(zip(image[0].flatten().tolist(), label[0].flatten().tolist(), strict=True))
+    known = truth != 255
+    assert 0.6 < float(known.float().mean()) < 1
+    assert [values[value] for value in moved[known].tolist()] == truth[known].tolist()
+    assert len({tile.numpy().tobytes() for tile in moved}) == 8
+
+
+def test_turn_takes_its_share_of_the_tiles() -> None:
+    image, label = numbered_batch(200)
+    moved, _ = BatchAugment(symmetries=False, gain=0, turn_prob=0.25, seed=0)(image, label)
+    assert 0.15 < float((moved != image).flatten(1).any(1).float().mean()) < 0.35
 
 
 def test_gain_adds_one_logarithm_per_tile_within_its_range() -> None:
@@ -201,7 +269,15 @@ def test_effects_that_are_off_draw_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("speckle", -0.1), ("speckle", 1), ("wedge_prob", 1.1), ("wedge_share", 0), ("wedge_share", 0.6)],
+    [
+        ("speckle", -0.1),
+        ("speckle", 1),
+        ("turn_prob", 2),
+        ("turn_scale", -1),
+        ("wedge_prob", 1.1),
+        ("wedge_share", 0),
+        ("wedge_share", 0.6),
+    ],
 )
 def test_effect_out_of_range_names_itself(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=name):

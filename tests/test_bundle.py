@@ -336,7 +336,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], list[str]]] = {
             for folder in data.iterdir()
             for path in sorted(folder.iterdir())
         ],
-        ["multiples of 2 px", "(64, 63)"],
+        ["multiples of 4 px", "(64, 63)"],
     ),
     "one size among others": (
         lambda data: [rewritten(data / name, lambda array: array[:32]) for name in (IMAGE, MASK)],
@@ -538,7 +538,7 @@ def test_evaluation_metrics_have_the_keys_of_the_contract(scored: dict[str, Any]
     assert scored["weights_sha256"] == description["sha256"]
     assert scored["plan_fingerprint"] == description["plan_fingerprint"]
     assert set(scored["classes"]) == set("1234567")
-    assert set(scored["classes"]["1"]) == {"iou", "dice", "AP", "AP50", "AP10_50", "n_instances"}
+    assert set(scored["classes"]["1"]) == {"iou", "dice", "named", "AP", "AP50", "AP10_50", "n_instances"}
     assert set(scored["seep"]) == {"iou", "dice", "precision", "recall", "AP", "AP50", "AP10_50"}
     assert {"f1_r1", "f1_r2", "f1_r3", "cldice", "pq", "pq_seep", "false_alarms_per_tile"} <= set(scored["ribbon"])
     assert np.array(scored["confusion_matrix"]["counts"]).shape == (8, 8)

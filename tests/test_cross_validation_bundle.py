@@ -24,6 +24,8 @@ from seep_monai.workflow import stop_log
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--max_epochs", "1", "--init_filters", "8", "--n_panels", "1", "--device", "cpu"]
 SMALL += ["--network_settings#blocks_down", "[1,1]", "--network_settings#blocks_up", "[1]"]
+# One epoch finds nothing that a judge could be fitted to.
+SMALL += ["--instance_mode", "object"]
 
 
 def in_this_process(words: Sequence[str]) -> int:
@@ -79,7 +81,7 @@ def test_script_scores_weights_trained_by_hand_in_processes_of_their_own(trained
     shutil.copytree(trained / "out" / "fold_2" / "models", tmp_path / "fold_2" / "models")
     words = ["scripts/cross_validate.py", "--dataset_dir", trained / "data", "--output_dir", tmp_path, "--score_only"]
     result = subprocess.run(
-        [sys.executable, *map(str, words), "--device", "cpu"],
+        [sys.executable, *map(str, words), "--device", "cpu", "--instance_mode", "object"],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

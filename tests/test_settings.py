@@ -19,6 +19,7 @@ NUMBERS: dict[str, Any] = {
     "patience": 0,
     "n_panels": 0,
     "speckle": 0.0,
+    "turn_prob": 0,
     "wedge_prob": 0,
     "paste_prob": 1,
     "paste_max_slicks": 1,
