@@ -183,6 +183,7 @@ class LastCheckpoint:
         ckpt_dir: folder of `last.pt`.
         fingerprint: the plan's; resuming on other data is an error.
         resume: go on from `last.pt`.
+        average: network with averaged weights, which are kept as well; None, or `network` itself: there are none.
     """
 
     def __init__(
@@ -196,7 +197,9 @@ class LastCheckpoint:
         *,
         fingerprint: str,
         resume: bool = False,
+        average: nn.Module | None = None,
     ) -> None:
+        self.average = None if average is network else average
         self.network, self.optimizer, self.lr_scheduler = network, optimizer, lr_scheduler
         self.best, self.generator = best, generator
         self.path = Path(str(ckpt_dir)) / LAST_FILE
@@ -213,6 +216,7 @@ class LastCheckpoint:
         scaler = getattr(engine, "scaler", None)
         content = {
             "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             # The number of steps is all that a schedule must keep: its length comes from the run that goes on.
             "scheduler_steps": int(self.lr_scheduler.last_epoch),
@@ -238,6 +242,8 @@ class LastCheckpoint:
         """
         content = read_last(self.path)
         self.network.load_state_dict(content["network"])
+        if self.average is not None:
+            self.average.load_state_dict(content["average"] or content["network"])
         self.optimizer.load_state_dict(content["optimizer"])
         if content["scaler"] is not None and getattr(engine, "scaler", None) is not None:
             engine.scaler.load_state_dict(content["scaler"])

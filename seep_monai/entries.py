@@ -314,7 +314,7 @@ def train(
 ) -> None:
     """Second step of a training, when all is built: the run's folder, log, config, versions and plan, then the run."""
     if initial_weights is not None and not settings.boolean("resume", resume):
-        checkpoints.start_from(best.network, initial_weights, plan)
+        checkpoints.start_from(trainer.network, initial_weights, plan)
     _check_run(trainer, plan, best, Path(run_dir), resume=settings.boolean("resume", resume))
     folder = workflow.make_folder(run_dir, option="--run_name")
     workflow.start_log(folder)

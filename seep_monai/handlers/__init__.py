@@ -1,5 +1,6 @@
 """Ignite handlers: scores, curves, panels, guards and the progress bar."""
 
+from seep_monai.handlers.averaging import AverageWeights
 from seep_monai.handlers.curves import TrainingCurves, ValidationCurves
 from seep_monai.handlers.guards import ClipGradients, StopEarly, StopOnNonFiniteLoss
 from seep_monai.handlers.objects import ObjectTiles
@@ -10,6 +11,7 @@ from seep_monai.handlers.scores import SeepScores
 from seep_monai.handlers.writer import RunWriter
 
 __all__ = [
+    "AverageWeights",
     "ClipGradients",
     "ObjectTiles",
     "RunWriter",
