@@ -183,6 +183,8 @@ class BatchAugment:
         chance, angle, scale = torch.rand(3, len(image), generator=self.generator)
         # The others are left as they are: a turn by 0 would take time and change nothing.
         picked = (chance < self.turn_prob).nonzero()[:, 0]
+        if not len(picked):
+            return image, label
         scales = (1 + self.turn_scale) ** (2 * scale[picked] - 1)
         image, label = image.clone(), label.clone()
         image[picked], label[picked] = turned_and_scaled(

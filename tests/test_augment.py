@@ -109,6 +109,10 @@ def test_turn_takes_values_from_the_tile_alone() -> None:
 def test_turn_takes_its_share_of_the_tiles() -> None:
     image, label = numbered_batch(200)
     moved, _ = BatchAugment(symmetries=False, gain=0, turn_prob=0.25, seed=0)(image, label)
+    # Alone in its batch, a tile is turned or left as it is.
+    augment = BatchAugment(symmetries=False, gain=0, turn_prob=0.25, seed=1)
+    turned = [not torch.equal(augment(image[:1], label[:1])[0], image[:1]) for _ in range(40)]
+    assert 0 < sum(turned) < 20
     assert 0.15 < float((moved != image).flatten(1).any(1).float().mean()) < 0.35
 
 
