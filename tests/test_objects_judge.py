@@ -33,10 +33,10 @@ def test_classes_follow_the_naming_measures() -> None:
     assert known_judge().class_prob(measures(**shares))[0] == pytest.approx([0, 0.75, 0, 0, 0.25, 0, 0])
 
 
-def test_named_is_the_class_that_gains_most_over_its_prior() -> None:
-    # Class 1 is likelier, but of class 3 there are ten times less: .6 / .8 against .3 / .08.
-    judge = known_judge(priors=(0.8, 0.12, 0.08, 0, 0, 0, 0))
-    assert judge.names(np.array([[0.6, 0.1, 0.3, 0, 0, 0, 0], [0.95, 0.03, 0.02, 0, 0, 0, 0]])).tolist() == [3, 1]
+def test_named_is_the_class_that_gains_most_over_the_root_of_its_prior() -> None:
+    # Roots .8, .5, .3: .6 / .8 = .75 against .3 / .3 = 1; and .8 / .8 = 1 against .15 / .3 = .5.
+    judge = known_judge(priors=(0.64, 0.25, 0.09, 0.02, 0, 0, 0))
+    assert judge.names(np.array([[0.6, 0.1, 0.3, 0, 0, 0, 0], [0.8, 0.05, 0.15, 0, 0, 0, 0]])).tolist() == [3, 1]
 
 
 def test_class_that_was_never_seen_is_never_named() -> None:

@@ -35,6 +35,16 @@ def test_gradient_vanishes_at_the_fit() -> None:
     assert error.mean(axis=0) == pytest.approx(0, abs=1e-4)
 
 
+def test_squares_find_what_lies_in_the_middle() -> None:
+    inputs = np.linspace(-2, 2, 101)[:, None]
+    outcomes = (np.abs(inputs[:, 0]) < 1).astype(np.int64)
+    plain, squared = (fit_regression(inputs, outcomes, 2, ridge=1e-3, squares=squares) for squares in (False, True))
+    assert ((plain.probabilities(inputs)[:, 1] > 0.5) == outcomes).mean() < 0.6
+    assert ((squared.probabilities(inputs)[:, 1] > 0.5) == outcomes).mean() > 0.95
+    again = SoftmaxRegression.from_json(json.loads(json.dumps(squared.to_json())))
+    assert (again.probabilities(inputs) == squared.probabilities(inputs)).all()
+
+
 def test_outcome_that_was_never_seen_has_probability_0() -> None:
     found = fit_regression(np.array([[0.0], [1.0]]), np.array([0, 2]), 3, ridge=1.0)
     assert found.probabilities(np.array([[5.0]]))[0, 1] == 0

@@ -132,7 +132,9 @@ def fit_judge(
             f"object judge: expected candidates that match a true seep in training and validation tiles, but none of "
             f"{len(matched)} does. Train the network longer; until then evaluate with --instance_mode object."
         )
-    match = fit_regression(measures[:, columns(MATCH_MEASURES)], matched.astype(np.int64), 2, ridge=MATCH_RIDGE)
+    of_match = measures[:, columns(MATCH_MEASURES)], matched.astype(np.int64)
+    # A slick may be too long or too short to be one; for the few examples of a class, squares are too much.
+    match = fit_regression(*of_match, 2, ridge=MATCH_RIDGE, squares=True)
     named = classes > 0
     naming = fit_regression(
         measures[named][:, columns(naming_measures(tile_columns is not None))],

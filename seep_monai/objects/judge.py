@@ -65,13 +65,13 @@ class ObjectJudge:
         return self.naming.probabilities(measures[:, columns(naming_measures(self.use_place))])
 
     def names(self, class_prob: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """(n,) mask values 1..7: the class that gains most over its prior.
+        """(n,) mask values 1..7: the class with the highest probability over the root of its prior.
 
-        A rare class is named where the object speaks for it, though most objects that look so are of the common one:
-        the mean over the classes of what is named right is what counts. Source: Menon et al. 2021, "Long-tail learning
-        via logit adjustment".
+        By the probability alone, nearly everything would be named as the common class; over the whole prior, rare names
+        would be given away. Source: Menon et al. 2021, "Long-tail learning via logit adjustment", with half of it.
         """
-        gain = np.divide(class_prob, self.class_priors, out=np.zeros_like(class_prob), where=self.class_priors > 0)
+        roots = np.sqrt(self.class_priors)
+        gain = np.divide(class_prob, roots, out=np.zeros_like(class_prob), where=roots > 0)
         return np.argmax(gain, axis=1).astype(np.int64) + 1
 
     def to_json(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Regularised softmax regression: a few dozen coefficients that can be read, and the same ones on every machine.
+"""Regularised softmax regression: some dozen coefficients that can be read, and the same ones on every machine.
 
-Choice: with some hundred objects of a rare class from a dozen scenes, networks and forests of the same measures rank
-unseen scenes no better; see docs/experiments.md.
+With squares of the inputs it can say "neither too long nor too short". Choice: with some hundred objects of a rare
+class from a dozen scenes, networks and forests on the same measures rank unseen scenes no better; see
+docs/experiments.md.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class SoftmaxRegression:
     Attributes:
         mean: (F,) of the inputs it was fitted to.
         scale: (F,) their standard deviations, above 0.
-        weights: (K, F) of the standardised inputs.
+        weights: (K, F) of the standardised inputs; with squares (K, 2 F), of them and then of their squares.
         bias: (K,); minus infinity where an outcome was never seen.
     """
 
@@ -40,11 +41,10 @@ class SoftmaxRegression:
 
     def probabilities(self, inputs: Matrix) -> npt.NDArray[np.float64]:
         """(n, F) -> (n, K), rows that sum to 1."""
-        result: npt.NDArray[np.float64] = softmax(self._standardised(inputs) @ self.weights.T + self.bias, axis=1)
+        squares = self.weights.shape[1] > len(self.mean)
+        x = _terms(inputs, self.mean, self.scale, squares=squares)
+        result: npt.NDArray[np.float64] = softmax(x @ self.weights.T + self.bias, axis=1)
         return result
-
-    def _standardised(self, inputs: Matrix) -> npt.NDArray[np.float64]:
-        return standardised(inputs, self.mean, self.scale)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists; an outcome that was never seen has the bias None."""
@@ -71,7 +71,8 @@ class SoftmaxRegression:
                 f"regression: expected mean, scale, weights and bias, but it cannot be read ({error!r})."
             ) from error
         mean, scale, weights = arrays
-        if mean.shape != scale.shape or weights.shape != (*bias.shape, *mean.shape):
+        shapes = [(len(bias), len(mean)), (len(bias), 2 * len(mean))]
+        if mean.shape != scale.shape or weights.shape not in shapes:
             raise DataError(
                 f"regression: expected weights of {bias.shape} outcomes by {mean.shape} inputs, but got "
                 f"{weights.shape}."
@@ -85,6 +86,7 @@ def fit_regression(
     n_outcomes: int,
     *,
     ridge: float,
+    squares: bool = False,
 ) -> SoftmaxRegression:
     """The weights of the smallest mean log loss + ridge / 2 x sum of squared weights; biases are free.
 
@@ -93,6 +95,7 @@ def fit_regression(
         outcomes: (n,) in 0..K-1, at least one of them.
         n_outcomes: K.
         ridge: at least 0; 0 leaves separable data without a minimum.
+        squares: whether the squares of the standardised inputs have weights too.
 
     Raises:
         DataError: if there is nothing to fit to.
@@ -101,7 +104,7 @@ def fit_regression(
         raise DataError("regression: expected at least one example, but got none.")
     mean, scale = inputs.mean(axis=0, dtype=np.float64), inputs.std(axis=0, dtype=np.float64)
     scale[scale == 0] = 1.0
-    x = standardised(inputs, mean, scale)
+    x = _terms(inputs, mean, scale, squares=squares)
     seen = np.unique(outcomes)
     target = (outcomes[:, None] == seen) / len(x)
 
@@ -121,8 +124,9 @@ def fit_regression(
     return SoftmaxRegression(mean, scale, weights, bias)
 
 
-def standardised(
-    inputs: Matrix, mean: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]
+def _terms(
+    inputs: Matrix, mean: npt.NDArray[np.float64], scale: npt.NDArray[np.float64], *, squares: bool
 ) -> npt.NDArray[np.float64]:
-    """Inputs in standard deviations from the mean, at most four."""
-    return np.clip((inputs - mean) / scale, -_MAX_DEVIATIONS, _MAX_DEVIATIONS)
+    """Inputs in standard deviations from the mean, at most four, and their squares."""
+    x = np.clip((inputs - mean) / scale, -_MAX_DEVIATIONS, _MAX_DEVIATIONS)
+    return np.hstack([x, x**2]) if squares else x
