@@ -226,6 +226,8 @@ def make_paste(
 ) -> SlickPaste | None:
     """What pastes slicks of the training tiles, rare classes more often by their weights; None where `prob` is 0.
 
+    Where no tile has a slick that can be pasted, there is nothing to paste, and a warning says so.
+
     Args:
         plan: the plan, which counts the classes.
         items: the training part's normalised tiles.
@@ -237,7 +239,11 @@ def make_paste(
     if not settings.probability("paste_prob", prob):
         return None
     weights = statistics.class_weights(class_weights, statistics.count_classes(plan.tiles("training")), by=weights_by)
-    return SlickPaste(SlickBank.from_items(items), prob=prob, max_slicks=max_slicks, class_weights=weights)
+    bank = SlickBank.from_items(items)
+    if not bank.slicks:
+        logger.warning("nothing is pasted, for no slick of the training tiles can be: %s", bank)
+        return None
+    return SlickPaste(bank, prob=prob, max_slicks=max_slicks, class_weights=weights)
 
 
 @entry

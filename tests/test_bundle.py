@@ -217,7 +217,8 @@ def test_training_with_every_effect_resumed_equals_one_that_was_not_stopped(
 def assert_same_weights(one: Path, other: Path) -> None:
     first, second = (torch.load(folder / "last.pt", weights_only=True) for folder in (one, other))
     assert first["network"].keys() == second["network"].keys()
-    assert all(torch.equal(first["network"][key], second["network"][key]) for key in first["network"])
+    for kept in ("network", "average"):
+        assert all(torch.equal(first[kept][key], second[kept][key]) for key in first[kept])
     assert first["best"] == second["best"]
 
 
