@@ -1,6 +1,6 @@
 """Ignite handlers: scores, curves, panels, guards and the progress bar."""
 
-from seep_monai.handlers.averaging import AverageWeights
+from seep_monai.handlers.averaging import AverageWeights, averaged_copy
 from seep_monai.handlers.curves import TrainingCurves, ValidationCurves
 from seep_monai.handlers.guards import ClipGradients, StopEarly, StopOnNonFiniteLoss
 from seep_monai.handlers.objects import ObjectTiles
@@ -22,6 +22,7 @@ __all__ = [
     "TileRecords",
     "TrainingCurves",
     "ValidationCurves",
+    "averaged_copy",
     "choose_tiles",
     "progress_bar",
 ]
