@@ -102,7 +102,7 @@ def pool_folds(folds: Sequence[Fold]) -> PooledFolds:
     """
     first = folds[0]
     for fold in folds:
-        origins = _comparable(first.origin), _comparable(fold.origin)
+        origins = shared_origin(first.origin), shared_origin(fold.origin)
         _check_same(first, fold, "origin", {key: (origins[0][key], origins[1][key]) for key in _SHARED_ORIGIN})
         pairs = {key: (first.description[key], fold.description[key]) for key in _SHARED_DESCRIPTION}
         _check_same(first, fold, "model.json", pairs)
@@ -138,8 +138,8 @@ def _append(joined: ScoredTiles, tiles: ScoredTiles) -> None:
     joined.names += tiles.names
 
 
-def _comparable(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """The origin without what each fold has for itself."""
+def shared_origin(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """The origin of a fold without what each fold has for itself."""
     own = _FITTED.get(origin["instance_mode"], ())
     kept = {key: value for key, value in origin["instance_settings"].items() if key not in own}
     return {**origin, "instance_settings": kept}

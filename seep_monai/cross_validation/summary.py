@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seep_monai.classes import SEEP_LABELS
-from seep_monai.cross_validation.pooling import Fold, PooledFolds, read_folds
+from seep_monai.cross_validation.pooling import Fold, PooledFolds, read_folds, shared_origin
 from seep_monai.cross_validation.settings import read_settings
 from seep_monai.cross_validation.text import summary_text
 from seep_monai.report.summary import ScoredTiles, place, summarised
@@ -126,7 +126,7 @@ def summarise_settings(run: PooledFolds, settings: Mapping[str, Any] | None) -> 
         "evaluation": None if run.folds[0].overrides is None else dict(run.folds[0].overrides),
         "split": run.split,
         "network": description["network"],
-        "instance_settings": run.folds[0].origin["instance_settings"],
+        **{key: shared_origin(run.folds[0].origin)[key] for key in ("instance_mode", "instance_settings")},
         "normalisation_version": description["normalisation_version"],
         "band": description["band"],
     }

@@ -40,7 +40,9 @@ SCORED_TILES_FILE = "scored_tiles.npz"
 # Raised with every change of what the arrays mean, since records of two meanings must never be pooled.
 FORMAT = 2
 
-_ORIGIN_KEYS = frozenset({"part", "leaky", "instance_settings", "weights_sha256", "plan_fingerprint", "class_names"})
+_ORIGIN_KEYS = frozenset(
+    {"part", "leaky", "instance_mode", "instance_settings", "weights_sha256", "plan_fingerprint", "class_names"}
+)
 
 Arrays = dict[str, npt.NDArray[Any]]
 
