@@ -1,7 +1,8 @@
 """Cross-validate the bundle: train a network per fold, score its test part, and pool all test parts into one set.
 
-Each fold trains and evaluates as `python -m monai.bundle run training` and `evaluating` do, in processes of their own,
-into OUT/fold_<f>/models and OUT/fold_<f>/eval. The same command again goes on where it was stopped. Writes
+Each fold trains, fits the judge of objects and evaluates as `python -m monai.bundle run training`, `fitting` and
+`evaluating` do, in processes of their own, into OUT/fold_<f>/models and OUT/fold_<f>/eval. The same command again goes
+on where it was stopped. Writes
 OUT/cross_validation.json and .md: pooled scores with 95 % intervals over all scenes, their spread over folds, and every
 scene.
 """
@@ -26,7 +27,8 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Any other top-level id of bundle/configs/train.json goes to every training (--max_epochs 30), one of "
-        "evaluate.json to every evaluation.",
+        "evaluate.json to every evaluation, one of fit_objects.json to every fitting. --instance_mode class or object "
+        "does without the judge.",
         allow_abbrev=False,
     )
     parser.add_argument("--dataset_dir", required=True, help="folder with train_images_256 and train_masks_256")

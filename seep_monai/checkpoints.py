@@ -243,7 +243,12 @@ class LastCheckpoint:
         content = read_last(self.path)
         self.network.load_state_dict(content["network"])
         if self.average is not None:
-            self.average.load_state_dict(content["average"] or content["network"])
+            # Weights of a training without a mean, or of a version without one, are its first mean.
+            self.average.load_state_dict(content.get("average") or content["network"])
+        elif content.get("average") is not None:
+            logger.warning(
+                "the mean of the weights in %s is dropped, for this run has none (average_decay 0)", self.path
+            )
         self.optimizer.load_state_dict(content["optimizer"])
         if content["scaler"] is not None and getattr(engine, "scaler", None) is not None:
             engine.scaler.load_state_dict(content["scaler"])

@@ -102,6 +102,7 @@ def check_training_numbers(values: dict[str, Any]) -> None:
     for name in ("learning_rate", "max_grad_norm"):
         number(name, values[name], low=0)
     number("weight_decay", values["weight_decay"], low=0, low_allowed=True)
+    number("average_decay", values["average_decay"], low=0, high=1, low_allowed=True)
     number("warmup_share", values["warmup_share"], low=0, high=1, low_allowed=True)
     number("speckle", values["speckle"], low=0, high=1, low_allowed=True)
     for name in ("turn_prob", "wedge_prob", "paste_prob"):

@@ -406,6 +406,7 @@ def test_tiles_that_are_all_no_data_are_left_out_and_said(
         ({"batch_size": 2.5}, "batch_size: expected a whole number"),
         ({"learning_rate": "abc"}, "learning_rate: expected a finite number"),
         ({"speckle": "much"}, "speckle: expected a finite number"),
+        ({"average_decay": 1}, "average_decay: expected a finite number"),
         ({"wedge_prob": 2}, "wedge_prob: expected a number from 0 to 1"),
         ({"paste_prob": -1}, "paste_prob: expected a number from 0 to 1"),
         ({"paste_prob": 1, "paste_class_weights": "rare"}, "class_weights: expected one of"),
@@ -651,6 +652,7 @@ def test_evaluation_of_relabelled_tiles_is_of_another_data_set(dataset: Path, tr
     ("overrides", "expected"),
     [
         ({"init_filters": 16}, "says 8, but got 16"),
+        ({"block_px": 1}, "says 2, but got 1"),
         ({"network_settings#blocks_down": [1, 2], "network_settings#blocks_up": [1]}, "says [1, 1], but got [1, 2]"),
         ({"band": 1}, "band: model.json says None, but got 1"),
         ({"n_folds": 4}, "n_folds: model.json says 3, but got 4"),
@@ -746,6 +748,19 @@ def test_inference_gives_the_class_map_that_evaluation_scores(
         hits += 2 * int((truth & known & (labels > 0)).sum())
         areas += int((truth & known).sum()) + int((known & (labels > 0)).sum())
     assert hits / areas == pytest.approx(scored["seep"]["dice"], abs=1e-3)
+
+
+def test_inference_in_another_mode_is_not_cut_at_the_point_of_the_trained_one(
+    dataset: Path, learned: Path, tmp_path: Path
+) -> None:
+    source = dataset / "train_images_256" / "000001.000002.tif"
+    chosen = json.loads((learned / "models" / "model.json").read_text())["operating_point"]["instances"]["threshold"]
+    found = {}
+    for mode in (None, "class", "object"):
+        infer(source, learned, tmp_path, instance_mode=mode)
+        written = json.loads(read_tiff(tmp_path / "000001.000002_classes.tif").description or "")
+        found[mode] = (written["instance_settings"]["mode"], written["instance_settings"]["score_threshold"])
+    assert found == {None: ("class", chosen), "class": ("class", chosen), "object": ("object", 0.0)}
 
 
 def test_inference_of_one_file_by_a_given_level_writes_the_level(dataset: Path, trained: Path, tmp_path: Path) -> None:

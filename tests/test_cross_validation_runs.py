@@ -58,15 +58,16 @@ def settings() -> CrossValidationSettings:
     return make_settings("data", ["--max_epochs", "2", "--batch_size", "8"], n_folds=N_FOLDS, seed=7)
 
 
-TASKS = ("training", "fitting", "evaluating")
-ALL_TASKS = [(task, f"fold_{fold}") for fold in range(N_FOLDS) for task in TASKS]
+FOLDS = [f"fold_{fold}" for fold in range(N_FOLDS)]
+TRAININGS = [("training", fold) for fold in FOLDS]
+SCORINGS = [(task, fold) for fold in FOLDS for task in ("fitting", "evaluating")]
 
 
 def test_every_fold_is_trained_and_evaluated_as_by_hand(tmp_path: Path, settings: CrossValidationSettings) -> None:
     run = FileWriter()
     train_folds(settings, tmp_path, run)
-    assert run.tasks == ALL_TASKS
-    training, fitting, evaluation = (given for _, given in run.calls[3:6])
+    assert run.tasks == TRAININGS + SCORINGS
+    training, fitting, evaluation = (run.calls[i][1] for i in (1, 5, 6))
     data = str(Path.cwd() / "data")
     places = {"output_dir": str(tmp_path / "fold_1" / "eval"), "ckpt_dir": str(tmp_path / "fold_1" / "models")}
     shared = {"dataset_dir": data, **places, "batch_size": "8"}
@@ -86,29 +87,37 @@ def test_complete_folds_are_skipped_and_said(
     again = FileWriter()
     with caplog.at_level(logging.INFO):
         train_folds(settings, tmp_path, again)
-    assert again.tasks == ALL_TASKS[3:6]
+    assert again.tasks == [("training", "fold_1"), ("fitting", "fold_1"), ("evaluating", "fold_1")]
     assert "fold 0 of 3: complete, skipped" in caplog.messages
     assert "fold 2 of 3: complete, skipped" in caplog.messages
 
 
 def test_training_that_failed_ends_all_and_is_gone_on_with(tmp_path: Path, settings: CrossValidationSettings) -> None:
-    run = FileWriter([0, 0, 0, 1])
+    run = FileWriter([0, 1])
     with pytest.raises(TrainingError, match=r"fold_1: training ended with exit code 1.*are skipped"):
         train_folds(settings, tmp_path, run)
-    assert run.tasks == ALL_TASKS[:4]
+    assert run.tasks == TRAININGS[:2]
     again = FileWriter()
     train_folds(settings, tmp_path, again)
-    assert again.tasks == ALL_TASKS[3:]
+    assert again.tasks == TRAININGS[1:] + SCORINGS
     assert "overwrite" not in again.calls[0][1]
     assert again.calls[0][1]["resume"] == "True"
 
 
 def test_fold_whose_evaluation_failed_is_evaluated_only(tmp_path: Path, settings: CrossValidationSettings) -> None:
     with pytest.raises(TrainingError, match="fold_0: evaluating ended with exit code 1"):
-        train_folds(settings, tmp_path, FileWriter([0, 0, 1]))
+        train_folds(settings, tmp_path, FileWriter([0, 0, 0, 0, 1]))
     again = FileWriter()
     train_folds(settings, tmp_path, again)
-    assert again.tasks == ALL_TASKS[2:]
+    assert again.tasks == SCORINGS[1:]
+
+
+def test_fold_whose_fitting_failed_is_fitted_again(tmp_path: Path, settings: CrossValidationSettings) -> None:
+    with pytest.raises(TrainingError, match="fold_1: fitting ended with exit code 1"):
+        train_folds(settings, tmp_path, FileWriter([0, 0, 0, 0, 0, 1]))
+    again = FileWriter()
+    train_folds(settings, tmp_path, again)
+    assert again.tasks == SCORINGS[2:]
 
 
 def test_training_stopped_after_its_last_epoch_is_not_repeated(
@@ -117,7 +126,7 @@ def test_training_stopped_after_its_last_epoch_is_not_repeated(
     write_weights(tmp_path / "fold_0" / "models", 0, epoch=2)
     run = FileWriter()
     train_folds(settings, tmp_path, run)
-    assert run.tasks == ALL_TASKS[1:]
+    assert run.tasks == TRAININGS[1:] + SCORINGS
 
 
 def test_folds_scored_otherwise_in_between_are_evaluated_again(
@@ -127,7 +136,7 @@ def test_folds_scored_otherwise_in_between_are_evaluated_again(
     score_folds(make_settings("data", ["--instance_mode", "object"]), tmp_path, FileWriter())
     again = FileWriter()
     train_folds(settings, tmp_path, again)
-    assert again.tasks == ALL_TASKS[2::3]
+    assert again.tasks == SCORINGS[1::2]
     assert "instance_mode" not in again.calls[0][1]
 
 
@@ -135,29 +144,38 @@ def test_options_of_the_evaluation_alone_go_to_no_training(tmp_path: Path) -> No
     run = FileWriter()
     train_folds(make_settings("data", ["--tta", "True"], n_folds=N_FOLDS), tmp_path, run)
     assert "tta" not in run.calls[0][1]
-    assert [given["tta"] for _, given in run.calls[1:3]] == ["True", "True"]
+    assert [given["tta"] for _, given in run.calls[3:5]] == ["True", "True"]
 
 
-def test_options_of_the_fitting_go_to_nothing_else_and_fit_again(tmp_path: Path) -> None:
+def test_options_of_the_fitting_go_to_nothing_else(tmp_path: Path) -> None:
     run = FileWriter()
-    settings = make_settings("data", ["--use_place", "True"], n_folds=N_FOLDS)
-    train_folds(settings, tmp_path, run)
-    assert [given.get("use_place") for _, given in run.calls[:3]] == [None, "True", None]
-    again = FileWriter()
-    score_folds(settings, tmp_path, again)
-    assert again.tasks == [entry for entry in ALL_TASKS if entry[0] != "training"]
+    train_folds(make_settings("data", ["--use_place", "True"], n_folds=N_FOLDS), tmp_path, run)
+    assert [given.get("use_place") for _, given in run.calls] == [None] * 3 + ["True", None] * 3
+
+
+def test_judge_that_was_fitted_otherwise_is_fitted_again_and_scored(
+    tmp_path: Path, settings: CrossValidationSettings
+) -> None:
+    train_folds(settings, tmp_path, FileWriter())
+    placed, again, back = FileWriter(), FileWriter(), FileWriter()
+    with_place = make_settings("data", ["--use_place", "True"], n_folds=N_FOLDS)
+    score_folds(with_place, tmp_path, placed)
+    score_folds(with_place, tmp_path, again)
+    train_folds(settings, tmp_path, back)
+    assert placed.tasks == back.tasks == SCORINGS
+    assert again.tasks == SCORINGS[1::2]
 
 
 def test_other_instance_modes_fit_no_judge(tmp_path: Path) -> None:
     run = FileWriter()
     train_folds(make_settings("data", ["--instance_mode", "object"], n_folds=N_FOLDS), tmp_path, run)
-    assert [task for task, _ in run.tasks] == ["training", "evaluating"] * N_FOLDS
+    assert run.tasks == TRAININGS + SCORINGS[1::2]
 
 
 def test_judged_mode_goes_to_no_training(tmp_path: Path) -> None:
     run = FileWriter()
     train_folds(make_settings("data", ["--instance_mode", "judged"], n_folds=N_FOLDS), tmp_path, run)
-    assert [given.get("instance_mode") for _, given in run.calls[:3]] == [None, None, "judged"]
+    assert [given.get("instance_mode") for _, given in run.calls[2:5]] == [None, None, "judged"]
 
 
 def test_weights_that_were_exchanged_raise(tmp_path: Path, settings: CrossValidationSettings) -> None:

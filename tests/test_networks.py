@@ -10,15 +10,35 @@ from seep_monai.errors import ConfigError
 from seep_monai.networks import SegResNetSettings, build_network, settings_from_json
 
 SMALL = SegResNetSettings(init_filters=8, blocks_down=(1, 1), blocks_up=(1,))
+BLOCKS = SegResNetSettings(init_filters=8, blocks_down=(1, 1), blocks_up=(1,), block_px=2)
 
 
-def test_network_keeps_the_full_resolution_with_eight_logits() -> None:
-    logits = build_network(SMALL)(torch.zeros(2, 1, 16, 24))
+@pytest.mark.parametrize("settings", [SMALL, BLOCKS])
+def test_network_keeps_the_full_resolution_with_eight_logits(settings: SegResNetSettings) -> None:
+    logits = build_network(settings)(torch.zeros(2, 1, 16, 24))
     assert logits.shape == (2, 8, 16, 24)
 
 
+def test_pixels_of_a_block_have_their_own_logits_in_their_own_places() -> None:
+    network = build_network(BLOCKS)
+    with torch.no_grad():
+        # Only the last bias is left: eight times four numbers, of class k and pixel (row, col) of the block.
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.conv_final[-1].conv.bias.copy_(torch.arange(32.0))
+        logits = network(torch.randn(1, 1, 8, 8))
+    for row, col in ((0, 0), (0, 1), (1, 0), (1, 1), (6, 7)):
+        expected = [4.0 * k + 2 * (row % 2) + col % 2 for k in range(8)]
+        assert logits[0, :, row, col].tolist() == expected
+
+
+def test_block_that_is_no_size_raises() -> None:
+    with pytest.raises(ConfigError, match="block_px"):
+        SegResNetSettings(block_px=0)
+
+
 def test_size_multiple_is_what_the_levels_halve() -> None:
-    assert SMALL.size_multiple == 2
+    assert (SMALL.size_multiple, BLOCKS.size_multiple) == (2, 4)
     assert SegResNetSettings(blocks_down=(1, 1, 1, 1, 1), blocks_up=(1, 1, 1, 1)).size_multiple == 16
 
 
@@ -58,16 +78,18 @@ def test_dropout_setting_reaches_the_network() -> None:
     assert any(isinstance(module, torch.nn.Dropout2d) and module.p == 0.3 for module in network.modules())
 
 
-def test_untrained_network_gives_a_seep_about_the_prior_probability() -> None:
+@pytest.mark.parametrize("settings", [SMALL, BLOCKS])
+def test_untrained_network_gives_a_seep_about_the_prior_probability(settings: SegResNetSettings) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
-        prob = build_network(SMALL)(torch.randn(1, 1, 32, 32)).softmax(1)
+        prob = build_network(settings)(torch.randn(1, 1, 32, 32)).softmax(1)
     assert 0.005 < float(1 - prob[:, 0].mean()) < 0.08
 
 
-def test_network_placed_on_a_cpu_with_amp_computes_in_bf16_nearly_the_same() -> None:
+@pytest.mark.parametrize("settings", [SMALL, BLOCKS])
+def test_network_placed_on_a_cpu_with_amp_computes_in_bf16_nearly_the_same(settings: SegResNetSettings) -> None:
     torch.manual_seed(0)
-    network, image = build_network(SMALL), torch.randn(1, 1, 32, 32)
+    network, image = build_network(settings), torch.randn(1, 1, 32, 32)
     with torch.no_grad():
         exact = place_network(network, "cpu", False)(image)
         rough = place_network(network, "cpu", True)(image)
@@ -76,7 +98,7 @@ def test_network_placed_on_a_cpu_with_amp_computes_in_bf16_nearly_the_same() -> 
     # bf16 has eight bits: about three digits.
     torch.testing.assert_close(rough, exact, atol=0.1, rtol=0.05)
     assert not torch.equal(rough, exact)
-    assert set(network.state_dict()) == set(build_network(SMALL).state_dict())
+    assert set(network.state_dict()) == set(build_network(settings).state_dict())
 
 
 def test_default_amp_is_on_for_gpus_alone() -> None:

@@ -143,6 +143,10 @@ def test_place_goes_from_the_fitting_to_evaluation_and_inference(dataset: Path, 
     assert "SCENE.NUMBER" in message_of(infer, other, tmp_path, tmp_path / "out")
 
 
+def test_fitting_to_another_part_is_refused(dataset: Path, trained: Path) -> None:
+    assert "Leave --part out" in message_of(fit, dataset, trained, part="test")
+
+
 def test_place_without_columns_names_the_option(dataset: Path, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     assert "--tile_columns" in message_of(fit, dataset, tmp_path, tta=False, use_place=True)

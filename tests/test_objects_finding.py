@@ -65,6 +65,19 @@ def test_map_keeps_the_bridge_that_no_object_holds() -> None:
     assert (classes[5, 16:28] == 5).all()
 
 
+def test_map_is_named_within_its_own_component() -> None:
+    # A ribbon whose right half only a lower level draws, with another one close below.
+    p = np.zeros((8, 5, 20))
+    p[1, 1, :8], p[1, 1, 8:] = 0.9, 0.4
+    p[5, 3, 6:] = 0.9
+    p[0] = 1 - p.sum(axis=0)
+    judge = known_judge(match={"prob_mean": 50.0}, bias=-40.0, levels=(0.3, 0.6))
+    objects = find_seeps(p, np.zeros((5, 20)), LOW, judge, valid=np.ones((5, 20), bool))
+    assert objects.seeps.areas_px.tolist() == [8, 14]
+    assert (objects.classes[1] == 1).all()
+    assert (objects.classes[3, 6:] == 5).all()
+
+
 def test_detections_are_every_class_that_an_object_may_have() -> None:
     objects = found(SMALL_ONES)
     table = objects.detections

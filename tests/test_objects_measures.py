@@ -136,6 +136,14 @@ def test_neighbour_counts_from_beyond_the_soft_edge_on() -> None:
     assert np.expm1([first["other_area"], second["other_area"]]) == pytest.approx([60, 120])
 
 
+def test_neighbour_beyond_twelve_pixels_is_far() -> None:
+    mask = bar(slice(10, 14), slice(5, 15))
+    near, far = mask | bar(slice(25, 29), slice(5, 15)), mask | bar(slice(26, 30), slice(5, 15))
+    # Rows 13 and 25 are twelve apart.
+    assert np.exp(measured(near)[0]["other_distance"]) == pytest.approx(12)
+    assert np.exp(measured(far)[0]["other_distance"]) == pytest.approx(FAR_PX)
+
+
 def test_place_is_passed_on() -> None:
     [found] = measured(bar(slice(30, 33), slice(10, 50)), place=(0.25, 0.75))
     assert (found["swath_row"], found["swath_col"]) == (0.25, 0.75)

@@ -19,6 +19,7 @@ NUMBERS: dict[str, Any] = {
     "patience": 0,
     "n_panels": 0,
     "speckle": 0.0,
+    "average_decay": 0.9,
     "turn_prob": 0,
     "wedge_prob": 0,
     "paste_prob": 1,

@@ -105,7 +105,7 @@ def pool_folds(folds: Sequence[Fold]) -> PooledFolds:
         origins = shared_origin(first.origin), shared_origin(fold.origin)
         _check_same(first, fold, "origin", {key: (origins[0][key], origins[1][key]) for key in _SHARED_ORIGIN})
         pairs = {key: (first.description[key], fold.description[key]) for key in _SHARED_DESCRIPTION}
-        _check_same(first, fold, "model.json", pairs)
+        _check_same(first, fold, "model.json", pairs | {"judge": (_judge_kind(first), _judge_kind(fold))})
         _check_same(first, fold, "scored.json", {"evaluation's overrides": (first.overrides, fold.overrides)})
         _check_division(first, fold)
     _check_disjoint(folds)
@@ -143,6 +143,14 @@ def shared_origin(origin: Mapping[str, Any]) -> dict[str, Any]:
     own = _FITTED.get(origin["instance_mode"], ())
     kept = {key: value for key, value in origin["instance_settings"].items() if key not in own}
     return {**origin, "instance_settings": kept}
+
+
+def _judge_kind(fold: Fold) -> dict[str, Any] | None:
+    """How the judge of a fold was fitted, if its objects are judged."""
+    objects = fold.description.get("objects")
+    if fold.origin["instance_mode"] != "judged" or not objects:
+        return None
+    return {key: objects.get(key) for key in ("tta", "tile_columns")}
 
 
 def _check_same(first: Fold, fold: Fold, source: str, pairs: Mapping[str, tuple[Any, Any]]) -> None:

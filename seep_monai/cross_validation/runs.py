@@ -2,7 +2,8 @@
 
 Fold f writes to `fold_<f>/models` and `fold_<f>/eval`. `fold_<f>/trained.json` says that its training came to its end,
 and names the weights; `eval/scored_tiles.npz` of these weights says that its evaluation did, `fold_<f>/scored.json`
-with which overrides. Between the two the judge of objects is fitted, unless another instance mode is asked for.
+with which overrides. Between the two the judge of objects is fitted, unless another instance mode is asked for;
+`fold_<f>/fitted.json` says with which overrides.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from seep_monai.workflow import make_folder, write_json
 logger = logging.getLogger(__name__)
 
 TRAINED_FILE = "trained.json"
+FITTED_FILE = "fitted.json"
 SCORED_FILE = "scored.json"
 PART = "test"
 
@@ -41,7 +43,9 @@ def run_process(words: Sequence[str]) -> int:
 
 
 def train_folds(settings: CrossValidationSettings, folder: Path, run: Runner = run_process) -> None:
-    """Train and evaluate every fold that is not complete; a training that was stopped goes on from its last epoch.
+    """Train every fold, then evaluate every fold, without what is complete.
+
+    A training that was stopped goes on from its last epoch.
 
     Args:
         settings: those that the folder was begun with (`settings.begin`).
@@ -60,7 +64,10 @@ def train_folds(settings: CrossValidationSettings, folder: Path, run: Runner = r
         make_folder(place, option="--output_dir")
         if not _is_trained(place):
             _train(settings, folder, fold, run)
-        _evaluate(settings, place, run)
+    # Behind all trainings: a fold whose network is too poor for a judge must not keep the others from being trained.
+    for fold in range(settings.n_folds):
+        if not _is_scored(fold_dir(folder, fold), settings):
+            _evaluate(settings, fold_dir(folder, fold), run)
 
 
 def score_folds(settings: CrossValidationSettings, folder: Path, run: Runner = run_process) -> None:
@@ -115,20 +122,29 @@ def _train(settings: CrossValidationSettings, folder: Path, fold: int, run: Runn
 def _fit(settings: CrossValidationSettings, place: Path, run: Runner) -> None:
     words = ["fitting", "--config_file", _configs("train.json", "evaluate.json", "fit_objects.json")]
     words += [*_places(settings.dataset_dir, place), *_options(settings.fitting_overrides)]
+    (place / FITTED_FILE).unlink(missing_ok=True)
     _run(words, place, run)
+    write_json(place / FITTED_FILE, settings.fitting_overrides)
+
+
+def _is_fitted(settings: CrossValidationSettings, place: Path) -> bool:
+    """Whether there is a judge, fitted as asked for; one that was fitted by hand will do where nothing is asked for."""
+    if "objects" not in read_description(place / "models"):
+        return False
+    noted = _noted(place / FITTED_FILE)
+    return settings.fitting_overrides == (noted or {})
 
 
 def _evaluate(settings: CrossValidationSettings, place: Path, run: Runner) -> None:
-    if settings.judged and (settings.refits or "objects" not in read_description(place / "models")):
+    if settings.judged and not _is_fitted(settings, place):
         _fit(settings, place, run)
-    overrides = settings.evaluation_overrides
     words = ["evaluating", "--config_file", _configs("train.json", "evaluate.json")]
     words += [*_places(settings.dataset_dir, place), "--part", PART]
     # Without the old note and records, a process that ends early leaves nothing that passes for its own.
     (place / SCORED_FILE).unlink(missing_ok=True)
     (place / "eval" / SCORED_TILES_FILE).unlink(missing_ok=True)
-    _run([*words, *_options(overrides)], place, run)
-    write_json(place / SCORED_FILE, overrides)
+    _run([*words, *_options(settings.evaluation_overrides)], place, run)
+    write_json(place / SCORED_FILE, settings.scoring_overrides)
 
 
 def _run(words: Sequence[str], place: Path, run: Runner) -> None:
@@ -187,12 +203,16 @@ def _is_trained(place: Path) -> bool:
 
 
 def scored_overrides(place: Path) -> dict[str, str] | None:
-    """The overrides that a fold was evaluated with; None where it was evaluated by hand, or not at all.
+    """The overrides that a fold was fitted and evaluated with; None where that was done by hand, or not at all.
 
     Raises:
         DataError: if the note cannot be read.
     """
-    path = place / SCORED_FILE
+    return _noted(place / SCORED_FILE)
+
+
+def _noted(path: Path) -> dict[str, str] | None:
+    """The overrides in a note of a step that came to its end; None where there is none."""
     if not path.is_file():
         return None
     try:
@@ -206,7 +226,7 @@ def scored_overrides(place: Path) -> dict[str, str] | None:
 def _is_scored(place: Path, settings: CrossValidationSettings) -> bool:
     """Whether the test part was scored with the weights and as asked for."""
     path = place / "eval" / SCORED_TILES_FILE
-    if not path.is_file() or scored_overrides(place) != settings.evaluation_overrides:
+    if not path.is_file() or scored_overrides(place) != settings.scoring_overrides:
         return False
     try:
         origin: dict[str, Any] = read_origin(path)

@@ -59,11 +59,6 @@ class CrossValidationSettings:
         return self.overrides.get("instance_mode", JUDGED) == JUDGED
 
     @property
-    def refits(self) -> bool:
-        """Whether the judge is fitted again where there is one: if it is asked to be fitted in a certain way."""
-        return bool(self.overrides.keys() & (fitting_ids() | {"tta"}))
-
-    @property
     def training_overrides(self) -> dict[str, str]:
         """Those that a training takes; it knows no judged objects, since the judge is fitted after it."""
         alone = evaluation_ids() | fitting_ids()
@@ -81,6 +76,11 @@ class CrossValidationSettings:
         """Those that an evaluation takes."""
         taken = {*_SHARED_IDS, *evaluation_ids()}
         return {name: value for name, value in sorted(self.overrides.items()) if name in taken}
+
+    @property
+    def scoring_overrides(self) -> dict[str, str]:
+        """All that the scores of a fold hang on beside its weights."""
+        return self.evaluation_overrides | (self.fitting_overrides if self.judged else {})
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary that can be written to JSON."""

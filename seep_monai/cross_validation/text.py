@@ -10,7 +10,13 @@ from seep_monai.classes import SEEP_LABELS
 from seep_monai.report.tables import HEADLINE_ROWS, shown, with_interval
 
 LEAK_TEXT = "**Leaky: scored scenes were trained on, so that all figures here are too good.**"
-_CLASS_COLUMNS = (("Dice", "dice"), ("IoU", "iou"), ("named", "named"), ("AP50", "AP50"), ("AP10-50", "AP10_50"))
+_CLASS_COLUMNS = (
+    ("Dice", "dice"),
+    ("IoU", "iou"),
+    ("named right of found px", "named"),
+    ("AP50", "AP50"),
+    ("AP10-50", "AP10_50"),
+)
 # Weights are known by the first digits of their checksum; the whole one stands in the JSON file.
 _N_DIGITS = 12
 
@@ -103,6 +109,11 @@ def _errors(summary: Mapping[str, Any]) -> str:
         parts.append(
             f"{title}, at mask IoU {errors['iou']}:\n\n" + _table(["class", *titles], [*rows, ["all", *totals]])
         )
+    named = errors["named"]
+    shares = ", ".join(
+        f"{name} {shown(named[str(k)])}" for k, name in zip(SEEP_LABELS, summary["class_names"], strict=True)
+    )
+    parts.append(f"Named right of the true instances that are found: {shares}; mean {shown(named['mean'])}.")
     return "## Errors, pooled\n\n" + "\n\n".join(parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, find_objects
 
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.instances import (
@@ -101,10 +101,15 @@ def _labels(candidates: Candidates, chosen: Indices) -> npt.NDArray[np.int32]:
 def _named(drawn: ClassMap, by_class: Components) -> ClassMap:
     """The map with each pixel named by the nearest object of its component; one without any keeps its own vote."""
     names = np.concatenate([[0], by_class.classes]).astype(np.uint8)[by_class.labels]
-    if not names.any():
-        return drawn
-    rows, columns = distance_transform_edt(names == 0, return_distances=False, return_indices=True)
-    return np.where(_touching(drawn, by_class.labels) > 0, names[rows, columns], drawn)
+    components = seep_components(drawn).labels
+    result = drawn.copy()
+    for number, window in enumerate(find_objects(components), start=1):
+        own = components[window] == number
+        named = own & (names[window] > 0)
+        if named.any():
+            rows, columns = distance_transform_edt(~named, return_distances=False, return_indices=True)
+            result[window][own] = names[window][rows, columns][own]
+    return result
 
 
 def _touching(drawn: ClassMap, labels: npt.NDArray[np.int32]) -> ClassMap:

@@ -22,7 +22,7 @@ RING_PX = (2, 8)
 TARGET_PX = 12
 # Choice: with speckle of 18 %, one sea pixel in a million is three times its surround; targets are far above that.
 TARGET_LOG_RATIO = 0.8
-# Choice: candidates farther apart say nothing of each other.
+# Stands for "no other within TARGET_PX".
 FAR_PX = 128.0
 _MIN_SHARE = 1e-3
 # Choice: low enough that faint slicks take part in what the tile is like.
@@ -57,7 +57,7 @@ def measure_candidates(
         image: (H, W) log of DN over the scene's level, no-data 0.
         probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels.
         valid: (H, W) bool, False = no-data.
-        place: row and column of the image in its scene, each in [0, 1]; the middle where it is not known.
+        place: row and column of the image in its scene (`places.tile_place`); the middle where it is not known.
     """
     scene = _Surroundings(image, probabilities, valid)
     rows = [
@@ -74,6 +74,7 @@ class _Surroundings:
         self.image, self.probabilities, self.valid = image, probabilities, valid
         self.seep_prob = 1 - probabilities[0]
         self.seep = (self.seep_prob >= 0.5) & valid
+        self.seep_px = int(np.count_nonzero(self.seep))
         sea = valid & ~self.seep
         self.sea_sd = float(image[sea].std()) if sea.any() else 0.0
         # Classes keep company: what else there is in the tile says what a doubtful slick is.
@@ -85,7 +86,7 @@ class _Surroundings:
         window = _window(rows, cols, shape, margin_px=TARGET_PX)
         mask = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), bool)
         mask[rows - window[0].start, cols - window[1].start] = True
-        # The window reaches farther than all that is looked for by this distance.
+        # The window reaches as far as anything that is looked for.
         distance_px = distance_transform_edt(~mask)
         contrast, sea_level = self._contrast(window, mask, distance_px)
         outline = self._outline(window, mask, distance_px, level)
@@ -131,8 +132,8 @@ class _Surroundings:
     def _context(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[float, ...]:
         others = self.seep[window] & ~mask
         # Parts of the same film that the level cut off lie closer than a ring.
-        others &= distance_px > RING_PX[0]
-        total = int(np.count_nonzero(self.seep) - np.count_nonzero(self.seep[window] & mask))
+        others &= (distance_px > RING_PX[0]) & (distance_px <= TARGET_PX)
+        total = self.seep_px - int(np.count_nonzero(self.seep[window] & mask))
         distance = float(distance_px[others].min()) if others.any() else FAR_PX
         return np.log1p(total), np.log(min(distance, FAR_PX)), self.sea_sd
 

@@ -31,7 +31,8 @@ def tile_place(tile: str, tile_columns: Mapping[str, int]) -> Place:
     if not dot or len(columns) != 1 or not number.isdigit() or int(number) < 1:
         raise DataError(
             f"{tile}: expected a name SCENE.NUMBER and one number of columns for its scene, but tile_columns is "
-            f"{dict(tile_columns)}. Correct --tile_columns, or fit without --use_place."
+            f"{dict(tile_columns)}. Correct --tile_columns and fit again, fit without --use_place, or leave objects "
+            "unjudged (--instance_mode object)."
         )
     row, column = divmod(int(number) - 1, columns[0])
     return row / _ROWS, column / max(columns[0] - 1, 1)

@@ -1,4 +1,4 @@
-"""Regularised softmax regression: some dozen coefficients that can be read, and the same ones on every machine.
+"""Regularised softmax regression: some hundred coefficients that can be read, from a problem with one solution.
 
 With squares of the inputs it can say "neither too long nor too short". Choice: with some hundred objects of a rare
 class from a dozen scenes, networks and forests on the same measures rank unseen scenes no better; see

@@ -65,9 +65,13 @@ def stored_instances(
 def inference_instances(
     description: Mapping[str, Any], judge: ObjectJudge | None, *, mode: str | None = None, **overrides: Any
 ) -> InstanceSettings:
-    """As `stored_instances`, cut at the operating point that was chosen on the validation tiles."""
-    points = description.get("judged_operating_point" if judge is not None else "operating_point", {})
-    chosen = points.get("instances", {}).get("threshold")
+    """As `stored_instances`, cut at the operating point that was chosen on the validation tiles.
+
+    Each mode has scores of its own; one that no operating point was chosen for is not cut.
+    """
+    points = {JUDGED: "judged_operating_point", description["instance_settings"]["mode"]: "operating_point"}
+    used = JUDGED if judge is not None else mode or description["instance_settings"]["mode"]
+    chosen = description.get(points.get(used, ""), {}).get("instances", {}).get("threshold")
     if overrides.get("score_threshold") is None and chosen is not None:
         overrides["score_threshold"] = chosen
     return stored_instances(description, judge, mode=mode, **overrides)
@@ -95,6 +99,10 @@ def inferer(inner: Inferer, tta: object, judge: ObjectJudge | None = None) -> In
 @entry
 def fitting_items(evaluation: EvaluationPlan, use_place: object, tile_columns: object) -> list[dict[str, Any]]:
     """The tiles to fit to, each with its part and place."""
+    if evaluation.part != "validation":
+        raise ConfigError(
+            f"part: the judge is fitted to training and validation tiles, but got {evaluation.part}. Leave --part out."
+        )
     columns = _columns(use_place, tile_columns)
     return [
         item | {"part": part, "place": MIDDLE if columns is None else tile_place(item["tile"], columns)}

@@ -27,7 +27,7 @@ HEADLINE_ROWS = (
     ("mAP50-95", "mAP"),
     ("mAP10-50", "mAP10_50"),
     ("mAR100", "mAR100"),
-    ("named, if found (mean)", "mean_named"),
+    ("named right of found px", "mean_named"),
     ("false alarms per tile", "ribbon.false_alarms_per_tile"),
 )
 
