@@ -21,9 +21,10 @@ from seep_monai.dataset.audit import finite_fault
 from seep_monai.dataset.level import LevelCounter
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, find_images, scenes_of
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.instances import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, Mask, painted_map
-from seep_monai.objects.finding import find_seeps
+from seep_monai.instances import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, Mask
+from seep_monai.objects.finding import drawn_map
 from seep_monai.objects.judge import ObjectJudge
+from seep_monai.objects.places import MIDDLE
 from seep_monai.tiff import TiffMeta, read_tiff, valid_mask, write_tiff
 from seep_monai.transforms import NORMALISATION_VERSION
 
@@ -127,10 +128,9 @@ class SaveSeepMapsd(MapTransform):
         write_tiff(f"{stem}_probability.tif", seep_prob, no_data=np.nan, geo_tags=geo_tags, description=description)
 
     def _drawn(self, tile: Mapping[Hashable, Any], probabilities: Floats, valid: Mask) -> ClassMap:
-        if self.judge is None:
-            return painted_map(probabilities, self.settings, valid=valid)
-        image, place = tile["image"][0].cpu().numpy(), self.judge.place(str(tile["tile"]))
-        return find_seeps(probabilities, image, self.settings, self.judge, valid=valid, place=place).classes
+        image = tile["image"][0].cpu().numpy()
+        place = MIDDLE if self.judge is None else self.judge.place(str(tile["tile"]))
+        return drawn_map(probabilities, image, self.settings, self.judge, valid=valid, place=place)
 
 
 def _scene_levels(paths: list[Path], scenes: list[str], band: int | None) -> dict[str, float]:

@@ -10,8 +10,8 @@ from ignite.engine import Engine, Events
 from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.audit import Tile
 from seep_monai.handlers.writer import RunWriter
-from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings, painted_map
-from seep_monai.objects.finding import find_seeps
+from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings
+from seep_monai.objects.finding import drawn_map
 from seep_monai.objects.judge import ObjectJudge
 from seep_monai.objects.places import MIDDLE
 from seep_monai.report.panels import TilePicture, panel
@@ -60,11 +60,7 @@ class TilePictures:
             probabilities = tile["pred"].float().cpu().numpy()
             image = tile["image"][0].cpu().numpy()
             valid, place = truth != NO_DATA_LABEL, source.get("place", MIDDLE)
-            if self.judge is None:
-                prediction = painted_map(probabilities, self.settings, valid=valid)
-            else:
-                found = find_seeps(probabilities, image, self.settings, self.judge, valid=valid, place=place)
-                prediction = found.classes
+            prediction = drawn_map(probabilities, image, self.settings, self.judge, valid=valid, place=place)
             self.pictures[name] = TilePicture(name, image, truth, prediction)
 
     def write(self, engine: Engine) -> None:

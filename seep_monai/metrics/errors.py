@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from seep_monai.classes import N_SEEP_CLASSES, SEEP_LABELS
 from seep_monai.instances import ANY_SEEP, Components
+from seep_monai.metrics.confusion import CONFUSION_IOU
 from seep_monai.metrics.matching import match_components
 from seep_monai.metrics.overlap import Overlaps, overlaps
 
-FOUND_IOU = 0.5
+# As in the confusion matrix, whose partners these are.
+FOUND_IOU = CONFUSION_IOU
 # Below it, a detection has nothing to do with a truth. Source: TIDE's background threshold.
 TOUCHED_IOU = 0.1
 

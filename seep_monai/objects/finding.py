@@ -17,6 +17,7 @@ from seep_monai.instances import (
     Mask,
     find_instances,
     object_map,
+    painted_map,
     seep_components,
 )
 from seep_monai.objects.candidates import Candidates, Indices, choose, find_candidates
@@ -62,6 +63,21 @@ def find_seeps(
     if settings.min_size_px > 1 or settings.score_threshold > 0:
         drawn = _touching(drawn, seeps.labels)
     return Instances(_named(drawn, by_class), by_class, seeps, detections)
+
+
+def drawn_map(
+    probabilities: Floats,
+    image: Floats,
+    settings: InstanceSettings,
+    judge: ObjectJudge | None,
+    *,
+    valid: Mask,
+    place: Place = MIDDLE,
+) -> ClassMap:
+    """The class map of `find_seeps` alone, without labelling where nothing can be dropped and nothing is judged."""
+    if judge is None:
+        return painted_map(probabilities, settings, valid=valid)
+    return find_seeps(probabilities, image, settings, judge, valid=valid, place=place).classes
 
 
 def judged_objects(

@@ -26,6 +26,7 @@ from seep_monai.instances import (
     without_no_data,
 )
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS
+from seep_monai.metrics.confusion import CONFUSION_IOU
 from seep_monai.metrics.operating_point import operating_point
 from seep_monai.metrics.records import instance_rows
 from seep_monai.objects.candidates import DEFAULT_LEVELS, Candidates, find_candidates
@@ -37,7 +38,7 @@ from seep_monai.objects.regression import fit_regression
 
 logger = logging.getLogger(__name__)
 
-MATCH_IOU = 0.5
+MATCH_IOU = CONFUSION_IOU
 # Choice: of .0005 to .05 and .005 to .5, on the validation scenes of fold 0; neighbours differ by less than chance.
 MATCH_RIDGE = 0.002
 NAMING_RIDGE = 0.02
