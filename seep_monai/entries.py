@@ -26,6 +26,7 @@ from seep_monai.checkpoints import BestCheckpoint
 from seep_monai.classes import checked_class_names
 from seep_monai.dataset import plan as plans
 from seep_monai.dataset import statistics
+from seep_monai.dataset.grid import SceneContext
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError
 from seep_monai.evaluation import EvaluationPlan, plan_evaluation, write_results
@@ -188,6 +189,39 @@ def make_plan(
 
 
 @entry
+def make_context(
+    plan: plans.Plan, network: SegResNetSettings, *, context_px: int, tile_columns: Mapping[str, int]
+) -> SceneContext:
+    """How far a training sees beyond the edges of its tiles; not at all where `tile_columns` is empty."""
+    context = SceneContext(context_px, tile_columns)
+    if 2 * context.margin_px % network.size_multiple:
+        raise ConfigError(
+            f"context_px: expected a multiple of {network.size_multiple / 2:g}, so that the network can halve tiles "
+            f"with their margins, but got {context_px}."
+        )
+    for tile in plan.tiles("training"):
+        if context.margin_px:
+            context.cell(tile.name)
+    return context
+
+
+@entry
+def stored_context(
+    description: Mapping[str, Any], *, context_px: int | None, tile_columns: Mapping[str, int] | None
+) -> SceneContext:
+    """The context that the weights were trained with.
+
+    Args:
+        description: the content of `model.json`.
+        context_px: must say the same; None is left out.
+        tile_columns: of other scenes than those of the training; None: the same, {}: tiles are seen alone.
+    """
+    stored = SceneContext(**description.get("context", {}))
+    settings.check_agreement(checkpoints.DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px})
+    return stored if tile_columns is None else SceneContext(stored.margin_px, tile_columns)
+
+
+@entry
 def make_loss(
     plan: plans.Plan,
     class_weights: Any,
@@ -259,6 +293,7 @@ def model_description(
     *,
     class_names: Sequence[str],
     instances: InstanceSettings,
+    context: SceneContext,
     band: int | None,
     run_name: object,
     initial_weights: str | None = None,
@@ -272,6 +307,7 @@ def model_description(
         "instance_settings": instances.to_json(),
         "run_name": str(run_name),
         "initial_weights_sha256": initial_weights and checkpoints.read_description(initial_weights)["sha256"],
+        "context": context.to_json(),
         "tile_size": list(plan.tiles("training")[0].shape),
         "plan": plan.to_json(),
         "plan_fingerprint": plan.fingerprint,
@@ -469,7 +505,9 @@ def items_to_infer(source: str, *, output_dir: str, **options: Any) -> list[dict
 
 
 def window_size(ckpt_dir: str) -> list[int]:
-    """The size of the training tiles; 256 x 256 where nothing has been trained yet."""
+    """The size of the training tiles with their margins; 256 x 256 where nothing has been trained yet."""
     if not (Path(str(ckpt_dir)) / checkpoints.DESCRIPTION_FILE).is_file():
         return [256, 256]
-    return [int(size) for size in checkpoints.read_description(ckpt_dir)["tile_size"]]
+    description = checkpoints.read_description(ckpt_dir)
+    margin_px = SceneContext(**description.get("context", {})).margin_px
+    return [int(size) + 2 * margin_px for size in description["tile_size"]]

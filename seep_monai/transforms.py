@@ -106,3 +106,23 @@ class NormaliseByScened(MapTransform):
             if self.valid_key is not None:
                 result[self.valid_key] = valid
         return result
+
+
+class CutMargind(MapTransform):
+    """Cuts off what `SceneTiles` has put around a tile, behind the network: (C, H + 2 m, W + 2 m) -> (C, H, W).
+
+    Args:
+        keys: of image, label and prediction.
+        margin_px: m.
+    """
+
+    def __init__(self, keys: KeysCollection, margin_px: int) -> None:
+        super().__init__(keys)
+        self.inside = slice(margin_px, -margin_px or None)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """A new dictionary with the tile alone."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = result[key][..., self.inside, self.inside]
+        return result

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from known_judge import known_judge
 
-from seep_monai.errors import ConfigError, DataError
+from seep_monai.errors import DataError
 from seep_monai.objects.judge import ObjectJudge
 from seep_monai.objects.measures import MEASURE_NAMES
-from seep_monai.objects.places import MIDDLE, checked_columns, tile_place
+from seep_monai.objects.places import MIDDLE, tile_place
 
 
 def measures(**given: float) -> np.ndarray:
@@ -78,13 +78,3 @@ def test_place_is_the_tile_of_the_grid_where_it_is_used() -> None:
 def test_tile_without_a_place_raises(tile: str) -> None:
     with pytest.raises(DataError, match=r"SCENE\.NUMBER"):
         tile_place(tile, {"0418": 19})
-
-
-@pytest.mark.parametrize("columns", [19, {"0418": 0}, {"0418": "19"}, None])
-def test_columns_that_are_none_raise(columns: object) -> None:
-    with pytest.raises(ConfigError, match="tile_columns"):
-        checked_columns(columns)
-
-
-def test_columns_by_numbers_become_text() -> None:
-    assert checked_columns({455: 20}) == {"455": 20}

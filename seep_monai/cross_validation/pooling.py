@@ -105,6 +105,7 @@ def pool_folds(folds: Sequence[Fold]) -> PooledFolds:
         origins = shared_origin(first.origin), shared_origin(fold.origin)
         _check_same(first, fold, "origin", {key: (origins[0][key], origins[1][key]) for key in _SHARED_ORIGIN})
         pairs = {key: (first.description[key], fold.description[key]) for key in _SHARED_DESCRIPTION}
+        pairs |= {"context": (first.description.get("context"), fold.description.get("context"))}
         _check_same(first, fold, "model.json", pairs | {"judge": (_judge_kind(first), _judge_kind(fold))})
         _check_same(first, fold, "scored.json", {"evaluation's overrides": (first.overrides, fold.overrides)})
         _check_division(first, fold)

@@ -11,6 +11,7 @@ from monai.inferers import Inferer
 
 from seep_monai import settings
 from seep_monai.checkpoints import DESCRIPTION_FILE, read_description
+from seep_monai.dataset.grid import SceneContext
 from seep_monai.entries import entry
 from seep_monai.errors import ConfigError
 from seep_monai.evaluation import JUDGED, EvaluationPlan
@@ -19,7 +20,7 @@ from seep_monai.inferers import SymmetryInferer
 from seep_monai.instances import InstanceSettings
 from seep_monai.objects.fitting import fit_objects
 from seep_monai.objects.judge import ObjectJudge
-from seep_monai.objects.places import MIDDLE, checked_columns, tile_place
+from seep_monai.objects.places import MIDDLE, tile_place
 from seep_monai.workflow import write_json
 
 logger = logging.getLogger(__name__)
@@ -97,13 +98,13 @@ def inferer(inner: Inferer, tta: object, judge: ObjectJudge | None = None) -> In
 
 
 @entry
-def fitting_items(evaluation: EvaluationPlan, use_place: object, tile_columns: object) -> list[dict[str, Any]]:
+def fitting_items(evaluation: EvaluationPlan, use_place: object, context: SceneContext) -> list[dict[str, Any]]:
     """The tiles to fit to, each with its part and place."""
     if evaluation.part != "validation":
         raise ConfigError(
             f"part: the judge is fitted to training and validation tiles, but got {evaluation.part}. Leave --part out."
         )
-    columns = _columns(use_place, tile_columns)
+    columns = _columns(use_place, context)
     return [
         item | {"part": part, "place": MIDDLE if columns is None else tile_place(item["tile"], columns)}
         for part in _FITTED_PARTS
@@ -112,10 +113,12 @@ def fitting_items(evaluation: EvaluationPlan, use_place: object, tile_columns: o
 
 
 @entry
-def store_objects(objects: ObjectTiles, ckpt_dir: str, *, use_place: object, tile_columns: object, tta: object) -> None:
+def store_objects(
+    objects: ObjectTiles, ckpt_dir: str, *, use_place: object, context: SceneContext, tta: object
+) -> None:
     """Fit the judge to the gathered tiles, and keep it in `model.json`, in the place of an older one."""
     averaged = settings.boolean("tta", tta)
-    fitted = fit_objects(objects.tiles, tile_columns=_columns(use_place, tile_columns), tta=averaged)
+    fitted = fit_objects(objects.tiles, tile_columns=_columns(use_place, context), tta=averaged)
     description = read_description(ckpt_dir)
     description |= {
         "objects": fitted["objects"],
@@ -132,5 +135,5 @@ def store_objects(objects: ObjectTiles, ckpt_dir: str, *, use_place: object, til
     )
 
 
-def _columns(use_place: object, tile_columns: object) -> dict[str, int] | None:
-    return checked_columns(tile_columns) if settings.boolean("use_place", use_place) else None
+def _columns(use_place: object, context: SceneContext) -> dict[str, int] | None:
+    return dict(context.tile_columns) if settings.boolean("use_place", use_place) else None

@@ -1,0 +1,80 @@
+"""Where tiles lie in the grid of their scene, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seep_monai.errors import ConfigError, DataError
+from seep_monai.settings import whole_number
+
+Cell = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class SceneContext:
+    """How far beyond its edges a tile is seen, in the tiles that lie around it.
+
+    Attributes:
+        margin_px: rows and columns of the neighbours on each side; 0 where tiles are seen alone.
+        tile_columns: number of tiles in a row of the grid, by the beginning of the scene's name.
+    """
+
+    margin_px: int = 0
+    tile_columns: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        whole_number("context_px", self.margin_px, at_least=0)
+        object.__setattr__(self, "tile_columns", checked_columns(self.tile_columns))
+        # Without neighbours a margin would be work for nothing.
+        if not self.tile_columns:
+            object.__setattr__(self, "margin_px", 0)
+
+    def cell(self, tile: str) -> Cell:
+        """See `tile_cell`."""
+        return tile_cell(tile, self.tile_columns, remedy="Correct --tile_columns, or see tiles alone (--context_px 0).")
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary that can be written to JSON."""
+        return {"margin_px": self.margin_px, "tile_columns": dict(self.tile_columns)}
+
+
+def tile_cell(tile: str, tile_columns: Mapping[str, int], *, remedy: str) -> Cell:
+    """Row and column of a tile in its scene's grid, from 0.
+
+    Args:
+        tile: `SCENE.NUMBER`, the number counting from 1 row by row.
+        tile_columns: number of columns by the beginning of the scene's name.
+        remedy: what the message says is to be done.
+
+    Raises:
+        DataError: if the name has no number, or no columns are given for its scene.
+
+    >>> tile_cell("041869.21", {"0418": 19}, remedy="")
+    (1, 1)
+    """
+    columns = [n for beginning, n in tile_columns.items() if tile.startswith(beginning)]
+    _, dot, number = tile.rpartition(".")
+    if not dot or len(columns) != 1 or not number.isdigit() or int(number) < 1:
+        raise DataError(
+            f"{tile}: expected a name SCENE.NUMBER and one number of columns for its scene, but tile_columns is "
+            f"{dict(tile_columns)}. {remedy}"
+        )
+    return divmod(int(number) - 1, columns[0])
+
+
+def checked_columns(tile_columns: object) -> dict[str, int]:
+    """The numbers of columns by the beginnings of scene names.
+
+    Raises:
+        ConfigError: for anything but a dictionary of whole numbers above 0.
+    """
+    if isinstance(tile_columns, Mapping):
+        counts = [n for n in tile_columns.values() if isinstance(n, int) and not isinstance(n, bool) and n > 0]
+        if len(counts) == len(tile_columns):
+            return {str(beginning): n for beginning, n in tile_columns.items()}
+    raise ConfigError(
+        f"tile_columns: expected columns by the beginning of scene names, such as {{'0418': 19}}, but got "
+        f"{tile_columns!r}."
+    )

@@ -1,0 +1,129 @@
+"""The data set of tiles, each seen with the edges of the tiles around it.
+
+A slick does not end at a tile's edge. With the neighbours' edges the network sees on which side it goes on, and a
+convolution at the edge sees sea and not the emptiness of padding.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import torch
+from monai.data import CacheDataset
+
+from seep_monai.classes import NO_DATA_LABEL
+from seep_monai.dataset.grid import Cell, SceneContext
+from seep_monai.errors import DataError
+
+# Tiles come row by row, so that the rows before and behind of the widest known grid are read once.
+_N_KEPT = 64
+_STEPS: tuple[Cell, ...] = tuple((down, right) for down, right in product((-1, 0, 1), repeat=2) if down or right)
+# What stands where no neighbour is known, by the item's key.
+_OUTSIDE = {"image": 0, "label": NO_DATA_LABEL}
+
+
+class SceneTiles(CacheDataset):
+    """MONAI's `CacheDataset` of tiles, whose `image` and `label` come with a margin of their neighbours' pixels.
+
+    Neighbours are tiles of the same data set, so that tiles of another part are never seen. Where there is none, the
+    margin is no-data: 0 in the image, 255 in the label.
+
+    Args:
+        data: the tiles' items, with `tile` (name) and `scene`.
+        transform: what loads an item: `image` and `label` become (1, H, W), H and W alike in all.
+        context: which tiles are neighbours, and the width of the margin; without one this is a `CacheDataset`.
+        arguments: of `CacheDataset`.
+
+    Raises:
+        DataError: if a tile's name does not say where it lies, or two tiles lie in one place.
+    """
+
+    def __init__(self, data: Sequence[Any], transform: Any, context: SceneContext, **arguments: Any) -> None:
+        self.context = context
+        self.cells = _cells(data, context)
+        self.index_of = {cell: index for index, cell in enumerate(self.cells)}
+        super().__init__(data, transform, **arguments)
+        self._neighbour = functools.lru_cache(maxsize=_N_KEPT)(self.tile)
+
+    def tile(self, index: int) -> dict[str, Any]:
+        """The item without a margin."""
+        item: dict[str, Any] = super()._transform(index)
+        return item
+
+    def tiles(self) -> Iterator[dict[str, Any]]:
+        """All items without margins."""
+        return (self.tile(index) for index in range(len(self)))
+
+    def _transform(self, index: int) -> dict[str, Any]:
+        """What MONAI's data sets give for an index."""
+        item = dict(self.tile(index))
+        if self.context.margin_px:
+            around = {step: self._around(index, step) for step in _STEPS}
+            for key, outside in _OUTSIDE.items():
+                known = {step: tile[key] for step, tile in around.items() if tile is not None}
+                item[key] = widened(item[key], known, self.context.margin_px, outside, name=str(item["tile"]))
+        return item
+
+    def _around(self, index: int, step: Cell) -> dict[str, Any] | None:
+        scene, (row, column) = self.cells[index]
+        found = self.index_of.get((scene, (row + step[0], column + step[1])))
+        return None if found is None else self._neighbour(found)
+
+
+def widened(
+    centre: torch.Tensor, around: Mapping[Cell, torch.Tensor], margin_px: int, outside: float, *, name: str = "tile"
+) -> torch.Tensor:
+    """A tile with a margin of its neighbours' pixels.
+
+    Args:
+        centre: (C, H, W).
+        around: (C, H, W) of each known neighbour, by its steps down and to the right, -1, 0 or 1.
+        margin_px: width of the margin, at most H and W.
+        outside: value where no neighbour is known.
+        name: of the tile, for the message.
+
+    Returns:
+        (C, H + 2 margin_px, W + 2 margin_px), of the type of `centre`.
+
+    Raises:
+        DataError: if the margin is wider than a tile, or tiles have different sizes.
+    """
+    height, width = centre.shape[-2:]
+    sizes = {tuple(tensor.shape) for tensor in (centre, *around.values())}
+    if len(sizes) > 1 or margin_px > min(height, width):
+        raise DataError(
+            f"{name}: expected neighbours of one size, and a margin of at most a tile, but got the sizes "
+            f"{sorted(sizes)} and a margin of {margin_px} px. Correct --context_px, or see tiles alone (--context_px "
+            "0)."
+        )
+    wide = centre.new_full((*centre.shape[:-2], height + 2 * margin_px, width + 2 * margin_px), outside)
+    for (down, right), tensor in ({(0, 0): centre} | dict(around)).items():
+        rows, from_rows = _strip(down, height, margin_px)
+        columns, from_columns = _strip(right, width, margin_px)
+        wide[..., rows, columns] = tensor[..., from_rows, from_columns]
+    return wide
+
+
+def _strip(step: int, size: int, margin_px: int) -> tuple[slice, slice]:
+    """Where a neighbour's pixels go along one axis, and which of its pixels these are."""
+    if step < 0:
+        return slice(0, margin_px), slice(size - margin_px, size)
+    if step > 0:
+        return slice(margin_px + size, None), slice(0, margin_px)
+    return slice(margin_px, margin_px + size), slice(0, size)
+
+
+def _cells(data: Sequence[Mapping[str, Any]], context: SceneContext) -> list[tuple[str, Cell]]:
+    """Scene and cell of each item; none where tiles are seen alone."""
+    if not context.margin_px:
+        return []
+    cells = [(str(item["scene"]), context.cell(str(item["tile"]))) for item in data]
+    if len(set(cells)) < len(cells):
+        raise DataError(
+            f"tile_columns: expected one tile in each place of a scene, but {len(cells)} tiles lie in "
+            f"{len(set(cells))} places. Correct --tile_columns, or see tiles alone (--context_px 0)."
+        )
+    return cells

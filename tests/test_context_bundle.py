@@ -1,0 +1,86 @@
+"""Tiles with their neighbours' edges through the bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_bundle import evaluate, infer, message_of, train
+from test_objects_bundle import fit
+from tiny_data import SIZE_PX, write_tiny_dataset
+
+from seep_monai.tiff import read_tiff
+from seep_monai.workflow import stop_log
+
+CONTEXT = {"context_px": 16, "tile_columns": {"0000": 2}}
+
+
+@pytest.fixture(autouse=True)
+def closed_log() -> Iterator[None]:
+    yield
+    stop_log()
+
+
+def described(models: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((models / "model.json").read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "data")
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With context and a judge."""
+    out = tmp_path_factory.mktemp("trained")
+    train(dataset, out, max_epochs=30, learning_rate=0.01, val_interval=30, **CONTEXT)
+    stop_log()
+    fit(dataset, out, tta=False)
+    stop_log()
+    return out
+
+
+def test_context_is_kept_with_the_weights_and_scores_tiles_alone(dataset: Path, trained: Path) -> None:
+    assert described(trained / "models")["context"] == {"margin_px": 16, "tile_columns": {"0000": 2}}
+    metrics = evaluate(dataset, trained)
+    # Margins are seen and not scored: the true seeps are those of the files.
+    truth = json.loads((trained / "eval" / "ground_truth_coco.json").read_text())
+    assert {(image["height"], image["width"]) for image in truth["images"]} == {(SIZE_PX, SIZE_PX)}
+    known = [
+        np.count_nonzero(
+            (read_tiff(dataset / entry["label"]).array > 0) & (read_tiff(dataset / entry["image"]).array > 0)
+        )
+        for entry in described(trained / "models")["plan"]["test"]
+    ]
+    assert sum(annotation["area"] for annotation in truth["annotations"]) == sum(known)
+    assert metrics["seep"]["dice"] > 0.3
+
+
+def test_neighbours_change_what_the_network_sees(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    beside = evaluate(dataset, trained, output_dir=str(tmp_path / "beside"))
+    alone = evaluate(dataset, trained, output_dir=str(tmp_path / "alone"), tile_columns={})
+    assert beside["seep"]["dice"] != alone["seep"]["dice"]
+
+
+def test_context_that_contradicts_the_weights_is_refused(dataset: Path, trained: Path) -> None:
+    assert "context_px" in message_of(evaluate, dataset, trained, context_px=8)
+
+
+def test_names_without_places_are_refused_before_training(dataset: Path, tmp_path: Path) -> None:
+    assert "SCENE.NUMBER" in message_of(train, dataset, tmp_path, context_px=16, tile_columns={"9": 2})
+
+
+def test_margin_that_the_network_cannot_halve_is_refused(dataset: Path, tmp_path: Path) -> None:
+    message = message_of(train, dataset, tmp_path, context_px=15, tile_columns={"0000": 2})
+    assert "context_px: expected a multiple of 2" in message
+
+
+def test_inference_of_weights_with_context_keeps_the_size(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    infer(dataset / "train_images_256" / "000001.000002.tif", trained, tmp_path)
+    assert read_tiff(tmp_path / "000001.000002_classes.tif").array.shape == (SIZE_PX, SIZE_PX)
