@@ -65,6 +65,7 @@ def test_benchmark_training_prints_its_ratio(dataset: Path) -> None:
         "compare_with_real",
         "classify_domains",
         "cross_validate",
+        "compare_contrast",
         "compare_runs",
     ],
 )

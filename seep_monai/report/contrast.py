@@ -1,0 +1,185 @@
+"""How dark the seeps are that were found, that were missed, and what was drawn where the truth has none.
+
+A slick shows by being darker than the sea around it. Where missed seeps are as faint as speckle, no network will find
+them; where false alarms are as dark and as large as true seeps, it may be the truth that is not complete. Neither can
+be told from AP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt
+
+from seep_monai.coco.results import MaskTable, beside_truth
+from seep_monai.coco.rle import pixels_of
+from seep_monai.instances import ANY_SEEP, ClassMap, Floats, Mask, class_components, without_no_data
+from seep_monai.metrics.errors import FOUND_IOU, TOUCHED_IOU
+from seep_monai.metrics.matching import match_components
+from seep_monai.metrics.overlap import overlaps
+
+OUTCOMES = ("found", "outline", "missed", "right", "poor_outline", "false_alarm")
+_TITLES = {
+    "found": "true seeps, found",
+    "outline": "true seeps, poor outline",
+    "missed": "true seeps, missed",
+    "right": "detections, right",
+    "poor_outline": "detections, poor outline",
+    "false_alarm": "detections, false alarms",
+}
+# Choice: as the judge's and the slick bank's rings: beyond the soft edge, and near enough for the same wind.
+RING_PX = (2, 8)
+# Choice: the mean of fewer pixels of sea is uncertain by more than 5 %.
+_MIN_RING_PX = 16
+_QUARTILES = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One true instance or detection.
+
+    Attributes:
+        outcome: of `OUTCOMES`.
+        area_px: its pixels.
+        darker: 1 - mean DN inside over mean DN of the sea around, as means of logarithms; nan without sea around.
+        visibility: difference of the means of logarithms in standard deviations of its own mean under the sea's
+            speckle; nan without.
+    """
+
+    outcome: str
+    area_px: int
+    darker: float
+    visibility: float
+
+
+def seep_detections(predicted: MaskTable) -> MaskTable:
+    """The detections of any seep: masks that stand under several classes once, with the sum of their scores."""
+    first: dict[bytes, int] = {}
+    owners, scores = [], np.zeros(len(predicted))
+    starts = np.searchsorted(predicted.runs.owner, np.arange(len(predicted) + 1))
+    for mask in range(len(predicted)):
+        own = slice(starts[mask], starts[mask + 1])
+        key = predicted.runs.start[own].tobytes() + b"|" + predicted.runs.stop[own].tobytes()
+        owner = first.setdefault(key, mask)
+        scores[owner] += predicted.scores[mask]
+        if owner == mask:
+            owners.append(mask)
+    kept = replace(predicted, classes=np.full(len(predicted), ANY_SEEP, np.int64), scores=scores)
+    return _selected(kept, np.array(owners, np.intp))
+
+
+def above(predicted: MaskTable, threshold: float) -> MaskTable:
+    """The masks with a score of at least `threshold`."""
+    return _selected(predicted, np.flatnonzero(predicted.scores >= threshold))
+
+
+def tile_contrasts(dn: Floats, valid: Mask, truth: ClassMap, predicted: MaskTable) -> list[Contrast]:
+    """The contrast of each true instance and each detection of a tile.
+
+    Partners are found as by `metrics.errors`: at mask IoU >= .5, best score first, whatever the class; from IoU .1 on
+    an outline is poor.
+
+    Args:
+        dn: (H, W) DN, linear, above 0 where valid.
+        valid: (H, W) bool, False = no-data.
+        truth: (H, W) uint8, 0..7 and 255 = no-data.
+        predicted: detections of any seep (`seep_detections`).
+    """
+    true = class_components(without_no_data(truth, truth=np.where(valid, truth, 255).astype(np.uint8)))
+    any_truth = replace(true, classes=np.full_like(true.classes, ANY_SEEP))
+    tables = beside_truth(any_truth, predicted)
+    touching = overlaps(*tables)
+    touching = touching.subset(np.flatnonzero(touching.iou >= TOUCHED_IOU))
+    pairs = match_components(*tables, np.array([FOUND_IOU]), max_detections=len(predicted)).pairs
+    of_truth, of_detection = np.full(len(true), "missed", object), np.full(len(predicted), "false_alarm", object)
+    of_truth[touching.truth], of_detection[touching.predicted] = "outline", "poor_outline"
+    of_truth[pairs.truth], of_detection[pairs.predicted] = "found", "right"
+    masks = [true.labels == number for number in range(1, len(true) + 1)] + _masks(predicted)
+    sea = valid & ~np.any([np.zeros(valid.shape, bool), *masks], axis=0)
+    log_dn = np.log(np.where(valid, np.maximum(dn, 1e-6), 1))
+    return [
+        Contrast(str(outcome), int(np.count_nonzero(mask)), *_contrast(log_dn, mask & valid, sea))
+        for mask, outcome in zip(masks, [*of_truth, *of_detection], strict=True)
+    ]
+
+
+def contrast_summary(contrasts: Iterable[Contrast]) -> dict[str, Any]:
+    """By outcome: `n`, and the quartiles of `area_px`, `darker` and `visibility`; None where there is nothing."""
+    by_outcome: dict[str, list[Contrast]] = {outcome: [] for outcome in OUTCOMES}
+    for contrast in contrasts:
+        by_outcome[contrast.outcome].append(contrast)
+    return {
+        outcome: {
+            "n": len(members),
+            **{name: _quartiles([getattr(m, name) for m in members]) for name in ("area_px", "darker", "visibility")},
+        }
+        for outcome, members in by_outcome.items()
+    }
+
+
+def contrast_text(summary: Mapping[str, Any]) -> str:
+    """A Markdown table of the medians and quartiles."""
+    lines = ["| | n | area, px | darker than the sea, % | visibility, sd |", "|---|---|---|---|---|"]
+    for outcome in OUTCOMES:
+        row = summary[outcome]
+        cells = [
+            _span(row["area_px"], 1, "{:.0f}"),
+            _span(row["darker"], 100, "{:.1f}"),
+            _span(row["visibility"], 1, "{:.1f}"),
+        ]
+        lines.append(f"| {_TITLES[outcome]} | {row['n']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _contrast(log_dn: Floats, mask: Mask, sea: Mask) -> tuple[float, float]:
+    distance = distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.inf)
+    ring = log_dn[(distance >= RING_PX[0]) & (distance <= RING_PX[1]) & sea]
+    if ring.size < _MIN_RING_PX:
+        return float("nan"), float("nan")
+    difference = float(ring.mean() - log_dn[mask].mean())
+    return 1 - float(np.exp(-difference)), difference / float(ring.std()) * float(np.sqrt(np.count_nonzero(mask)))
+
+
+def _masks(predicted: MaskTable) -> list[Mask]:
+    height, width = predicted.runs.shape
+    starts = np.searchsorted(predicted.runs.owner, np.arange(len(predicted) + 1))
+    masks = []
+    for mask in range(len(predicted)):
+        own = slice(starts[mask], starts[mask + 1])
+        flat = np.zeros(height * width, bool)
+        flat[pixels_of(predicted.runs.start[own], predicted.runs.stop[own])] = True
+        # Runs go down the columns.
+        masks.append(flat.reshape(width, height).T)
+    return masks
+
+
+def _selected(predicted: MaskTable, rows: npt.NDArray[np.intp]) -> MaskTable:
+    number = np.full(len(predicted), -1, np.int64)
+    number[rows] = np.arange(len(rows))
+    runs = predicted.runs
+    kept = number[runs.owner] >= 0
+    own = replace(
+        runs,
+        owner=number[runs.owner[kept]],
+        start=runs.start[kept],
+        stop=runs.stop[kept],
+        n_masks=len(rows),
+    )
+    return MaskTable(own, predicted.classes[rows], predicted.scores[rows])
+
+
+def _quartiles(values: Sequence[float]) -> list[float] | None:
+    known = np.array(values, np.float64)
+    known = known[np.isfinite(known)]
+    return [float(value) for value in np.quantile(known, _QUARTILES)] if len(known) else None
+
+
+def _span(quartiles: Sequence[float] | None, factor: float, form: str) -> str:
+    if quartiles is None:
+        return "-"
+    low, middle, high = (form.format(factor * value) for value in quartiles)
+    return f"**{middle}** ({low} .. {high})"
