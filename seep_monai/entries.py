@@ -222,6 +222,25 @@ def stored_context(
 
 
 @entry
+def inference_context(
+    description: Mapping[str, Any], items: Sequence[Mapping[str, Any]], tile_columns: Mapping[str, int] | None
+) -> SceneContext:
+    """The context of images to infer: that of the weights where all of them are tiles with a place, else none.
+
+    A large image holds its own context; it is seen in windows of a tile with its margins.
+    """
+    context = stored_context(description, context_px=None, tile_columns=tile_columns)
+    try:
+        for item in items:
+            context.cell(str(item["tile"]))
+    except DataError:
+        if tile_columns:
+            raise
+        return SceneContext()
+    return context
+
+
+@entry
 def make_loss(
     plan: plans.Plan,
     class_weights: Any,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,34 @@ def test_margin_that_the_network_cannot_halve_is_refused(dataset: Path, tmp_path
     assert "context_px: expected a multiple of 2" in message
 
 
+def test_inference_sees_the_neighbours_that_evaluation_sees(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    scored = evaluate(dataset, trained, output_dir=str(tmp_path / "eval"))
+    infer(dataset / "train_images_256", trained, tmp_path / "beside", score_threshold=0)
+    counts = np.zeros((2, 2), int)
+    for entry in described(trained / "models")["plan"]["test"]:
+        truth = read_tiff(dataset / entry["label"]).array
+        labels = read_tiff(tmp_path / "beside" / f"{Path(entry['image']).stem}_classes.tif").array
+        pair = [(tile[labels != 255] > 0).astype(int) for tile in (truth, labels)]
+        np.add.at(counts, tuple(pair), 1)
+    dice = 2 * counts[1, 1] / (2 * counts[1, 1] + counts[0, 1] + counts[1, 0])
+    assert dice == pytest.approx(scored["seep"]["dice"], abs=1e-3)
+
+
+def test_inference_of_tiles_alone_differs_at_their_edges(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    for name, columns in (("beside", None), ("alone", {})):
+        infer(dataset / "train_images_256", trained, tmp_path / name, tile_columns=columns)
+    # The scene's first tile has its second one on the right and its third one below.
+    one, other = (read_tiff(tmp_path / name / "000001.000001_probability.tif").array for name in ("beside", "alone"))
+    assert np.abs(one - other)[8:, -8:].max() > 1e-3
+
+
 def test_inference_of_weights_with_context_keeps_the_size(dataset: Path, trained: Path, tmp_path: Path) -> None:
-    infer(dataset / "train_images_256" / "000001.000002.tif", trained, tmp_path)
-    assert read_tiff(tmp_path / "000001.000002_classes.tif").array.shape == (SIZE_PX, SIZE_PX)
+    other = tmp_path / "other.tif"
+    shutil.copy(dataset / "train_images_256" / "000001.000002.tif", other)
+    infer(other, trained, tmp_path / "out")
+    assert read_tiff(tmp_path / "out" / "other_classes.tif").array.shape == (SIZE_PX, SIZE_PX)
+
+
+def test_inference_with_columns_that_do_not_fit_is_refused(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    message = message_of(infer, dataset / "train_images_256", trained, tmp_path / "out", tile_columns={"9": 2})
+    assert "SCENE.NUMBER" in message

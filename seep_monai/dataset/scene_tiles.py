@@ -33,7 +33,7 @@ class SceneTiles(CacheDataset):
 
     Args:
         data: the tiles' items, with `tile` (name) and `scene`.
-        transform: what loads an item: `image` and `label` become (1, H, W), H and W alike in all.
+        transform: what loads an item: `image` and `label`, if there is one, become (1, H, W), H and W alike in all.
         context: which tiles are neighbours, and the width of the margin; without one this is a `CacheDataset`.
         arguments: of `CacheDataset`.
 
@@ -63,6 +63,8 @@ class SceneTiles(CacheDataset):
         if self.context.margin_px:
             around = {step: self._around(index, step) for step in _STEPS}
             for key, outside in _OUTSIDE.items():
+                if key not in item:
+                    continue
                 known = {step: tile[key] for step, tile in around.items() if tile is not None}
                 item[key] = widened(item[key], known, self.context.margin_px, outside, name=str(item["tile"]))
         return item
