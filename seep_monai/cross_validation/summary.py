@@ -126,6 +126,7 @@ def summarise_settings(run: PooledFolds, settings: Mapping[str, Any] | None) -> 
         "evaluation": None if run.folds[0].overrides is None else dict(run.folds[0].overrides),
         "split": run.split,
         "network": description["network"],
+        "context": description.get("context"),
         **{key: shared_origin(run.folds[0].origin)[key] for key in ("instance_mode", "instance_settings")},
         "normalisation_version": description["normalisation_version"],
         "band": description["band"],
