@@ -27,6 +27,7 @@ from seep_monai.classes import checked_class_names
 from seep_monai.dataset import plan as plans
 from seep_monai.dataset import statistics
 from seep_monai.dataset.grid import SceneContext
+from seep_monai.dataset.scene_tiles import SceneTiles
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError
 from seep_monai.evaluation import EvaluationPlan, plan_evaluation, write_results
@@ -238,6 +239,12 @@ def inference_context(
             raise
         return SceneContext()
     return context
+
+
+@entry
+def scene_tiles(data: Sequence[Mapping[str, Any]], transform: Any, context: SceneContext, **options: Any) -> SceneTiles:
+    """The data set of these items; `options` are those of MONAI's `CacheDataset`."""
+    return SceneTiles(data, transform, context, **options)
 
 
 @entry

@@ -69,6 +69,17 @@ def test_neighbours_change_what_the_network_sees(dataset: Path, trained: Path, t
     assert beside["seep"]["dice"] != alone["seep"]["dice"]
 
 
+def test_foreign_tiles_without_places_are_scored_alone_by_the_remedy_that_is_named(
+    trained: Path, tmp_path: Path
+) -> None:
+    foreign = write_tiny_dataset(tmp_path / "foreign", n_scenes=1)
+    for path in sorted(foreign.glob("*/*.tif")):
+        path.rename(path.with_name(path.name.replace("000000.", "north.")))
+    arguments: dict[str, Any] = {"part": "all", "output_dir": str(tmp_path / "eval")}
+    assert "--tile_columns {}" in message_of(evaluate, foreign, trained, **arguments)
+    assert evaluate(foreign, trained, tile_columns={}, **arguments)["n_tiles"] == 3
+
+
 def test_context_that_contradicts_the_weights_is_refused(dataset: Path, trained: Path) -> None:
     assert "context_px" in message_of(evaluate, dataset, trained, context_px=8)
 

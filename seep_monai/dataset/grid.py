@@ -33,7 +33,9 @@ class SceneContext:
 
     def cell(self, tile: str) -> Cell:
         """See `tile_cell`."""
-        return tile_cell(tile, self.tile_columns, remedy="Correct --tile_columns, or see tiles alone (--context_px 0).")
+        return tile_cell(
+            tile, self.tile_columns, remedy="Correct --tile_columns, or see tiles alone (--tile_columns {})."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that can be written to JSON."""

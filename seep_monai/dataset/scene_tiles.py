@@ -98,8 +98,8 @@ def widened(
     if len(sizes) > 1 or margin_px > min(height, width):
         raise DataError(
             f"{name}: expected neighbours of one size, and a margin of at most a tile, but got the sizes "
-            f"{sorted(sizes)} and a margin of {margin_px} px. Correct --context_px, or see tiles alone (--context_px "
-            "0)."
+            f"{sorted(sizes)} and a margin of {margin_px} px. Correct --context_px, or see tiles alone (--tile_columns "
+            "{})."
         )
     wide = centre.new_full((*centre.shape[:-2], height + 2 * margin_px, width + 2 * margin_px), outside)
     for (down, right), tensor in ({(0, 0): centre} | dict(around)).items():
@@ -126,6 +126,6 @@ def _cells(data: Sequence[Mapping[str, Any]], context: SceneContext) -> list[tup
     if len(set(cells)) < len(cells):
         raise DataError(
             f"tile_columns: expected one tile in each place of a scene, but {len(cells)} tiles lie in "
-            f"{len(set(cells))} places. Correct --tile_columns, or see tiles alone (--context_px 0)."
+            f"{len(set(cells))} places. Correct --tile_columns, or see tiles alone (--tile_columns {{}})."
         )
     return cells
