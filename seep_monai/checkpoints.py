@@ -283,8 +283,24 @@ def read_last(path: Path) -> dict[str, Any]:
     return content
 
 
-def check_resume(ckpt_dir: Path, network: nn.Module, *, fingerprint: str, max_epochs: int, key_metric: str) -> None:
+def check_resume(
+    ckpt_dir: Path,
+    network: nn.Module,
+    *,
+    fingerprint: str,
+    max_epochs: int,
+    key_metric: str,
+    context: Mapping[str, Any] | None = None,
+) -> None:
     """Refuse to go on from a checkpoint of another run.
+
+    Args:
+        ckpt_dir: of the checkpoint.
+        network: of this run.
+        fingerprint: of this run's plan.
+        max_epochs: of this run.
+        key_metric: of this run.
+        context: how this run sees tiles, to be compared with `model.json`, where the best weights stand.
 
     Raises:
         DataError: if `last.pt` is missing or unreadable, or the best weights it tells of are.
@@ -311,7 +327,12 @@ def check_resume(ckpt_dir: Path, network: nn.Module, *, fingerprint: str, max_ep
     if {key: tensor.shape for key, tensor in content["network"].items()} != shapes:
         raise TrainingError(f"{path}: holds another network than this run's. Give the same network settings, {anew}")
     if content["best"]["epoch"] > 0:
-        read_description(ckpt_dir)
+        stored = read_description(ckpt_dir).get("context")
+        if context is not None and stored is not None and stored != context:
+            raise TrainingError(
+                f"{path}: sees tiles with the context {stored}, this run with {dict(context)}. Give the same "
+                f"--context_px and --tile_columns, {anew}"
+            )
 
 
 def check_free(ckpt_dir: Path, *, resume: bool, overwrite: bool) -> None:

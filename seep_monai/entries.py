@@ -200,9 +200,10 @@ def make_context(
             f"context_px: expected a multiple of {network.size_multiple / 2:g}, so that the network can halve tiles "
             f"with their margins, but got {context_px}."
         )
-    for tile in plan.tiles("training"):
-        if context.margin_px:
-            context.cell(tile.name)
+    for tile in plan.tiles("all") if context.margin_px else ():
+        context.cell(tile.name)
+        if context.margin_px > min(tile.shape):
+            raise ConfigError(f"context_px: expected at most a tile's {min(tile.shape)} px, but got {context_px}.")
     return context
 
 
@@ -219,7 +220,10 @@ def stored_context(
     """
     stored = SceneContext(**description.get("context", {}))
     settings.check_agreement(checkpoints.DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px})
-    return stored if tile_columns is None else SceneContext(stored.margin_px, tile_columns)
+    context = stored if tile_columns is None else SceneContext(stored.margin_px, tile_columns)
+    if context.margin_px != stored.margin_px:
+        logger.warning("tiles are seen alone; weights and judge know them with %d px of neighbours", stored.margin_px)
+    return context
 
 
 @entry
@@ -234,9 +238,11 @@ def inference_context(
     try:
         for item in items:
             context.cell(str(item["tile"]))
-    except DataError:
+    except DataError as error:
         if tile_columns:
             raise
+        if context.margin_px:
+            logger.warning("images are seen without neighbours: %s", error)
         return SceneContext()
     return context
 
@@ -423,6 +429,7 @@ def _check_run(trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir:
             fingerprint=plan.fingerprint,
             max_epochs=trainer.state.max_epochs,
             key_metric=best.key_metric,
+            context=best.description["context"],
         )
     elif run_dir.is_dir() and any(run_dir.iterdir()):
         raise ConfigError(f"run_name: {run_dir} holds another run. Give a new --run_name, or go on with --resume True.")

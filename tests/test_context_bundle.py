@@ -69,6 +69,27 @@ def test_neighbours_change_what_the_network_sees(dataset: Path, trained: Path, t
     assert beside["seep"]["dice"] != alone["seep"]["dice"]
 
 
+def test_resuming_with_another_context_is_refused(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    options = {"max_epochs": 60, "val_interval": 30, "resume": True}
+    assert "--tile_columns" in message_of(train, dataset, tmp_path, **options)
+
+
+def test_margin_wider_than_a_tile_is_refused_before_training(dataset: Path, tmp_path: Path) -> None:
+    message = message_of(train, dataset, tmp_path, context_px=66, tile_columns={"0000": 2})
+    assert "context_px: expected at most a tile's 64 px" in message
+
+
+def test_unplaced_image_among_tiles_is_said(
+    dataset: Path, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("000001.000001.tif", "other.tif"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        shutil.copy(dataset / "train_images_256" / "000001.000001.tif", tmp_path / "in" / name)
+    infer(tmp_path / "in", trained, tmp_path / "out")
+    assert [text for text in caplog.messages if "seen without neighbours: other" in text]
+
+
 def test_foreign_tiles_without_places_are_scored_alone_by_the_remedy_that_is_named(
     trained: Path, tmp_path: Path
 ) -> None:

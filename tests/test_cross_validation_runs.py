@@ -153,6 +153,13 @@ def test_options_of_the_fitting_go_to_nothing_else(tmp_path: Path) -> None:
     assert [given.get("use_place") for _, given in run.calls] == [None] * 3 + ["True", None] * 3
 
 
+def test_columns_of_the_grid_go_to_every_step(tmp_path: Path) -> None:
+    run = FileWriter()
+    train_folds(make_settings("data", ["--tile_columns", "{'0': 9}"], n_folds=N_FOLDS), tmp_path, run)
+    assert {given["tile_columns"] for _, given in run.calls} == {"{'0': 9}"}
+    assert len(run.calls) == 3 * N_FOLDS
+
+
 def test_judge_that_was_fitted_otherwise_is_fitted_again_and_scored(
     tmp_path: Path, settings: CrossValidationSettings
 ) -> None:

@@ -96,12 +96,19 @@ def test_two_tiles_in_one_place_raise() -> None:
         dataset([*items(scene()), items(scene())[0]])
 
 
-def test_tile_of_another_size_or_a_margin_too_wide_raises() -> None:
-    tile = torch.zeros(1, SIZE, SIZE)
-    with pytest.raises(DataError, match=r"041869\.1: expected neighbours of one size"):
-        widened(tile, {(0, 1): torch.zeros(1, SIZE, SIZE + 1)}, 2, 0, name="041869.1")
-    with pytest.raises(DataError, match="--context_px"):
-        widened(tile, {}, SIZE + 1, 0)
+def test_neighbour_of_another_size_is_no_data_and_a_margin_wider_than_the_tile_raises() -> None:
+    tile = torch.ones(1, SIZE, SIZE)
+    wide = widened(tile, {(0, 1): torch.ones(1, SIZE, SIZE - 1), (0, -1): torch.ones(1, SIZE, SIZE)}, 2, 0)
+    assert wide[0, 2:-2].sum(0).tolist() == [SIZE] * (SIZE + 2) + [0, 0]
+    with pytest.raises(DataError, match=r"041869\.1: .*--tile_columns \{\}"):
+        widened(tile, {}, SIZE + 1, 0, name="041869.1")
+
+
+def test_grids_of_one_group_of_scenes_do_not_mix() -> None:
+    both = items(scene()) + items(scene(1), name="041870")
+    grouped = dataset([{**item, "scene": "0418"} for item in both])
+    for index, single in enumerate(dataset(both)):
+        torch.testing.assert_close(grouped[index]["image"], single["image"])
 
 
 @pytest.mark.parametrize("tile", ["045551.3", "041869.x", "041869.0", "041869"])

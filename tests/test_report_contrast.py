@@ -102,6 +102,14 @@ def test_seep_without_sea_around_has_no_contrast() -> None:
     assert np.isnan(contrast.darker)
 
 
+def test_sea_without_speckle_has_no_visibility() -> None:
+    _, valid, truth = tile()
+    flat = np.where(truth > 0, 800.0, 1000.0)
+    contrast = next(c for c in tile_contrasts(flat, valid, truth, above(table(), 0.25)) if c.outcome == "found")
+    assert contrast.darker == pytest.approx(0.2)
+    assert np.isnan(contrast.visibility)
+
+
 def test_tile_without_anything_has_no_rows_and_the_table_says_so() -> None:
     dn, valid, truth = tile()
     nothing = seep_detections(mask_table([], (SIZE, SIZE)))

@@ -21,7 +21,7 @@ DEFAULT_N_FOLDS = 4
 
 # Overrides of train.json that an evaluation takes as well; all others are stored with the weights.
 _INSTANCE_IDS = ("instance_mode", "instance_high", "instance_low", "min_size_px")
-_SHARED_IDS = ("images_dir", "masks_dir", "device", "amp", "batch_size", "n_panels", *_INSTANCE_IDS)
+_SHARED_IDS = ("images_dir", "masks_dir", "tile_columns", "device", "amp", "batch_size", "n_panels", *_INSTANCE_IDS)
 # What evaluate.json and fit_objects.json have beside their options: steps, and the part, which is always that of the
 # test, or of the fitting.
 _STEPS = ("part", "description", "judge", "evaluation", "evaluating", "fitting")

@@ -32,7 +32,7 @@ class SceneTiles(CacheDataset):
     margin is no-data: 0 in the image, 255 in the label.
 
     Args:
-        data: the tiles' items, with `tile` (name) and `scene`.
+        data: the tiles' items, with `tile` (name).
         transform: what loads an item: `image` and `label`, if there is one, become (1, H, W), H and W alike in all.
         context: which tiles are neighbours, and the width of the margin; without one this is a `CacheDataset`.
         arguments: of `CacheDataset`.
@@ -70,8 +70,8 @@ class SceneTiles(CacheDataset):
         return item
 
     def _around(self, index: int, step: Cell) -> dict[str, Any] | None:
-        scene, (row, column) = self.cells[index]
-        found = self.index_of.get((scene, (row + step[0], column + step[1])))
+        grid, (row, column) = self.cells[index]
+        found = self.index_of.get((grid, (row + step[0], column + step[1])))
         return None if found is None else self._neighbour(found)
 
 
@@ -88,21 +88,22 @@ def widened(
         name: of the tile, for the message.
 
     Returns:
-        (C, H + 2 margin_px, W + 2 margin_px), of the type of `centre`.
+        (C, H + 2 margin_px, W + 2 margin_px), of the type of `centre`. A neighbour of another size is left out: where
+        its pixels would lie is not known.
 
     Raises:
-        DataError: if the margin is wider than a tile, or tiles have different sizes.
+        DataError: if the margin is wider than the tile.
     """
     height, width = centre.shape[-2:]
-    sizes = {tuple(tensor.shape) for tensor in (centre, *around.values())}
-    if len(sizes) > 1 or margin_px > min(height, width):
+    if margin_px > min(height, width):
         raise DataError(
-            f"{name}: expected neighbours of one size, and a margin of at most a tile, but got the sizes "
-            f"{sorted(sizes)} and a margin of {margin_px} px. Correct --context_px, or see tiles alone (--tile_columns "
-            "{})."
+            f"{name}: expected a tile of at least the margin's {margin_px} px, but got {height} x {width}. See tiles "
+            "alone (--tile_columns {})."
         )
     wide = centre.new_full((*centre.shape[:-2], height + 2 * margin_px, width + 2 * margin_px), outside)
     for (down, right), tensor in ({(0, 0): centre} | dict(around)).items():
+        if tensor.shape != centre.shape:
+            continue
         rows, from_rows = _strip(down, height, margin_px)
         columns, from_columns = _strip(right, width, margin_px)
         wide[..., rows, columns] = tensor[..., from_rows, from_columns]
@@ -119,13 +120,17 @@ def _strip(step: int, size: int, margin_px: int) -> tuple[slice, slice]:
 
 
 def _cells(data: Sequence[Mapping[str, Any]], context: SceneContext) -> list[tuple[str, Cell]]:
-    """Scene and cell of each item; none where tiles are seen alone."""
+    """Grid and cell of each item; none where tiles are seen alone.
+
+    The grid is that of the name before the number: a scene may be a group of several (`scene_pattern`).
+    """
     if not context.margin_px:
         return []
-    cells = [(str(item["scene"]), context.cell(str(item["tile"]))) for item in data]
+    names = [str(item["tile"]) for item in data]
+    cells = [(name.rpartition(".")[0], context.cell(name)) for name in names]
     if len(set(cells)) < len(cells):
         raise DataError(
-            f"tile_columns: expected one tile in each place of a scene, but {len(cells)} tiles lie in "
+            f"tile_columns: expected one tile in each place of a grid, but {len(cells)} tiles lie in "
             f"{len(set(cells))} places. Correct --tile_columns, or see tiles alone (--tile_columns {{}})."
         )
     return cells

@@ -35,6 +35,8 @@ _TITLES = {
 RING_PX = (2, 8)
 # Choice: the mean of fewer pixels of sea is uncertain by more than 5 %.
 _MIN_RING_PX = 16
+# What rounding leaves of a constant.
+_MIN_SD = 1e-6
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
@@ -47,7 +49,7 @@ class Contrast:
         area_px: its pixels.
         darker: 1 - mean DN inside over mean DN of the sea around, as means of logarithms; nan without sea around.
         visibility: difference of the means of logarithms in standard deviations of its own mean under the sea's
-            speckle; nan without.
+            speckle; nan without speckle, or without sea around.
     """
 
     outcome: str
@@ -141,7 +143,10 @@ def _contrast(log_dn: Floats, mask: Mask, sea: Mask) -> tuple[float, float]:
     if ring.size < _MIN_RING_PX:
         return float("nan"), float("nan")
     difference = float(ring.mean() - log_dn[mask].mean())
-    return 1 - float(np.exp(-difference)), difference / float(ring.std()) * float(np.sqrt(np.count_nonzero(mask)))
+    sd = float(ring.std())
+    # Without speckle (clipped images) there is nothing to measure visibility by.
+    visibility = difference / sd * float(np.sqrt(np.count_nonzero(mask))) if sd > _MIN_SD else float("nan")
+    return 1 - float(np.exp(-difference)), visibility
 
 
 def _masks(predicted: MaskTable) -> list[Mask]:
