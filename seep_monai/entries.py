@@ -29,7 +29,7 @@ from seep_monai.dataset import statistics
 from seep_monai.dataset.grid import SceneContext
 from seep_monai.dataset.scene_tiles import SceneTiles
 from seep_monai.dataset.split import SplitSettings
-from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError
+from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError, listed
 from seep_monai.evaluation import EvaluationPlan, plan_evaluation, write_results
 from seep_monai.handlers.curves import validation_tags
 from seep_monai.handlers.panels import TilePictures
@@ -235,16 +235,19 @@ def inference_context(
     A large image holds its own context; it is seen in windows of a tile with its margins.
     """
     context = stored_context(description, context_px=None, tile_columns=tile_columns)
-    try:
-        for item in items:
-            context.cell(str(item["tile"]))
-    except DataError as error:
-        if tile_columns:
-            raise
-        if context.margin_px:
-            logger.warning("images are seen without neighbours: %s", error)
-        return SceneContext()
-    return context
+    unplaced = [str(item["tile"]) for item in items if not context.has_place(str(item["tile"]))]
+    if not unplaced or not context.margin_px:
+        return context
+    if tile_columns:
+        context.cell(unplaced[0])
+    if len(unplaced) < len(items):
+        logger.warning(
+            "%d of %d images have no place in a grid (%s), so that all are seen without neighbours; infer them apart",
+            len(unplaced),
+            len(items),
+            listed(unplaced),
+        )
+    return SceneContext()
 
 
 @entry

@@ -87,7 +87,7 @@ def test_unplaced_image_among_tiles_is_said(
         (tmp_path / "in").mkdir(exist_ok=True)
         shutil.copy(dataset / "train_images_256" / "000001.000001.tif", tmp_path / "in" / name)
     infer(tmp_path / "in", trained, tmp_path / "out")
-    assert [text for text in caplog.messages if "seen without neighbours: other" in text]
+    assert [text for text in caplog.messages if "1 of 2 images have no place in a grid (other)" in text]
 
 
 def test_foreign_tiles_without_places_are_scored_alone_by_the_remedy_that_is_named(

@@ -37,6 +37,14 @@ class SceneContext:
             tile, self.tile_columns, remedy="Correct --tile_columns, or see tiles alone (--tile_columns {})."
         )
 
+    def has_place(self, tile: str) -> bool:
+        """Whether the name says where the tile lies."""
+        try:
+            self.cell(tile)
+        except DataError:
+            return False
+        return True
+
     def to_json(self) -> dict[str, Any]:
         """A dictionary that can be written to JSON."""
         return {"margin_px": self.margin_px, "tile_columns": dict(self.tile_columns)}
