@@ -27,9 +27,8 @@ from seep_monai.classes import checked_class_names
 from seep_monai.dataset import plan as plans
 from seep_monai.dataset import statistics
 from seep_monai.dataset.grid import SceneContext
-from seep_monai.dataset.scene_tiles import SceneTiles
 from seep_monai.dataset.split import SplitSettings
-from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError, listed
+from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError
 from seep_monai.evaluation import EvaluationPlan, plan_evaluation, write_results
 from seep_monai.handlers.curves import validation_tags
 from seep_monai.handlers.panels import TilePictures
@@ -187,73 +186,6 @@ def make_plan(
                 "Choose another --fold, --seed or --split_file."
             )
     return plan
-
-
-@entry
-def make_context(
-    plan: plans.Plan, network: SegResNetSettings, *, context_px: int, tile_columns: Mapping[str, int]
-) -> SceneContext:
-    """How far a training sees beyond the edges of its tiles; not at all where `tile_columns` is empty."""
-    context = SceneContext(context_px, tile_columns)
-    if 2 * context.margin_px % network.size_multiple:
-        raise ConfigError(
-            f"context_px: expected a multiple of {network.size_multiple / 2:g}, so that the network can halve tiles "
-            f"with their margins, but got {context_px}."
-        )
-    for tile in plan.tiles("all") if context.margin_px else ():
-        context.cell(tile.name)
-        if context.margin_px > min(tile.shape):
-            raise ConfigError(f"context_px: expected at most a tile's {min(tile.shape)} px, but got {context_px}.")
-    return context
-
-
-@entry
-def stored_context(
-    description: Mapping[str, Any], *, context_px: int | None, tile_columns: Mapping[str, int] | None
-) -> SceneContext:
-    """The context that the weights were trained with.
-
-    Args:
-        description: the content of `model.json`.
-        context_px: must say the same; None is left out.
-        tile_columns: of other scenes than those of the training; None: the same, {}: tiles are seen alone.
-    """
-    stored = SceneContext(**description.get("context", {}))
-    settings.check_agreement(checkpoints.DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px})
-    context = stored if tile_columns is None else SceneContext(stored.margin_px, tile_columns)
-    if context.margin_px != stored.margin_px:
-        logger.warning("tiles are seen alone; weights and judge know them with %d px of neighbours", stored.margin_px)
-    return context
-
-
-@entry
-def inference_context(
-    description: Mapping[str, Any], items: Sequence[Mapping[str, Any]], tile_columns: Mapping[str, int] | None
-) -> SceneContext:
-    """The context of images to infer: that of the weights where all of them are tiles with a place, else none.
-
-    A large image holds its own context; it is seen in windows of a tile with its margins.
-    """
-    context = stored_context(description, context_px=None, tile_columns=tile_columns)
-    unplaced = [str(item["tile"]) for item in items if not context.has_place(str(item["tile"]))]
-    if not unplaced or not context.margin_px:
-        return context
-    if tile_columns:
-        context.cell(unplaced[0])
-    if len(unplaced) < len(items):
-        logger.warning(
-            "%d of %d images have no place in a grid (%s), so that all are seen without neighbours; infer them apart",
-            len(unplaced),
-            len(items),
-            listed(unplaced),
-        )
-    return SceneContext()
-
-
-@entry
-def scene_tiles(data: Sequence[Mapping[str, Any]], transform: Any, context: SceneContext, **options: Any) -> SceneTiles:
-    """The data set of these items; `options` are those of MONAI's `CacheDataset`."""
-    return SceneTiles(data, transform, context, **options)
 
 
 @entry
@@ -538,12 +470,3 @@ def items_to_infer(source: str, *, output_dir: str, **options: Any) -> list[dict
             "Choose another with --output_dir."
         )
     return inference_items(str(source), **options)
-
-
-def window_size(ckpt_dir: str) -> list[int]:
-    """The size of the training tiles with their margins; 256 x 256 where nothing has been trained yet."""
-    if not (Path(str(ckpt_dir)) / checkpoints.DESCRIPTION_FILE).is_file():
-        return [256, 256]
-    description = checkpoints.read_description(ckpt_dir)
-    margin_px = SceneContext(**description.get("context", {})).margin_px
-    return [int(size) + 2 * margin_px for size in description["tile_size"]]
