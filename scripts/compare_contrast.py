@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from seep_monai.classes import NO_DATA_LABEL
+from seep_monai.coco.files import GROUND_TRUTH_FILE
 from seep_monai.coco.results import MaskTable, mask_table, read_image_ids, read_results
 from seep_monai.errors import DataError, SeepError, listed
 from seep_monai.instances import ClassMap, Floats, Mask, class_components
@@ -22,8 +23,6 @@ from seep_monai.report.contrast import above, contrast_summary, contrast_text, s
 from seep_monai.scoring import find_masks
 from seep_monai.tiff import read_tiff, valid_mask
 from seep_monai.workflow import make_folder, write_json, write_text
-
-TRUTH_FILE = "ground_truth_coco.json"
 
 
 def main() -> None:
@@ -98,7 +97,7 @@ def read_detections(path: Path, tiles: Tiles) -> dict[str, MaskTable]:
     records = read_results(path)
     return {
         name: seep_detections(mask_table(records.get(image_id, []), tiles.read(name)[1].shape))
-        for name, image_id in read_image_ids(path.with_name(TRUTH_FILE)).items()
+        for name, image_id in read_image_ids(path.with_name(GROUND_TRUTH_FILE)).items()
     }
 
 

@@ -28,8 +28,8 @@ _OUTSIDE = {"image": 0, "label": NO_DATA_LABEL}
 class SceneTiles(CacheDataset):
     """MONAI's `CacheDataset` of tiles, whose `image` and `label` come with a margin of their neighbours' pixels.
 
-    Neighbours are tiles of the same data set, so that tiles of another part are never seen. Where there is none, the
-    margin is no-data: 0 in the image, 255 in the label.
+    Neighbours are tiles of the same data set: in that of one part, tiles of no other part are seen. Where there is
+    none, the margin is no-data: 0 in the image, 255 in the label.
 
     Args:
         data: the tiles' items, with `tile` (name).

@@ -48,7 +48,7 @@ def stored_context(
         context_px: must say the same; None is left out.
         tile_columns: of other scenes than those of the training; None: the same, {}: tiles are seen alone.
     """
-    stored = SceneContext(**description.get("context", {}))
+    stored = _trained_context(description)
     settings.check_agreement(DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px})
     context = stored if tile_columns is None else SceneContext(stored.margin_px, tile_columns)
     if context.margin_px != stored.margin_px:
@@ -91,5 +91,10 @@ def window_size(ckpt_dir: str) -> list[int]:
     if not (Path(str(ckpt_dir)) / DESCRIPTION_FILE).is_file():
         return [256, 256]
     description = read_description(ckpt_dir)
-    margin_px = SceneContext(**description.get("context", {})).margin_px
+    margin_px = _trained_context(description).margin_px
     return [int(size) + 2 * margin_px for size in description["tile_size"]]
+
+
+def _trained_context(description: Mapping[str, Any]) -> SceneContext:
+    """What `model.json` says; weights of a version that knew no context have seen tiles alone."""
+    return SceneContext(**description.get("context", {}))

@@ -17,10 +17,11 @@ from scipy.ndimage import distance_transform_edt
 
 from seep_monai.coco.results import MaskTable, beside_truth
 from seep_monai.coco.rle import pixels_of
-from seep_monai.instances import ANY_SEEP, ClassMap, Floats, Mask, class_components, without_no_data
+from seep_monai.instances import ANY_SEEP, ClassMap, Floats, Mask, class_components
 from seep_monai.metrics.errors import FOUND_IOU, TOUCHED_IOU
 from seep_monai.metrics.matching import match_components
 from seep_monai.metrics.overlap import overlaps
+from seep_monai.objects.measures import RING_PX
 
 OUTCOMES = ("found", "outline", "missed", "right", "poor_outline", "false_alarm")
 _TITLES = {
@@ -31,8 +32,6 @@ _TITLES = {
     "poor_outline": "detections, poor outline",
     "false_alarm": "detections, false alarms",
 }
-# Choice: as the judge's and the slick bank's rings: beyond the soft edge, and near enough for the same wind.
-RING_PX = (2, 8)
 # Choice: the mean of fewer pixels of sea is uncertain by more than 5 %.
 _MIN_RING_PX = 16
 # What rounding leaves of a constant.
@@ -87,11 +86,11 @@ def tile_contrasts(dn: Floats, valid: Mask, truth: ClassMap, predicted: MaskTabl
 
     Args:
         dn: (H, W) DN, linear, above 0 where valid.
-        valid: (H, W) bool, False = no-data.
-        truth: (H, W) uint8, 0..7 and 255 = no-data.
+        valid: (H, W) bool, False = no-data in the image or in the mask.
+        truth: (H, W) uint8, 0..7 where valid.
         predicted: detections of any seep (`seep_detections`).
     """
-    true = class_components(without_no_data(truth, truth=np.where(valid, truth, 255).astype(np.uint8)))
+    true = class_components(np.where(valid, truth, 0).astype(np.uint8))
     any_truth = replace(true, classes=np.full_like(true.classes, ANY_SEEP))
     tables = beside_truth(any_truth, predicted)
     touching = overlaps(*tables)
