@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -135,3 +136,10 @@ def test_margin_below_zero_raises() -> None:
 def test_context_through_json() -> None:
     context = SceneContext(32, COLUMNS_OF)
     assert SceneContext(**context.to_json()) == context
+
+
+def test_copy_for_a_spawned_worker_process_gives_the_same_tiles() -> None:
+    tiles = dataset(items(scene()), cache_num=4)
+    copied = pickle.loads(pickle.dumps(tiles))
+    for index in range(ROWS * COLUMNS):
+        torch.testing.assert_close(copied[index]["image"], tiles[index]["image"])

@@ -46,7 +46,18 @@ class SceneTiles(CacheDataset):
         self.cells = _cells(data, context)
         self.index_of = {cell: index for index, cell in enumerate(self.cells)}
         super().__init__(data, transform, **arguments)
+        self._remember()
+
+    def _remember(self) -> None:
         self._neighbour = functools.lru_cache(maxsize=_N_KEPT)(self.tile)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the neighbours in memory, which cannot go to a spawned worker process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_neighbour"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._remember()
 
     def tile(self, index: int) -> dict[str, Any]:
         """The item without a margin."""
