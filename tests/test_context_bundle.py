@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from test_bundle import evaluate, infer, message_of, train
-from test_objects_bundle import fit
-from tiny_data import SIZE_PX, write_tiny_dataset
+from bundle_runs import evaluate, fit, infer, message_of, train
+from tiny_data import SIZE_PX, sea, write_tiny_dataset
 
-from seep_monai.tiff import read_tiff
+from seep_monai.tiff import read_tiff, write_tiff
 from seep_monai.workflow import stop_log
 
+pytestmark = pytest.mark.usefixtures("closed_log")
+
 CONTEXT = {"context_px": 16, "tile_columns": {"0000": 2}}
-
-
-@pytest.fixture(autouse=True)
-def closed_log() -> Iterator[None]:
-    yield
-    stop_log()
 
 
 def described(models: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((models / "model.json").read_text())
     return content
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "data")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +38,11 @@ def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_context_is_kept_with_the_weights_and_scores_tiles_alone(dataset: Path, trained: Path) -> None:
-    assert described(trained / "models")["context"] == {"margin_px": 16, "tile_columns": {"0000": 2}}
+    assert described(trained / "models")["context"] == {
+        "margin_px": 16,
+        "tile_columns": {"0000": 2},
+        "found": False,
+    }
     metrics = evaluate(dataset, trained)
     # Margins are seen and not scored: the true seeps are those of the files.
     truth = json.loads((trained / "eval" / "ground_truth_coco.json").read_text())
@@ -145,3 +139,53 @@ def test_inference_of_weights_with_context_keeps_the_size(dataset: Path, trained
 def test_inference_with_columns_that_do_not_fit_is_refused(dataset: Path, trained: Path, tmp_path: Path) -> None:
     message = message_of(infer, dataset / "train_images_256", trained, tmp_path / "out", tile_columns={"9": 2})
     assert "SCENE.NUMBER" in message
+
+
+def write_cut_scenes(folder: Path, columns_of: dict[str, int], *, rows: int = 6) -> Path:
+    """Tiles cut from scenes of waves that go on from tile to tile, as from any scene; a dark bar in each is a seep."""
+    for kind in ("images", "masks"):
+        (folder / f"train_{kind}_256").mkdir(parents=True)
+    for seed, (scene, columns) in enumerate(columns_of.items()):
+        whole = sea(rows, columns, seed)
+        for row, column in product(range(rows), range(columns)):
+            tile = whole[row * SIZE_PX : (row + 1) * SIZE_PX, column * SIZE_PX : (column + 1) * SIZE_PX].copy()
+            mask = np.zeros(tile.shape, np.uint8)
+            mask[30:34, 10:50] = 1
+            tile[mask > 0] //= 2
+            name = f"{scene}.{row * columns + column + 1}.tif"
+            write_tiff(folder / "train_images_256" / name, tile)
+            write_tiff(folder / "train_masks_256" / name, mask)
+    return folder
+
+
+def test_grids_are_found_at_the_borders_in_training_and_for_scenes_that_it_did_not_know(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = write_cut_scenes(tmp_path / "known", {"a": 4, "b": 5, "c": 4})
+    train(known, tmp_path, context_px=16, max_epochs=1)
+    columns = {"a.": 4, "b.": 5, "c.": 4}
+    assert described(tmp_path / "models")["context"] == {"margin_px": 16, "tile_columns": columns, "found": True}
+    caplog.set_level("INFO", logger="seep_monai")
+    evaluate(known, tmp_path)
+    assert not [text for text in caplog.messages if "grids found" in text]
+
+    foreign = write_cut_scenes(tmp_path / "foreign", {"d": 5})
+    given: dict[str, Any] = {"part": "all", "instance_mode": "object", "instance_high": 0.02, "instance_low": 0.02}
+    found = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "found"), **given)
+    assert [text for text in caplog.messages if "1 of 1 scenes (columns: 5)" in text]
+    same = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "same"), tile_columns={"d": 5}, **given)
+    alone = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "alone"), tile_columns={}, **given)
+    assert found["seep"] == same["seep"] != alone["seep"]
+
+
+def test_inference_finds_the_grid_of_new_tiles(tmp_path: Path) -> None:
+    known = write_cut_scenes(tmp_path / "known", {"a": 4, "b": 5, "c": 4})
+    train(known, tmp_path, context_px=16, max_epochs=1)
+    foreign = write_cut_scenes(tmp_path / "foreign", {"d": 5}) / "train_images_256"
+    for name, columns in (("found", None), ("given", {"d": 5}), ("alone", {})):
+        infer(foreign, tmp_path, tmp_path / name, tile_columns=columns)
+    found, given, alone = (
+        read_tiff(tmp_path / name / "d.7_probability.tif").array for name in ("found", "given", "alone")
+    )
+    np.testing.assert_array_equal(found, given)
+    assert np.abs(found - alone).max() > 0

@@ -92,6 +92,15 @@ def test_without_columns_there_is_no_margin_and_names_may_be_any() -> None:
     assert tiles[0]["image"].shape == (1, SIZE, SIZE)
 
 
+def test_where_columns_were_found_a_tile_without_any_is_seen_with_empty_margins() -> None:
+    names = ["other.000001", "other.000002", "harbour"]
+    others = [{**item, "tile": name} for name, item in zip(names, items(scene(1)), strict=False)]
+    tiles = SceneTiles(items(scene()) + others, Compose([]), SceneContext(2, COLUMNS_OF, found=True), progress=False)
+    torch.testing.assert_close(tiles[4]["image"], dataset(items(scene()))[4]["image"])
+    for index, other in enumerate(others, start=ROWS * COLUMNS):
+        torch.testing.assert_close(tiles[index]["label"], widened(other["label"], {}, 2, 255))
+
+
 def test_two_tiles_in_one_place_raise() -> None:
     with pytest.raises(DataError, match="10 tiles lie in 9 places"):
         dataset([*items(scene()), items(scene())[0]])
@@ -134,8 +143,8 @@ def test_margin_below_zero_raises() -> None:
 
 
 def test_context_through_json() -> None:
-    context = SceneContext(32, COLUMNS_OF)
-    assert SceneContext(**context.to_json()) == context
+    for context in (SceneContext(32, COLUMNS_OF), SceneContext(32, COLUMNS_OF, found=True)):
+        assert SceneContext(**context.to_json()) == context
 
 
 def test_copy_for_a_spawned_worker_process_gives_the_same_tiles() -> None:

@@ -4,40 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from monai.bundle import run
+from bundle_runs import evaluate, fit, infer, message_of, train
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from test_bundle import CONFIGS, EVALUATE, evaluate, infer, message_of, places, train
-from tiny_data import write_tiny_dataset
 
 from seep_monai.tiff import read_tiff
 from seep_monai.workflow import stop_log
 
-FIT = [*EVALUATE, str(CONFIGS / "fit_objects.json")]
-
-
-@pytest.fixture(autouse=True)
-def closed_log() -> Iterator[None]:
-    yield
-    stop_log()
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "data")
-
-
-def fit(dataset: Path, out: Path, **overrides: Any) -> dict[str, Any]:
-    arguments = {**places(out), "dataset_dir": str(dataset), "device": "cpu", **overrides}
-    run("fitting", config_file=FIT, logging_file=False, **arguments)
-    content: dict[str, Any] = json.loads((out / "models" / "model.json").read_text())
-    return content
+pytestmark = pytest.mark.usefixtures("closed_log")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.settings import whole_number
+from seep_monai.settings import boolean, whole_number
 
 Cell = tuple[int, int]
 
@@ -19,20 +19,29 @@ class SceneContext:
     Attributes:
         margin_px: rows and columns of the neighbours on each side; 0 where tiles are seen alone.
         tile_columns: number of tiles in a row of the grid, by the beginning of the scene's name.
+        found: whether the columns were found at the tiles' borders (`borders`). Then a tile without any is one of
+            which no neighbour is known; where somebody gave them, it is a mistake.
     """
 
     margin_px: int = 0
     tile_columns: Mapping[str, int] = field(default_factory=dict)
+    found: bool = False
 
     def __post_init__(self) -> None:
         whole_number("context_px", self.margin_px, at_least=0)
+        boolean("found", self.found)
         object.__setattr__(self, "tile_columns", checked_columns(self.tile_columns))
         # Without neighbours a margin would be work for nothing.
         if not self.tile_columns:
             object.__setattr__(self, "margin_px", 0)
 
-    def cell(self, tile: str) -> Cell:
-        """See `tile_cell`."""
+    def cell(self, tile: str) -> Cell | None:
+        """See `tile_cell`; None of a tile of which no neighbour is known."""
+        if self.found and not self.has_place(tile):
+            return None
+        return self._cell(tile)
+
+    def _cell(self, tile: str) -> Cell:
         return tile_cell(
             tile, self.tile_columns, remedy="Correct --tile_columns, or see tiles alone (--tile_columns {})."
         )
@@ -40,14 +49,14 @@ class SceneContext:
     def has_place(self, tile: str) -> bool:
         """Whether the name says where the tile lies."""
         try:
-            self.cell(tile)
+            self._cell(tile)
         except DataError:
             return False
         return True
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that can be written to JSON."""
-        return {"margin_px": self.margin_px, "tile_columns": dict(self.tile_columns)}
+        return {"margin_px": self.margin_px, "tile_columns": dict(self.tile_columns), "found": self.found}
 
 
 def tile_cell(tile: str, tile_columns: Mapping[str, int], *, remedy: str) -> Cell:
@@ -85,6 +94,6 @@ def checked_columns(tile_columns: object) -> dict[str, int]:
         if len(counts) == len(tile_columns):
             return {str(beginning): n for beginning, n in tile_columns.items()}
     raise ConfigError(
-        f"tile_columns: expected columns by the beginning of scene names, such as {{'0418': 19}}, but got "
+        f"tile_columns: expected auto, or columns by the beginning of scene names, such as {{'0418': 19}}, but got "
         f"{tile_columns!r}."
     )

@@ -138,7 +138,12 @@ def _cells(data: Sequence[Mapping[str, Any]], context: SceneContext) -> list[tup
     if not context.margin_px:
         return []
     names = [str(item["tile"]) for item in data]
-    cells = [(name.rpartition(".")[0], context.cell(name)) for name in names]
+    places = [context.cell(name) for name in names]
+    # A tile without a place is a grid of its own.
+    cells = [
+        (name, (0, 0)) if place is None else (name.rpartition(".")[0], place)
+        for name, place in zip(names, places, strict=True)
+    ]
     if len(set(cells)) < len(cells):
         raise DataError(
             f"tile_columns: expected one tile in each place of a grid, but {len(cells)} tiles lie in "

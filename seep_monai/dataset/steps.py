@@ -9,6 +9,7 @@ from typing import Any
 
 from seep_monai import settings
 from seep_monai.checkpoints import DESCRIPTION_FILE, read_description
+from seep_monai.dataset.borders import find_columns, tile_number
 from seep_monai.dataset.grid import SceneContext
 from seep_monai.dataset.plan import Plan
 from seep_monai.dataset.scene_tiles import SceneTiles
@@ -18,13 +19,32 @@ from seep_monai.networks import SegResNetSettings
 
 logger = logging.getLogger(__name__)
 
+# As `tile_columns`: to be found at the tiles' borders.
+AUTO = "auto"
+
 
 @entry
 def make_context(
-    plan: Plan, network: SegResNetSettings, *, context_px: int, tile_columns: Mapping[str, int]
+    plan: Plan,
+    network: SegResNetSettings,
+    *,
+    context_px: int,
+    tile_columns: Mapping[str, int] | str,
+    band: int | None = None,
 ) -> SceneContext:
-    """How far a training sees beyond the edges of its tiles; not at all where `tile_columns` is empty."""
-    context = SceneContext(context_px, tile_columns)
+    """How far a training sees beyond the edges of its tiles; not at all where no columns are given or found.
+
+    Args:
+        plan: whose tiles all need a place where columns are given.
+        network: must be able to halve tiles with their margins.
+        context_px: of `SceneContext`.
+        tile_columns: of `SceneContext`, or `AUTO` to find them at the tiles' borders.
+        band: of the images.
+    """
+    if tile_columns == AUTO:
+        context = _completed(SceneContext(context_px, {}, found=True), context_px, plan.items("all"), band)
+    else:
+        context = SceneContext(context_px, tile_columns)  # type: ignore[arg-type]
     if 2 * context.margin_px % network.size_multiple:
         raise ConfigError(
             f"context_px: expected a multiple of {network.size_multiple / 2:g}, so that the network can halve tiles "
@@ -39,18 +59,29 @@ def make_context(
 
 @entry
 def stored_context(
-    description: Mapping[str, Any], *, context_px: int | None, tile_columns: Mapping[str, int] | None
+    description: Mapping[str, Any],
+    items: Sequence[Mapping[str, Any]],
+    *,
+    context_px: int | None,
+    tile_columns: Mapping[str, int] | str | None,
 ) -> SceneContext:
     """The context that the weights were trained with.
 
     Args:
         description: the content of `model.json`.
+        items: the tiles that are to be seen; those of scenes that the training did not know have their columns found
+            at their borders, where the training's were, too.
         context_px: must say the same; None is left out.
-        tile_columns: of other scenes than those of the training; None: the same, {}: tiles are seen alone.
+        tile_columns: of other scenes than those of the training, or `AUTO` to find them; None: as in the training, {}:
+            tiles are seen alone.
     """
     stored = _trained_context(description)
     settings.check_agreement(DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px})
-    context = stored if tile_columns is None else SceneContext(stored.margin_px, tile_columns)
+    if tile_columns is None or tile_columns == AUTO:
+        begun = stored if stored.found or tile_columns is None else SceneContext(stored.margin_px, {}, found=True)
+        context = _completed(begun, stored.margin_px, items, description["band"]) if begun.found else begun
+    else:
+        context = SceneContext(stored.margin_px, tile_columns)  # type: ignore[arg-type]
     if context.margin_px != stored.margin_px:
         logger.warning("tiles are seen alone; weights and judge know them with %d px of neighbours", stored.margin_px)
     return context
@@ -58,15 +89,15 @@ def stored_context(
 
 @entry
 def inference_context(
-    description: Mapping[str, Any], items: Sequence[Mapping[str, Any]], tile_columns: Mapping[str, int] | None
+    description: Mapping[str, Any], items: Sequence[Mapping[str, Any]], tile_columns: Mapping[str, int] | str | None
 ) -> SceneContext:
     """The context of images to infer: that of the weights where all of them are tiles with a place, else none.
 
     A large image holds its own context; it is seen in windows of a tile with its margins.
     """
-    context = stored_context(description, context_px=None, tile_columns=tile_columns)
+    context = stored_context(description, items, context_px=None, tile_columns=tile_columns)
     unplaced = [str(item["tile"]) for item in items if not context.has_place(str(item["tile"]))]
-    if not unplaced or not context.margin_px:
+    if not unplaced or not context.margin_px or context.found:
         return context
     if tile_columns:
         context.cell(unplaced[0])
@@ -93,6 +124,23 @@ def window_size(ckpt_dir: str) -> list[int]:
     description = read_description(ckpt_dir)
     margin_px = _trained_context(description).margin_px
     return [int(size) + 2 * margin_px for size in description["tile_size"]]
+
+
+def _completed(
+    context: SceneContext, margin_px: int, items: Sequence[Mapping[str, Any]], band: int | None
+) -> SceneContext:
+    """The context with the columns of further scenes, as far as they show at the borders of `items`."""
+    unknown = [item for item in items if not context.has_place(str(item["tile"]))]
+    found = find_columns(unknown, band=band, known=context.tile_columns.values()) if margin_px else {}
+    scenes = {named[0] for item in unknown if (named := tile_number(str(item["tile"])))}
+    if scenes and margin_px:
+        logger.info(
+            "grids found at the borders of tiles: %d of %d scenes (columns: %s); tiles of others are seen alone",
+            len(found),
+            len(scenes),
+            ", ".join(map(str, sorted(set(found.values())))) or "none",
+        )
+    return SceneContext(margin_px, {**context.tile_columns, **found}, found=True)
 
 
 def _trained_context(description: Mapping[str, Any]) -> SceneContext:

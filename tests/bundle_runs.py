@@ -1,0 +1,76 @@
+"""Training, evaluation, inference and fitting of the bundle by MONAI's own entry points, small enough for tests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from monai.bundle import run
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / "bundle" / "configs"
+TRAIN = str(CONFIGS / "train.json")
+EVALUATE = [TRAIN, str(CONFIGS / "evaluate.json")]
+FIT = [*EVALUATE, str(CONFIGS / "fit_objects.json")]
+INFERENCE = str(CONFIGS / "inference.json")
+SMALL = {
+    "init_filters": 8,
+    "batch_size": 4,
+    "n_folds": 3,
+    "n_panels": 2,
+    "device": "cpu",
+    "network_settings#blocks_down": [1, 1],
+    "network_settings#blocks_up": [1],
+}
+
+
+def places(out: Path) -> dict[str, str]:
+    return {"output_dir": str(out / "eval"), "ckpt_dir": str(out / "models")}
+
+
+def train(dataset: Path, out: Path, **overrides: Any) -> None:
+    arguments = {**SMALL, **places(out), "dataset_dir": str(dataset), "max_epochs": 2, "run_name": "one", **overrides}
+    run("training", config_file=TRAIN, logging_file=False, **arguments)
+
+
+def evaluate(dataset: Path, out: Path, **overrides: Any) -> dict[str, Any]:
+    arguments = {**places(out), "dataset_dir": str(dataset), "device": "cpu", **overrides}
+    run("evaluating", config_file=EVALUATE, logging_file=False, **arguments)
+    content: dict[str, Any] = json.loads((Path(arguments["output_dir"]) / "metrics.json").read_text())
+    return content
+
+
+def fit(dataset: Path, out: Path, **overrides: Any) -> dict[str, Any]:
+    arguments = {**places(out), "dataset_dir": str(dataset), "device": "cpu", **overrides}
+    run("fitting", config_file=FIT, logging_file=False, **arguments)
+    content: dict[str, Any] = json.loads((out / "models" / "model.json").read_text())
+    return content
+
+
+def infer(source: Path, trained: Path, out: Path, **overrides: Any) -> None:
+    arguments = {"input": str(source), "output_dir": str(out), "ckpt_dir": str(trained / "models"), "device": "cpu"}
+    run("inference", config_file=INFERENCE, logging_file=False, **{**arguments, **overrides})
+
+
+def message_of(call: Any, *args: Any, **kwargs: Any) -> str:
+    """The text that the program ends with."""
+    with pytest.raises(SystemExit) as caught:
+        call(*args, **kwargs)
+    assert isinstance(caught.value.code, str)
+    return caught.value.code
+
+
+def copied(dataset: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(dataset, folder / "data"))
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    first, second = (torch.load(folder / "last.pt", weights_only=True) for folder in (one, other))
+    assert first["network"].keys() == second["network"].keys()
+    for kept in ("network", "average"):
+        assert all(torch.equal(first[kept][key], second[kept][key]) for key in first[kept])
+    assert first["best"] == second["best"]

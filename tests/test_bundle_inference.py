@@ -1,0 +1,95 @@
+"""Inference by the bundle on a tiny data set: the maps that it writes and the settings that it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from bundle_runs import evaluate, infer, message_of
+from tiny_data import SIZE_PX
+
+from seep_monai.tiff import read_tiff, write_tiff
+
+pytestmark = pytest.mark.usefixtures("closed_log")
+
+
+def test_inference_writes_two_maps_per_tile(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    infer(dataset / "train_images_256", trained, tmp_path)
+    assert len(list(tmp_path.glob("*_classes.tif"))) == len(list(tmp_path.glob("*_probability.tif"))) == 18
+    with rasterio.open(tmp_path / "000000.000001_classes.tif") as classes:
+        assert (classes.dtypes[0], classes.nodata) == ("uint8", 255)
+        assert (classes.read(1)[:8] == 255).all()
+        assert classes.read(1)[8:].max() <= 7
+    with rasterio.open(tmp_path / "000000.000001_probability.tif") as probability:
+        assert probability.dtypes[0] == "float32"
+        assert np.isnan(probability.nodata)
+        assert np.isnan(probability.read(1)[:8]).all()
+        assert 0 <= probability.read(1)[8:].min() <= probability.read(1)[8:].max() <= 1
+
+
+@pytest.mark.parametrize("tta", [False, True])
+def test_inference_gives_the_class_map_that_evaluation_scores(
+    dataset: Path, trained: Path, tmp_path: Path, tta: bool
+) -> None:
+    scored = evaluate(dataset, trained, output_dir=str(tmp_path / "eval"), tta=tta)
+    infer(dataset / "train_images_256", trained, tmp_path, score_threshold=0, tta=tta)
+    plan = json.loads((trained / "models" / "model.json").read_text())["plan"]
+    hits = areas = 0
+    for entry in plan["test"]:
+        truth = read_tiff(dataset / entry["label"]).array > 0
+        labels = read_tiff(tmp_path / f"{Path(entry['image']).stem}_classes.tif").array
+        known = labels != 255
+        hits += 2 * int((truth & known & (labels > 0)).sum())
+        areas += int((truth & known).sum()) + int((known & (labels > 0)).sum())
+    assert hits / areas == pytest.approx(scored["seep"]["dice"], abs=1e-3)
+
+
+def test_inference_in_another_mode_is_not_cut_at_the_point_of_the_trained_one(
+    dataset: Path, learned: Path, tmp_path: Path
+) -> None:
+    source = dataset / "train_images_256" / "000001.000002.tif"
+    chosen = json.loads((learned / "models" / "model.json").read_text())["operating_point"]["instances"]["threshold"]
+    found = {}
+    for mode in (None, "class", "object"):
+        infer(source, learned, tmp_path, instance_mode=mode)
+        written = json.loads(read_tiff(tmp_path / "000001.000002_classes.tif").description or "")
+        found[mode] = (written["instance_settings"]["mode"], written["instance_settings"]["score_threshold"])
+    assert found == {None: ("class", chosen), "class": ("class", chosen), "object": ("object", 0.0)}
+
+
+def test_inference_of_one_file_by_a_given_level_writes_the_level(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    infer(dataset / "train_images_256" / "000001.000002.tif", trained, tmp_path, scene_level=12345)
+    description = json.loads(read_tiff(tmp_path / "000001.000002_classes.tif").description or "")
+    assert description["scene_level"] == 12345
+    assert description["weights_sha256"] == json.loads((trained / "models" / "model.json").read_text())["sha256"]
+
+
+def test_inference_of_a_larger_image_runs_in_windows(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    tiles = [read_tiff(path).array for path in sorted((dataset / "train_images_256").glob("000001.*"))]
+    write_tiff(tmp_path / "wide.tif", np.concatenate(tiles, axis=1)[:50])
+    infer(tmp_path / "wide.tif", trained, tmp_path / "out")
+    assert read_tiff(tmp_path / "out" / "wide_classes.tif").array.shape == (50, 3 * SIZE_PX)
+
+
+def test_inference_into_the_input_folder_is_refused(dataset: Path, trained: Path) -> None:
+    source = dataset / "train_images_256"
+    assert "is the input folder" in message_of(infer, source, trained, source)
+    assert not list(source.glob("*_classes.tif"))
+
+
+def test_inference_with_another_band_names_both(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    message = message_of(infer, dataset / "train_images_256", trained, tmp_path, band=2)
+    assert "band: model.json says None, but got 2" in message
+
+
+@pytest.mark.parametrize("overlap", [1.0, -0.1, "half"])
+def test_inference_with_a_bad_overlap_names_it(dataset: Path, trained: Path, tmp_path: Path, overlap: object) -> None:
+    message = message_of(infer, dataset / "train_images_256", trained, tmp_path, overlap=overlap)
+    assert "overlap: expected a finite number" in message
+
+
+def test_inference_of_nothing_names_the_option(trained: Path, tmp_path: Path) -> None:
+    assert "--input" in message_of(infer, tmp_path / "nowhere", trained, tmp_path)
