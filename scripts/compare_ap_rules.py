@@ -1,7 +1,7 @@
 """Print the AP of one evaluation, or of all folds of a cross-validation, by COCO's rule and by Ultralytics 8.0 to 8.3.
 
-COCO's is the rule of this project. Published figures of YOLO networks mostly stand by the other, which is higher for
-the same detections: compare them with its column alone.
+COCO's is the rule of this project. Figures of YOLO networks that were published with those versions stand by the other,
+which is higher for the same detections: compare them with its column alone.
 """
 
 from __future__ import annotations

@@ -304,6 +304,7 @@ def train(
     for part, tiles in plan.parts.items():
         scenes = sorted({tile.scene for tile in tiles})
         logger.info("%s: %d tiles of %d scenes: %s", part, len(tiles), len(scenes), ", ".join(scenes))
+    logger.info("%s", SceneContext(**best.description["context"]))
     if plan.leaky:
         logger.warning(LEAK_NOTE)
         writer.add_text("leaky", LEAK_NOTE)

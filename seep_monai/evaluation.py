@@ -60,13 +60,8 @@ class EvaluationPlan:
         return self.settings.mode if self.judge is None else JUDGED
 
     def items(self) -> list[dict[str, Any]]:
-        """The tiles to score, as MONAI's data sets take them.
-
-        Raises:
-            DataError: if the judge must know the place of a tile whose name does not say it.
-        """
-        items = self.plan.items(self.part)
-        return items if self.judge is None else [item | {"place": self.judge.place(item["tile"])} for item in items]
+        """The tiles to score, as MONAI's data sets take them."""
+        return self.plan.items(self.part)
 
 
 def plan_evaluation(

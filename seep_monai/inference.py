@@ -129,7 +129,7 @@ class SaveSeepMapsd(MapTransform):
 
     def _drawn(self, tile: Mapping[Hashable, Any], probabilities: Floats, valid: Mask) -> ClassMap:
         image = tile["image"][0].cpu().numpy()
-        place = MIDDLE if self.judge is None else self.judge.place(str(tile["tile"]))
+        place = tile.get("place", MIDDLE)
         return drawn_map(probabilities, image, self.settings, self.judge, valid=valid, place=place)
 
 

@@ -130,12 +130,8 @@ def begin_inference(
     description: Mapping[str, Any],
     items: Sequence[Mapping[str, Any]],
     output_dir: str,
-    judge: ObjectJudge | None = None,
 ) -> None:
-    """First step of an inference, when there are weights and images: a place to write to, and one of each tile."""
-    if judge is not None:
-        for item in items:
-            judge.place(item["tile"])
+    """First step of an inference, when there are weights and images: a place to write to."""
     workflow.make_folder(output_dir, option="--output_dir")
     logger.info("%d images, weights %s", len(items), description["sha256"])
 

@@ -167,12 +167,12 @@ def test_grids_are_found_at_the_borders_in_training_and_for_scenes_that_it_did_n
     assert described(tmp_path / "models")["context"] == {"margin_px": 16, "tile_columns": columns, "found": True}
     caplog.set_level("INFO", logger="seep_monai")
     evaluate(known, tmp_path)
-    assert not [text for text in caplog.messages if "grids found" in text]
+    assert not [text for text in caplog.messages if "found at the borders" in text]
 
     foreign = write_cut_scenes(tmp_path / "foreign", {"d": 5})
     given: dict[str, Any] = {"part": "all", "instance_mode": "object", "instance_high": 0.02, "instance_low": 0.02}
     found = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "found"), **given)
-    assert [text for text in caplog.messages if "1 of 1 scenes (columns: 5)" in text]
+    assert [text for text in caplog.messages if "borders of tiles: d: 5; seen alone are the tiles of no scene" in text]
     same = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "same"), tile_columns={"d": 5}, **given)
     alone = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "alone"), tile_columns={}, **given)
     assert found["seep"] == same["seep"] != alone["seep"]

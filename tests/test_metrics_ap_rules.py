@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scored_folds import origin, scored_tiles
 
+from seep_monai.errors import ConfigError
 from seep_monai.metrics import instance_scores
 from seep_monai.metrics.ap_rules import coco_ap, rules_text, scores_by_rule, ultralytics_ap
 from seep_monai.metrics.average_precision import GroupDetections
@@ -54,6 +56,12 @@ def test_nothing_is_left_to_draw_where_everything_is_found_or_nothing():
 def test_without_truth_neither_is_defined():
     assert np.isnan(coco_ap(found([0.9], [0], 0))).all()
     assert np.isnan(ultralytics_ap(found([0.9], [0], 0))).all()
+
+
+def test_area_ranges_are_refused():
+    half = found([0.9], [1], 2)
+    with pytest.raises(ConfigError, match="area_range"):
+        ultralytics_ap(replace(half, ignored=np.ones_like(half.ignored)))
 
 
 def test_column_of_coco_is_what_metrics_json_has():

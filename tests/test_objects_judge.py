@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from known_judge import known_judge
 
+from seep_monai.dataset.grid import SceneContext
 from seep_monai.errors import DataError
 from seep_monai.objects.judge import ObjectJudge
 from seep_monai.objects.measures import MEASURE_NAMES
 from seep_monai.objects.places import MIDDLE, tile_place
+from seep_monai.objects.steps import placed_items
 
 
 def measures(**given: float) -> np.ndarray:
@@ -70,8 +72,15 @@ def test_judge_that_lacks_a_part_raises() -> None:
 
 def test_place_is_the_tile_of_the_grid_where_it_is_used() -> None:
     # Number 40 is the index 39: row 2, column 1 of 19.
-    assert known_judge(tile_columns={"0418": 19}).place("041869.40") == (2 / 20, 1 / 18)
-    assert known_judge().place("anything") == MIDDLE
+    judge, items = known_judge(tile_columns={"0418": 19}), [{"tile": "041869.40"}]
+    assert placed_items(items, judge, SceneContext()) == [{"tile": "041869.40", "place": (2 / 20, 1 / 18)}]
+    assert placed_items([{"tile": "any"}], known_judge(), SceneContext()) == [{"tile": "any"}]
+
+
+def test_place_in_a_scene_that_the_judge_does_not_know_is_that_of_the_present_grid() -> None:
+    judge, found = known_judge(tile_columns={"041869.": 19}), SceneContext(32, {"new.": 5}, found=True)
+    items = [{"tile": tile} for tile in ("041869.40", "new.8", "nowhere.8")]
+    assert [item["place"] for item in placed_items(items, judge, found)] == [(0.1, 1 / 18), (0.05, 0.5), MIDDLE]
 
 
 @pytest.mark.parametrize("tile", ["045551.3", "041869.x", "041869.0", "041869"])

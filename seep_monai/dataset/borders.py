@@ -2,33 +2,71 @@
 
 Tiles that were cut from one scene are numbered row by row, but their names do not say how long a row is. The lower
 border of a tile goes on in the upper border of the tile below it and in no other, so that the right number of columns
-shows in what borders have in common: waves, slicks, fronts and what a SAR's resolution spreads over several pixels.
+shows in what borders have in common: waves, slicks, fronts and what a SAR's resolution spreads over several pixels. A
+grid is believed only where right borders go on in the left borders of the next tiles, too: otherwise tiles that
+overlap, or are numbered in another order, would pass for neighbours that they are not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 
+from seep_monai.dataset.grid import tile_number
 from seep_monai.instances import Floats, Mask
 from seep_monai.tiff import read_tiff, valid_mask
 
-# Choices, by the borders of real and simulated tiles (docs/experiments.md): rows that are averaged, which keeps what
-# goes on across the border and lowers the speckle; the length that is smoothed over; that of the trend taken away.
+# Choices, made on the real tiles' borders: rows that are averaged, which keeps what goes on across the border and
+# lowers the speckle; the length that is smoothed over; that of the trend taken away.
 _DEPTH_PX, _SMOOTH_PX, _TREND_PX = 8, 9, 129
-# Of a number of columns that nothing is known of: no number reached it in some hundred scenes of shuffled tiles. Of one
-# that other scenes of the set have.
-_SURE, _LIKELY = 6.0, 3.0
+# Standard deviations for a number of columns that nothing is known of, together with those for the borders at the
+# sides, and for one that other scenes of the set have. No number reached the first in some hundred scenes of shuffled
+# tiles.
+_SURE, _BESIDE, _LIKELY = 6.0, 3.0, 3.0
 # The next best number must be that much worse.
 _LEAD = 1.3
+# Mean correlations: borders that are nearly the same are the same pixels, of tiles that overlap. Where those at the
+# sides have less than that share of what those below have, they do not lie side by side; so it is where half overlaps.
+_SAME, _SIDE_SHARE = 0.9, 1 / 3
 # Numbers that are no places (dates, orbits) must not make long tables. A swath has no 4,096 tiles in a row.
 _MOST_COLUMNS = 4096
 
-Border = tuple[Floats, Floats]
-Number = tuple[str, int]
+
+class Border(NamedTuple):
+    """Profiles along the four borders of a tile, each of mean 0 and length 1; (W,), (W,), (H,), (H,) float64."""
+
+    upper: Floats
+    lower: Floats
+    left: Floats
+    right: Floats
+
+
+@dataclass(frozen=True)
+class Match:
+    """How well the tiles of a scene fit one number of columns.
+
+    Attributes:
+        below: how well lower borders go on in the tiles below: standard deviations above chance.
+        beside: the same of right borders and the next tiles of the row; 0 where no two tiles lie side by side.
+        likeness: mean correlation of the borders that lie one below the other.
+        side_likeness: mean correlation of those that lie side by side; 0 where there are none.
+    """
+
+    below: float
+    beside: float
+    likeness: float
+    side_likeness: float
+
+    @property
+    def plausible(self) -> bool:
+        """Whether rows are rows, and tiles do not overlap."""
+        side_by_side = self.beside >= _BESIDE and self.side_likeness >= _SIDE_SHARE * self.likeness
+        return side_by_side and self.likeness <= _SAME
 
 
 def find_columns(
@@ -53,79 +91,110 @@ def find_columns(
     return {f"{scene}.": columns for scene, columns in chosen_columns(matches, known=known).items()}
 
 
-def tile_number(tile: str) -> Number | None:
-    """Scene and number, from 1, of a tile named `SCENE.NUMBER`; None of any other.
-
-    >>> tile_number("041869.000021"), tile_number("harbour"), tile_number("041869.0")
-    (('041869', 21), None, None)
-    """
-    scene, dot, number = tile.rpartition(".")
-    return (scene, int(number)) if dot and number.isdecimal() and int(number) > 0 else None
-
-
 def image_border(dn: Floats, valid: Mask) -> Border | None:
-    """Profiles along the upper and the lower border, each of mean 0 and length 1; None where there is little to see.
+    """The profiles of a tile; None where there is little to see on one of its borders.
 
     Args:
         dn: (H, W) DN, linear, above 0 where valid.
         valid: (H, W) bool, False = no-data.
-
-    Returns:
-        Two (W,) float64.
     """
-    profiles = [_profile(dn[rows], valid[rows]) for rows in (slice(0, _DEPTH_PX), slice(-_DEPTH_PX, None))]
-    upper, lower = profiles
-    return None if upper is None or lower is None else (upper, lower)
+    profiles = [
+        _profile(dn[:_DEPTH_PX], valid[:_DEPTH_PX]),
+        _profile(dn[-_DEPTH_PX:], valid[-_DEPTH_PX:]),
+        _profile(dn[:, :_DEPTH_PX].T, valid[:, :_DEPTH_PX].T),
+        _profile(dn[:, -_DEPTH_PX:].T, valid[:, -_DEPTH_PX:].T),
+    ]
+    upper, lower, left, right = profiles
+    if upper is None or lower is None or left is None or right is None:
+        return None
+    return Border(upper, lower, left, right)
 
 
-def column_matches(borders: Mapping[int, Border]) -> dict[int, float]:
-    """For each number of columns that two of the tiles allow, how well borders go on: standard deviations above chance.
+def column_matches(borders: Mapping[int, Border]) -> dict[int, Match]:
+    """How well the tiles fit each number of columns that two of them allow.
 
     Args:
-        borders: by number, all of one width.
+        borders: by number, all of one size.
     """
-    numbers = np.array(sorted(borders))
+    numbers = np.array(sorted(borders), dtype=np.int64)
     if len(numbers) < 2:
         return {}
-    upper, lower = (np.array([borders[number][side] for number in numbers]) for side in (0, 1))
-    above, below = np.triu_indices(len(numbers), k=1)
-    columns = numbers[below] - numbers[above]
-    possible = columns <= _MOST_COLUMNS
-    above, below, columns = above[possible], below[possible], columns[possible].astype(np.int64)
-    correlation = np.einsum("ij,ij->i", lower[above], upper[below])
-    n_pairs, sums = np.bincount(columns), np.bincount(columns, weights=correlation)
-    # A correlation of w independent values has a standard deviation of 1 / sqrt(w).
-    independent = upper.shape[1] / _SMOOTH_PX
-    return {int(c): float(sums[c] * np.sqrt(independent / n_pairs[c])) for c in np.flatnonzero(n_pairs)}
+    upper, lower, left, right = (np.array(profiles) for profiles in zip(*(borders[n] for n in numbers), strict=True))
+    n_pairs, sums, deviation = _by_difference(numbers, lower, upper)
+    _, _, side_deviation = _by_difference(numbers, right, left)
+    next_ones = np.flatnonzero(np.diff(numbers) == 1)
+    going_on = np.einsum("ij,ij->i", right[next_ones], left[next_ones + 1])
+    matches = {}
+    for columns in np.flatnonzero(n_pairs).tolist():
+        in_row = going_on[numbers[next_ones] % columns != 0]
+        matches[columns] = Match(
+            below=float(sums[columns] / (deviation * np.sqrt(n_pairs[columns]))),
+            beside=float(in_row.sum() / (side_deviation * np.sqrt(max(len(in_row), 1)))),
+            likeness=float(sums[columns] / n_pairs[columns]),
+            side_likeness=float(in_row.sum() / max(len(in_row), 1)),
+        )
+    return matches
 
 
-def chosen_columns(matches: Mapping[str, Mapping[int, float]], *, known: Iterable[int] = ()) -> dict[str, int]:
+def chosen_columns(matches: Mapping[str, Mapping[int, Match]], *, known: Iterable[int] = ()) -> dict[str, int]:
     """The number of columns of each scene where one stands out, by itself or as that of another scene.
 
     Args:
         matches: `column_matches` of each scene.
         known: numbers of columns that other scenes of the set have.
     """
-    sure = {scene: best for scene, found in matches.items() if (best := _outstanding(found)) is not None}
+    sure = {scene: columns for scene, found in matches.items() if (columns := _sure(found)) is not None}
     usual = {*known, *sure.values()}
-    likely = {scene: _likely(found, usual) for scene, found in matches.items() if scene not in sure}
-    chosen = sure | {scene: columns for scene, columns in likely.items() if columns is not None}
-    return {scene: chosen[scene] for scene in matches if scene in chosen}
+    others = {scene: found for scene, found in matches.items() if scene not in sure}
+    likely = {scene: columns for scene, found in others.items() if (columns := _likely(found, usual)) is not None}
+    return {scene: columns for scene in matches if (columns := (sure | likely).get(scene)) is not None}
 
 
-def _matches(paths: Mapping[int, str], band: int | None) -> dict[int, float]:
-    """`column_matches` of a scene's files; tiles of another width than most are left out."""
+def _by_difference(
+    numbers: npt.NDArray[np.int64], ends: Floats, beginnings: Floats
+) -> tuple[npt.NDArray[np.int64], Floats, float]:
+    """Number and sum of the correlations of tiles by the difference of their numbers, and the deviation by chance.
+
+    A tile never ends where one with a lower number begins, so that those pairs show what is chance in this scene; on a
+    smooth sea that is more than the 1 / sqrt(w) of w independent values.
+
+    Args:
+        numbers: (n,) ascending.
+        ends: (n, W) profiles.
+        beginnings: (n, W) profiles.
+    """
+    most = min(int(numbers[-1] - numbers[0]), _MOST_COLUMNS)
+    n_pairs, sums, squares = np.zeros(most + 1, np.int64), np.zeros(most + 1), 0.0
+    # Tile by tile: all pairs at once would take gigabytes for a whole scene.
+    for i, number in enumerate(numbers):
+        correlation = beginnings @ ends[i]
+        difference = numbers[i + 1 :] - number
+        near = difference <= most
+        n_pairs += np.bincount(difference[near], minlength=most + 1)
+        sums += np.bincount(difference[near], weights=correlation[i + 1 :][near], minlength=most + 1)
+        squares += float(np.square(correlation[:i]).sum())
+    independent = ends.shape[1] / _SMOOTH_PX
+    by_chance = squares / (len(numbers) * (len(numbers) - 1) / 2)
+    return n_pairs, sums, max(by_chance**0.5, independent**-0.5)
+
+
+def _matches(paths: Mapping[int, str], band: int | None) -> dict[int, Match]:
+    """`column_matches` of a scene's files; tiles of another size than most are left out."""
     # A single tile has no neighbours, and may be large.
     borders = {number: _read_border(path, band) for number, path in paths.items()} if len(paths) > 1 else {}
     known = {number: border for number, border in borders.items() if border is not None}
-    widths = [len(upper) for upper, _ in known.values()]
-    usual = max(set(widths), key=widths.count, default=0)
-    return column_matches({number: border for number, border in known.items() if len(border[0]) == usual})
+    sizes = [_size(border) for border in known.values()]
+    usual = max(set(sizes), key=sizes.count, default=None)
+    return column_matches({number: border for number, border in known.items() if _size(border) == usual})
 
 
 def _read_border(path: str, band: int | None) -> Border | None:
     image = read_tiff(path, band=band)
     return image_border(image.array, valid_mask(image.array, image.no_data))
+
+
+def _size(border: Border) -> tuple[int, int]:
+    return len(border.left), len(border.upper)
 
 
 def _profile(dn: Floats, valid: Mask) -> Floats | None:
@@ -143,13 +212,23 @@ def _profile(dn: Floats, valid: Mask) -> Floats | None:
     return profile / length if length > 1e-6 else None
 
 
-def _outstanding(found: Mapping[int, float]) -> int | None:
-    ranked = sorted(found, key=lambda columns: found[columns], reverse=True)
-    if not ranked or found[ranked[0]] < _SURE:
+def _sure(found: Mapping[int, Match]) -> int | None:
+    """The number that stands out among all and is plausible."""
+    best = _outstanding(found, _SURE)
+    return best if best is not None and found[best].plausible else None
+
+
+def _likely(found: Mapping[int, Match], usual: set[int]) -> int | None:
+    """The one that stands out among the usual numbers, where no other one is sure and its rows do not contradict."""
+    if any(match.below >= _SURE for columns, match in found.items() if columns not in usual):
         return None
-    return ranked[0] if len(ranked) < 2 or found[ranked[0]] >= _LEAD * found[ranked[1]] else None
+    best = _outstanding({columns: match for columns, match in found.items() if columns in usual}, _LIKELY)
+    return best if best is not None and found[best].beside >= 0 else None
 
 
-def _likely(found: Mapping[int, float], usual: set[int]) -> int | None:
-    best: Sequence[int] = sorted(usual & found.keys(), key=lambda columns: found[columns], reverse=True)[:1]
-    return best[0] if best and found[best[0]] >= _LIKELY else None
+def _outstanding(found: Mapping[int, Match], least: float) -> int | None:
+    """The number that fits best, if it reaches `least` and leads the others."""
+    ranked = sorted(found, key=lambda columns: found[columns].below, reverse=True)
+    if not ranked or found[ranked[0]].below < least:
+        return None
+    return ranked[0] if len(ranked) < 2 or found[ranked[0]].below >= _LEAD * found[ranked[1]].below else None

@@ -11,6 +11,11 @@ from seep_monai.settings import boolean, whole_number
 
 Cell = tuple[int, int]
 
+_REMEDY = (
+    "Correct --tile_columns, have it found at the tiles' borders (--tile_columns auto), or see tiles alone "
+    "(--tile_columns {})."
+)
+
 
 @dataclass(frozen=True)
 class SceneContext:
@@ -35,6 +40,13 @@ class SceneContext:
         if not self.tile_columns:
             object.__setattr__(self, "margin_px", 0)
 
+    def __str__(self) -> str:
+        """For the log."""
+        if not self.margin_px:
+            return "tiles are seen alone"
+        columns = ", ".join(f"{start}: {n}" for start, n in self.tile_columns.items())
+        return f"tiles are seen with {self.margin_px} px of their neighbours; tiles in a row, by scene: {columns}"
+
     def cell(self, tile: str) -> Cell | None:
         """See `tile_cell`; None of a tile of which no neighbour is known."""
         if self.found and not self.has_place(tile):
@@ -42,9 +54,7 @@ class SceneContext:
         return self._cell(tile)
 
     def _cell(self, tile: str) -> Cell:
-        return tile_cell(
-            tile, self.tile_columns, remedy="Correct --tile_columns, or see tiles alone (--tile_columns {})."
-        )
+        return tile_cell(tile, self.tile_columns, remedy=_REMEDY)
 
     def has_place(self, tile: str) -> bool:
         """Whether the name says where the tile lies."""
@@ -73,14 +83,36 @@ def tile_cell(tile: str, tile_columns: Mapping[str, int], *, remedy: str) -> Cel
     >>> tile_cell("041869.21", {"0418": 19}, remedy="")
     (1, 1)
     """
-    columns = [n for beginning, n in tile_columns.items() if tile.startswith(beginning)]
-    _, dot, number = tile.rpartition(".")
-    if not dot or len(columns) != 1 or not number.isdigit() or int(number) < 1:
+    named, columns = tile_number(tile), scene_columns(tile, tile_columns)
+    if named is None or columns is None:
         raise DataError(
-            f"{tile}: expected a name SCENE.NUMBER and one number of columns for its scene, but tile_columns is "
+            f"{tile}: expected a name SCENE.NUMBER and a number of columns for its scene, but tile_columns is "
             f"{dict(tile_columns)}. {remedy}"
         )
-    return divmod(int(number) - 1, columns[0])
+    return divmod(named[1] - 1, columns)
+
+
+def tile_number(tile: str) -> tuple[str, int] | None:
+    """Scene and number, from 1, of a tile named `SCENE.NUMBER`; None of any other.
+
+    >>> tile_number("041869.000021"), tile_number("harbour"), tile_number("041869.0")
+    (('041869', 21), None, None)
+    """
+    scene, dot, number = tile.rpartition(".")
+    return (scene, int(number)) if dot and number.isdecimal() and int(number) > 0 else None
+
+
+def scene_columns(tile: str, tile_columns: Mapping[str, int]) -> int | None:
+    """The number of columns of a tile's scene: that of the longest beginning; one that ends with a dot is a whole name.
+
+    >>> scene_columns("S1.2025.000004", {"S": 9, "S1": 12, "S1.": 19})
+    12
+    """
+    scene = tile.rpartition(".")[0]
+    fitting = [
+        start for start in tile_columns if (scene == start[:-1] if start[-1:] == "." else tile.startswith(start))
+    ]
+    return tile_columns[max(fitting, key=len)] if fitting else None
 
 
 def checked_columns(tile_columns: object) -> dict[str, int]:

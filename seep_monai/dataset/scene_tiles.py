@@ -18,7 +18,7 @@ from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.grid import Cell, SceneContext
 from seep_monai.errors import DataError
 
-# Tiles come row by row, so that the rows before and behind of the widest known grid are read once.
+# Tiles come row by row: with the rows above and below in memory, each is read twice at most.
 _N_KEPT = 64
 _STEPS: tuple[Cell, ...] = tuple((down, right) for down, right in product((-1, 0, 1), repeat=2) if down or right)
 # What stands where no neighbour is known, by the item's key.
@@ -49,7 +49,8 @@ class SceneTiles(CacheDataset):
         self._remember()
 
     def _remember(self) -> None:
-        self._neighbour = functools.lru_cache(maxsize=_N_KEPT)(self.tile)
+        widest = max(self.context.tile_columns.values(), default=0)
+        self._neighbour = functools.lru_cache(maxsize=max(_N_KEPT, 2 * widest + 4))(self.tile)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the neighbours in memory, which cannot go to a spawned worker process."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from seep_monai import settings
 from seep_monai.checkpoints import DESCRIPTION_FILE, read_description
-from seep_monai.dataset.borders import find_columns, tile_number
-from seep_monai.dataset.grid import SceneContext
+from seep_monai.dataset.borders import find_columns
+from seep_monai.dataset.grid import SceneContext, tile_number
 from seep_monai.dataset.plan import Plan
 from seep_monai.dataset.scene_tiles import SceneTiles
 from seep_monai.entries import entry
@@ -77,9 +77,13 @@ def stored_context(
     """
     stored = _trained_context(description)
     settings.check_agreement(DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px})
-    if tile_columns is None or tile_columns == AUTO:
-        begun = stored if stored.found or tile_columns is None else SceneContext(stored.margin_px, {}, found=True)
-        context = _completed(begun, stored.margin_px, items, description["band"]) if begun.found else begun
+    if tile_columns == AUTO or (tile_columns is None and stored.found):
+        # Asked for, all are found anew: scenes of these names may have been cut in another way.
+        begun = stored if tile_columns is None else SceneContext(stored.margin_px, {}, found=True)
+        known = stored.tile_columns.values()
+        context = _completed(begun, stored.margin_px, items, description["band"], known=known)
+    elif tile_columns is None:
+        context = stored
     else:
         context = SceneContext(stored.margin_px, tile_columns)  # type: ignore[arg-type]
     if context.margin_px != stored.margin_px:
@@ -96,17 +100,20 @@ def inference_context(
     A large image holds its own context; it is seen in windows of a tile with its margins.
     """
     context = stored_context(description, items, context_px=None, tile_columns=tile_columns)
-    unplaced = [str(item["tile"]) for item in items if not context.has_place(str(item["tile"]))]
-    if not unplaced or not context.margin_px or context.found:
+    names = [str(item["tile"]) for item in items]
+    placed = {name for name in names if context.has_place(name)}
+    # Where grids were found, a tile of a scene without one is seen with an empty margin, as in the training.
+    strangers = [name for name in names if name not in placed and not (context.found and tile_number(name))]
+    if not context.margin_px or (placed and not strangers):
         return context
-    if tile_columns:
-        context.cell(unplaced[0])
-    if len(unplaced) < len(items):
+    if tile_columns and not context.found:
+        context.cell(strangers[0])
+    if placed:
         logger.warning(
             "%d of %d images have no place in a grid (%s), so that all are seen without neighbours; infer them apart",
-            len(unplaced),
+            len(strangers),
             len(items),
-            listed(unplaced),
+            listed(strangers),
         )
     return SceneContext()
 
@@ -127,20 +134,29 @@ def window_size(ckpt_dir: str) -> list[int]:
 
 
 def _completed(
-    context: SceneContext, margin_px: int, items: Sequence[Mapping[str, Any]], band: int | None
+    context: SceneContext,
+    margin_px: int,
+    items: Sequence[Mapping[str, Any]],
+    band: int | None,
+    *,
+    known: Iterable[int] = (),
 ) -> SceneContext:
     """The context with the columns of further scenes, as far as they show at the borders of `items`."""
     unknown = [item for item in items if not context.has_place(str(item["tile"]))]
-    found = find_columns(unknown, band=band, known=context.tile_columns.values()) if margin_px else {}
-    scenes = {named[0] for item in unknown if (named := tile_number(str(item["tile"])))}
-    if scenes and margin_px:
+    found = find_columns(unknown, band=band, known=known) if margin_px else {}
+    if unknown and margin_px:
         logger.info(
-            "grids found at the borders of tiles: %d of %d scenes (columns: %s); tiles of others are seen alone",
-            len(found),
-            len(scenes),
-            ", ".join(map(str, sorted(set(found.values())))) or "none",
+            "columns found at the borders of tiles: %s; seen alone are the tiles of %s",
+            listed([f"{scene[:-1]}: {columns}" for scene, columns in found.items()]) or "none",
+            listed(sorted(_scenes(unknown) - {scene[:-1] for scene in found})) or "no scene",
         )
     return SceneContext(margin_px, {**context.tile_columns, **found}, found=True)
+
+
+def _scenes(items: Sequence[Mapping[str, Any]]) -> set[str]:
+    """By the tiles' names; where one has no number, its name itself."""
+    names = [str(item["tile"]) for item in items]
+    return {named[0] if (named := tile_number(name)) else name for name in names}
 
 
 def _trained_context(description: Mapping[str, Any]) -> SceneContext:

@@ -1,9 +1,10 @@
 """AP by the rules of other programs, to read their figures beside ours.
 
 The same detections have another AP under another rule for the area below their precision-recall curve. COCO's, which is
-ours, has precision 0 from the highest recall that was reached on. Ultralytics 8.0 to 8.3, which most published YOLO
-figures are made with, joins that last point to recall 1 and precision 0 by a straight line, so that recall that was
-never reached counts; later versions end the curve as COCO does. A detector that draws few detections gains most.
+ours, has precision 0 from the highest recall that was reached on. Ultralytics 8.0 to 8.3 (and the first of 8.4) joins
+that last point to recall 1 and precision 0 by a straight line, so that recall that was never reached counts; later
+versions end the curve as COCO does. A detector that draws few detections gains most. Only this area is theirs here, not
+their order of matching nor their limits on scores and detections.
 Source: `compute_ap` of Ultralytics 8.3, as a rule; COCO's is in `average_precision`.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import SEEP_LABELS
+from seep_monai.errors import ConfigError
 from seep_monai.instances import ANY_SEEP, Floats
 from seep_monai.metrics.average_precision import (
     AT_50,
@@ -35,8 +37,11 @@ def coco_ap(found: GroupDetections) -> Floats:
 def ultralytics_ap(found: GroupDetections) -> Floats:
     """(T,) AP at each IoU threshold as Ultralytics 8.0 to 8.3 draws the curve; NaN without truth, 0 without detections.
 
-    Detections that are `ignored` by their area are not known there: they count like all others.
+    Raises:
+        ConfigError: if detections are ignored by their area, which is not known there.
     """
+    if found.ignored.any():
+        raise ConfigError("area_range: expected none, for Ultralytics' AP knows none. Match without one.")
     n_thresholds = found.matched.shape[1]
     if not found.n_truth:
         return np.full(n_thresholds, np.nan)

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from seep_monai.classes import N_SEEP_CLASSES
 from seep_monai.errors import DataError
 from seep_monai.objects.measures import CONTEXT, CONTRAST, MEASURE_NAMES, NAMING, OUTLINE, PLACE, SHAPE
-from seep_monai.objects.places import MIDDLE, Place, tile_place
 from seep_monai.objects.regression import SoftmaxRegression
 
 MATCH_MEASURES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT)
@@ -47,14 +46,6 @@ class ObjectJudge:
     def use_place(self) -> bool:
         """Whether the naming knows the place."""
         return self.tile_columns is not None
-
-    def place(self, tile: str) -> Place:
-        """The place of a tile, as far as the judge is to know it.
-
-        Raises:
-            DataError: see `tile_place`.
-        """
-        return MIDDLE if self.tile_columns is None else tile_place(tile, self.tile_columns)
 
     def match_prob(self, measures: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """(n,) probability that a candidate and a true seep are partners at IoU .50."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seep_monai.dataset.grid import tile_cell
+from seep_monai.dataset.grid import scene_columns, tile_cell
 
 Place = tuple[float, float]
 # Of a tile whose place is not known, or not asked for.
@@ -31,5 +31,5 @@ def tile_place(tile: str, tile_columns: Mapping[str, int]) -> Place:
         "object)."
     )
     row, column = tile_cell(tile, tile_columns, remedy=remedy)
-    columns = next(n for beginning, n in tile_columns.items() if tile.startswith(beginning))
+    columns = scene_columns(tile, tile_columns) or 1
     return row / _ROWS, column / max(columns - 1, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from monai.inferers import Inferer
 
 from seep_monai import settings
 from seep_monai.checkpoints import DESCRIPTION_FILE, read_description
-from seep_monai.dataset.grid import SceneContext
+from seep_monai.dataset.grid import SceneContext, scene_columns, tile_number
 from seep_monai.entries import entry
 from seep_monai.errors import ConfigError
 from seep_monai.evaluation import JUDGED, EvaluationPlan
@@ -20,7 +20,7 @@ from seep_monai.inferers import SymmetryInferer
 from seep_monai.instances import InstanceSettings
 from seep_monai.objects.fitting import fit_objects
 from seep_monai.objects.judge import ObjectJudge
-from seep_monai.objects.places import MIDDLE, tile_place
+from seep_monai.objects.places import MIDDLE, Place, tile_place
 from seep_monai.workflow import write_json
 
 logger = logging.getLogger(__name__)
@@ -106,10 +106,27 @@ def fitting_items(evaluation: EvaluationPlan, use_place: object, context: SceneC
         )
     columns = _columns(use_place, context)
     return [
-        item | {"part": part, "place": MIDDLE if columns is None else tile_place(item["tile"], columns)}
+        item | {"part": part, "place": _place(item["tile"], columns, context)}
         for part in _FITTED_PARTS
         for item in evaluation.plan.items(part)
     ]
+
+
+@entry
+def placed_items(
+    items: Sequence[Mapping[str, Any]], judge: ObjectJudge | None, context: SceneContext
+) -> list[dict[str, Any]]:
+    """The items with the place of each tile, where the judge is to know it.
+
+    Args:
+        items: with `tile` (name).
+        judge: knows the grids it was fitted on.
+        context: knows those of further scenes.
+    """
+    if judge is None or judge.tile_columns is None:
+        return [dict(item) for item in items]
+    columns = {**judge.tile_columns, **context.tile_columns}
+    return [{**item, "place": _place(str(item["tile"]), columns, context)} for item in items]
 
 
 @entry
@@ -135,5 +152,19 @@ def store_objects(
     )
 
 
+def _place(tile: str, columns: Mapping[str, int] | None, context: SceneContext) -> Place:
+    """Of a tile; the middle where it is not to be known, or no grid was found at the borders of its scene's tiles."""
+    if columns is None or (context.found and tile_number(tile) and scene_columns(tile, columns) is None):
+        return MIDDLE
+    return tile_place(tile, columns)
+
+
 def _columns(use_place: object, context: SceneContext) -> dict[str, int] | None:
-    return dict(context.tile_columns) if settings.boolean("use_place", use_place) else None
+    if not settings.boolean("use_place", use_place):
+        return None
+    if not context.tile_columns:
+        raise ConfigError(
+            "use_place: expected tiles in a grid, but none is known of their scenes. Give --tile_columns, or leave "
+            "--use_place out."
+        )
+    return dict(context.tile_columns)
