@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 MODEL_FILE = "model.pt"
 DESCRIPTION_FILE = "model.json"
 LAST_FILE = "last.pt"
-# Beginning of the names of the weights that only a training needs, see `networks.BlockSegResNet`.
-_HEADS = "heads."
 
 
 def save_atomic(path: Path, content: Any) -> None:
@@ -98,29 +96,18 @@ def start_from(network: nn.Module, ckpt_dir: str | os.PathLike[str], plan: Plan)
             f"{ckpt_dir}: these weights were trained on the scenes {', '.join(sorted(seen & judged))}, on which this "
             f"training would be judged. Start from other weights (simulated data, the same fold)."
         )
-    load_weights(network, Path(ckpt_dir) / MODEL_FILE, heads_too=False)
+    load_weights(network, Path(ckpt_dir) / MODEL_FILE)
     logger.info("starting from the weights in %s", ckpt_dir)
 
 
-def load_weights(network: nn.Module, path: Path, device: torch.device | str = "cpu", *, heads_too: bool = True) -> None:
+def load_weights(network: nn.Module, path: Path, device: torch.device | str = "cpu") -> None:
     """Load a state dict into the network, with nothing left over.
-
-    Args:
-        network: of the weights.
-        path: of the file.
-        device: to load to.
-        heads_too: False where the heads of deep supervision, which only a training needs, may be missing on either
-            side.
 
     Raises:
         DataError: if the file is unreadable or its weights do not fit the network.
     """
     try:
-        weights = torch.load(path, map_location=device, weights_only=True)
-        if not heads_too:
-            heads = {key: value for key, value in network.state_dict().items() if key.startswith(_HEADS)}
-            weights = heads | {key: weights[key] for key in weights if key in heads or not key.startswith(_HEADS)}
-        network.load_state_dict(weights)
+        network.load_state_dict(torch.load(path, map_location=device, weights_only=True))
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise DataError(f"{path}: expected weights of the network that model.json describes, but: {reason}") from error

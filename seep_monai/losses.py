@@ -22,8 +22,6 @@ SEEP_TERMS = ("seep_ce", "seep_dice", "seep_jaccard")
 CLASS_TERMS = ("class_ce", "class_dice")
 # Keeps 0 / 0 defined; far below one pixel, so that it never shows in a value.
 _SMOOTH = 1e-5
-# Choice, as in nnU-Net: what a level counts against the next finer one.
-_COARSER = 0.5
 
 
 def seep_logit(logits: torch.Tensor) -> torch.Tensor:
@@ -64,8 +62,7 @@ class SeepLoss(nn.Module):
         weighted_terms: the terms that the class weights act on, out of `class_ce` and `class_dice`.
 
     Attributes:
-        terms: after each call the unscaled value of each term with a share above 0, detached, for logging; of the
-            finest level.
+        terms: after each call the unscaled value of each term with a share above 0, detached, for logging.
 
     Raises:
         ConfigError: if a term is unknown, a share is negative, all are 0, or weights have the wrong length or are all
@@ -89,23 +86,16 @@ class SeepLoss(nn.Module):
         self.weighted_terms = frozenset(weighted_terms)
         self.terms: dict[str, torch.Tensor] = {}
 
-    def forward(self, logits: torch.Tensor | Sequence[torch.Tensor], label: torch.Tensor) -> torch.Tensor:
+    def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """The loss.
 
         Args:
-            logits: (B, 8, H, W), any floating type; computed in float32. Of a network with deep supervision several,
-                the finest level first: each next one counts half as much as the one before.
+            logits: (B, 8, H, W), any floating type; computed in float32.
             label: (B, 1, H, W) integers 0..7, 255 = no-data.
 
         Returns:
             A scalar.
         """
-        if isinstance(logits, torch.Tensor):
-            return self._loss(logits, label)
-        losses = [_COARSER**level * self._loss(one, label) for level, one in reversed(list(enumerate(logits)))]
-        return torch.stack(losses).sum()
-
-    def _loss(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         logits = logits.float()
         truth = label[:, 0].long()
         terms = self._seep_terms(seep_logit(logits), truth)

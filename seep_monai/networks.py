@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 from monai.networks.nets import SegResNet
-from torch import nn
 from torch.nn import functional
 
 from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
 from seep_monai.errors import ConfigError
-from seep_monai.settings import boolean, number, whole_number
+from seep_monai.settings import number, whole_number
 
 _NORM_GROUPS = 8
 # Share of seep pixels in the real tiles: 1.8 %.
@@ -33,7 +32,6 @@ class SegResNetSettings:
         block_px: 1, or the side of the square blocks of pixels that the network takes as one place with block_px**2
             channels (`BlockSegResNet`): the logits are at full resolution all the same, each level sees block_px times
             as far, and the costly first level has fewer places.
-        deep_supervision: whether the coarser levels going up have heads of their own, which the training scores too.
     """
 
     init_filters: int = 16
@@ -41,7 +39,6 @@ class SegResNetSettings:
     blocks_up: tuple[int, ...] = (1, 1, 1)
     dropout_prob: float = 0.0
     block_px: int = 1
-    deep_supervision: bool = False
 
     def __post_init__(self) -> None:
         for name in ("blocks_down", "blocks_up"):
@@ -63,7 +60,6 @@ class SegResNetSettings:
             )
         number("dropout_prob", self.dropout_prob, low=0, high=1, low_allowed=True)
         whole_number("block_px", self.block_px, at_least=1)
-        object.__setattr__(self, "deep_supervision", boolean("deep_supervision", self.deep_supervision))
 
     @property
     def size_multiple(self) -> int:
@@ -104,40 +100,20 @@ class BlockSegResNet(SegResNet):
     Source: Shi et al. 2016, "Real-time single image and video super-resolution using an efficient sub-pixel
     convolutional neural network".
 
-    With heads, the coarser levels going up give logits, too, interpolated to full resolution; only while training, so
-    that what they cost is paid there alone. Source: Lee et al. 2015, "Deeply-supervised nets".
-
     Args:
         block_px: side of a block.
-        heads: whether the coarser levels have heads.
         arguments: of SegResNet, for one channel in and eight out.
     """
 
-    def __init__(
-        self, block_px: int, *, in_channels: int, out_channels: int, heads: bool = False, **arguments: Any
-    ) -> None:
+    def __init__(self, block_px: int, *, in_channels: int, out_channels: int, **arguments: Any) -> None:
         super().__init__(in_channels=in_channels * block_px**2, out_channels=out_channels * block_px**2, **arguments)
         self.block_px = block_px
-        # From the coarsest level to the last but one; the last has `conv_final`.
-        widths = [self.init_filters * 2**level for level in range(len(self.up_layers) - 1, 0, -1)] if heads else []
-        self.heads = nn.ModuleList(nn.Conv2d(width, out_channels, kernel_size=1) for width in widths)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
-        """(B, 1, H, W) -> logits (B, 8, H, W); in training with heads a list of such, the finest first."""
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 1, H, W) -> logits (B, 8, H, W)."""
         x, down_x = self.encode(functional.pixel_unshuffle(x, self.block_px))
         down_x.reverse()
-        if not (self.training and self.heads):
-            return functional.pixel_shuffle(self.decode(x, down_x), self.block_px)
-        coarser = []
-        for level, (up, layer) in enumerate(zip(self.up_samples, self.up_layers, strict=True)):
-            x = layer(up(x) + down_x[level + 1])
-            if level < len(self.heads):
-                scale = self.block_px * 2 ** (len(self.up_layers) - 1 - level)
-                coarser.append(
-                    functional.interpolate(self.heads[level](x).float(), scale_factor=scale, mode="bilinear")
-                )
-        finest = functional.pixel_shuffle(self.conv_final(x), self.block_px)
-        return [finest, *reversed(coarser)]
+        return functional.pixel_shuffle(self.decode(x, down_x), self.block_px)
 
 
 class Bf16SegResNet(SegResNet):
@@ -147,11 +123,11 @@ class Bf16SegResNet(SegResNet):
     the plain one.
     """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
-        """(B, 1, H, W) -> logits (B, 8, H, W), both float32, or a list of such."""
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 1, H, W) -> logits (B, 8, H, W), both float32."""
         with torch.autocast(x.device.type, torch.bfloat16):
-            logits = super().forward(x)
-        return logits.float() if isinstance(logits, torch.Tensor) else [level.float() for level in logits]
+            logits: torch.Tensor = super().forward(x)
+        return logits.float()
 
 
 class Bf16BlockSegResNet(Bf16SegResNet, BlockSegResNet):
@@ -167,8 +143,8 @@ def in_bf16(network: SegResNet) -> SegResNet:
 def build_network(settings: SegResNetSettings) -> SegResNet:
     """The untrained network: (B, 1, H, W) float32 -> logits (B, 8, H, W), H and W multiples of `size_multiple`.
 
-    The biases of what gives logits say what is known before any training, that few pixels are seep; starting from equal
-    classes, the first hundreds of steps would learn nothing else. Source: Lin et al. 2017, "Focal loss", section 4.1.
+    Its last bias says what is known before any training, that few pixels are seep; starting from equal classes, the
+    first hundreds of steps would learn nothing else. Source: Lin et al. 2017, "Focal loss", section 4.1.
     """
     arguments: dict[str, Any] = {
         "spatial_dims": 2,
@@ -181,12 +157,10 @@ def build_network(settings: SegResNetSettings) -> SegResNet:
         "norm": ("GROUP", {"num_groups": _NORM_GROUPS}),
     }
     blocks = settings.block_px
-    plain = blocks == 1 and not settings.deep_supervision
-    network = SegResNet(**arguments) if plain else BlockSegResNet(blocks, heads=settings.deep_supervision, **arguments)
-    # Channels of a block stand side by side: the first block_px**2 are no seep.
-    biases = {network.conv_final[-1].conv.bias: blocks**2} | {head.bias: 1 for head in getattr(network, "heads", ())}
+    network = SegResNet(**arguments) if blocks == 1 else BlockSegResNet(blocks, **arguments)
+    bias = network.conv_final[-1].conv.bias
     with torch.no_grad():
-        for bias, n_no_seep in biases.items():
-            bias.zero_()
-            bias[:n_no_seep] = math.log((1 - _SEEP_PRIOR) / (_SEEP_PRIOR / N_SEEP_CLASSES))
+        bias.zero_()
+        # Channels of a block stand side by side: the first block_px**2 are no seep.
+        bias[: blocks**2] = math.log((1 - _SEEP_PRIOR) / (_SEEP_PRIOR / N_SEEP_CLASSES))
     return network

@@ -102,23 +102,6 @@ def test_training_from_initial_weights_goes_on_where_those_ended(dataset: Path, 
     assert described["initial_weights_sha256"] == json.loads((learned / "models" / "model.json").read_text())["sha256"]
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_heads_of_deep_supervision_may_come_and_go_between_trainings(
-    dataset: Path, tmp_path: Path, first: bool
-) -> None:
-    levels = {"network_settings#blocks_down": [1, 1, 1], "network_settings#blocks_up": [1, 1], "max_epochs": 1}
-    train(dataset, tmp_path / "first", deep_supervision=first, **levels)
-    still = {"learning_rate": 1e-12, "weight_decay": 0.0, "initial_weights": str(tmp_path / "first" / "models")}
-    train(dataset, tmp_path / "then", deep_supervision=not first, **levels, **still)
-    weights = [torch.load(tmp_path / name / "models" / "model.pt") for name in ("first", "then")]
-    heads = [[name for name in stored if name.startswith("heads.")] for stored in weights]
-    assert [len(names) for names in heads] == ([2, 0] if first else [0, 2])
-    for name in weights[0].keys() & weights[1].keys():
-        torch.testing.assert_close(weights[0][name], weights[1][name], atol=1e-6, rtol=0)
-    for name in ("first", "then"):
-        assert evaluate(dataset, tmp_path / name)["n_tiles"] > 0
-
-
 def test_training_from_weights_that_saw_its_test_scenes_is_refused(
     dataset: Path, trained: Path, tmp_path: Path
 ) -> None:

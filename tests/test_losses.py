@@ -108,17 +108,6 @@ def test_loss_is_the_sum_of_shares_times_terms() -> None:
     assert value == pytest.approx(sum(shares[term] * float(loss.terms[term]) for term in loss.terms), rel=1e-6)
 
 
-def test_coarser_levels_count_half_as_much_each_and_the_finest_is_logged() -> None:
-    (logits, label), coarse, coarsest = random_batch(), random_batch(1)[0], random_batch(2)[0]
-    loss = SeepLoss(ONES, {"seep_ce": 2.0, "class_dice": 0.5})
-    alone = [float(loss(level, label)) for level in (logits, coarse, coarsest)]
-    loss(logits, label)
-    terms = dict(loss.terms)
-    together = float(loss([logits, coarse, coarsest], label))
-    assert together == pytest.approx(alone[0] + alone[1] / 2 + alone[2] / 4)
-    assert loss.terms == terms
-
-
 def test_terms_are_pooled_over_the_batch_not_averaged_over_tiles() -> None:
     logits, label = random_batch()
     beside = torch.cat([logits[0], logits[1]], dim=-1)[None], torch.cat([label[0], label[1]], dim=-1)[None]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -31,38 +30,6 @@ def test_pixels_of_a_block_have_their_own_logits_in_their_own_places() -> None:
     for row, col in ((0, 0), (0, 1), (1, 0), (1, 1), (6, 7)):
         expected = [4.0 * k + 2 * (row % 2) + col % 2 for k in range(8)]
         assert logits[0, :, row, col].tolist() == expected
-
-
-@pytest.mark.parametrize("block_px", [1, 2])
-def test_heads_give_coarser_logits_in_training_and_change_nothing_else(block_px: int) -> None:
-    settings = SegResNetSettings(init_filters=8, blocks_down=(1, 1, 1, 1), blocks_up=(1, 1, 1), block_px=block_px)
-    plain, deep = build_network(settings), build_network(replace(settings, deep_supervision=True))
-    torch.nn.Module.load_state_dict(plain, {k: v for k, v in deep.state_dict().items() if not k.startswith("heads.")})
-    image = torch.randn(1, 1, 32, 32)
-    finest, *coarser = deep.train()(image)
-    assert [level.shape for level in coarser] == 2 * [finest.shape]
-    torch.testing.assert_close(finest, plain.train()(image))
-    torch.testing.assert_close(deep.eval()(image), finest)
-
-
-def test_head_of_a_level_is_interpolated_from_its_places() -> None:
-    network = build_network(
-        SegResNetSettings(init_filters=8, blocks_down=(1, 1, 1), blocks_up=(1, 1), block_px=2, deep_supervision=True)
-    )
-    with torch.no_grad():
-        network.heads[0].weight.zero_()
-        network.heads[0].bias.copy_(torch.arange(8.0))
-    _, coarser = network.train()(torch.randn(1, 1, 16, 24))
-    assert coarser[0, :, 5, 7].tolist() == list(range(8))
-    # Of 16 x 24 px, blocks of 2 px, halved once: 4 x 6 places of 4 px.
-    network.heads[0].weight.data.normal_()
-    seen = []
-    network.heads[0].register_forward_hook(lambda module, inputs, output: seen.append(output))
-    _, coarser = network(torch.randn(1, 1, 16, 24))
-    assert seen[0].shape == (1, 8, 4, 6)
-    between = (coarser[..., 5, 5] + coarser[..., 5, 6] + coarser[..., 6, 5] + coarser[..., 6, 6]) / 4
-    expected = torch.nn.functional.interpolate(seen[0], scale_factor=4, mode="bilinear")[..., 5:7, 5:7].mean((-2, -1))
-    torch.testing.assert_close(between, expected)
 
 
 def test_block_that_is_no_size_raises() -> None:
