@@ -127,7 +127,7 @@ def test_tile_without_a_place_raises(tile: str) -> None:
         tile_cell(tile, COLUMNS_OF, remedy="do that")
 
 
-@pytest.mark.parametrize("columns", [19, {"0418": 0}, {"0418": "19"}, {"0418": True}, None])
+@pytest.mark.parametrize("columns", [19, "Auto", {"0418": 0}, {"0418": "19"}, {"0418": True}, None])
 def test_columns_that_are_none_raise(columns: object) -> None:
     with pytest.raises(ConfigError, match="tile_columns"):
         checked_columns(columns)
