@@ -23,12 +23,6 @@ from seep_monai.coco.results import MaskTable, beside_truth, mask_table, painted
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, scenes_of
 from seep_monai.errors import DataError, listed
 from seep_monai.instances import ClassMap, Components, class_components, seep_components, without_no_data
-from seep_monai.metrics.average_precision import IOU_THRESHOLDS
-from seep_monai.metrics.confusion import confusion_rows
-from seep_monai.metrics.errors import error_counts
-from seep_monai.metrics.pixels import confusion_counts
-from seep_monai.metrics.records import instance_rows
-from seep_monai.metrics.ribbon import ribbon_row
 from seep_monai.report.summary import ScoredTiles, summarised
 from seep_monai.tiff import read_tiff, valid_mask
 
@@ -177,19 +171,19 @@ def score_predictions(
     """
     scenes = scenes_of(list(masks), scene_pattern)
     images = None if images_dir is None else _files_of(list(masks), images_dir, "", option="--images_dir")
-    tiles = ScoredTiles(scenes=scenes, names=list(masks))
+    scene_of = dict(zip(masks, scenes, strict=True))
+    tiles = ScoredTiles()
     progress = tqdm(masks.items(), desc="score", unit="tile", leave=False, disable=not sys.stderr.isatty())
-    for image_id, (name, path) in enumerate(progress, start=1):
+    for name, path in progress:
         truth = read_label_map(path)
-        valid = np.ones(truth.shape, bool) if images is None else _read_valid(images[name], shape=truth.shape)
+        image = None if images is None else _read_image(images[name], shape=truth.shape)
+        valid = np.ones(truth.shape, bool) if image is None else image[1]
         truth[~valid] = NO_DATA_LABEL
         prediction = predictions.tile(name, valid)
-        pairs = instance_pairs(truth, prediction)
-        tiles.instances.append(instance_rows(image_id, pairs, IOU_THRESHOLDS))
-        tiles.confusion.append(confusion_rows(image_id, *pairs[0]))
-        tiles.pixels.append(confusion_counts(truth=truth, predicted=prediction.classes))
-        tiles.ribbons.append(ribbon_row(prediction.classes, truth))
-        tiles.errors.append(error_counts(*pairs[0]))
+        by_class, seeps = instance_pairs(truth, prediction)
+        log_dn = None if image is None else image[0]
+        source = name, scene_of[name]
+        tiles.add(source, truth, prediction.classes, by_class=by_class, detections=by_class, seeps=seeps, log_dn=log_dn)
     origin = {"part": "all", "leaky": None, "instance_mode": "class", "weights_sha256": None, "plan_fingerprint": None}
     counts = {"n_tiles": len(masks), "n_scenes": len(set(scenes))}
     return {**counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES)}
@@ -253,10 +247,14 @@ def _read_probability(path: Path, *, drawn: npt.NDArray[np.bool_]) -> npt.NDArra
     return array
 
 
-def _read_valid(path: Path, *, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _read_image(path: Path, *, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """(H, W) logarithm of DN, 0 on no-data, and where the image has data."""
     image = read_tiff(path)
     _check_size(path, image.array.shape, shape)
-    return valid_mask(image.array, image.no_data)
+    valid = valid_mask(image.array, image.no_data)
+    # Intensities of 0 or below, which calibration may leave, count as the smallest step above.
+    dn = np.where(valid, np.maximum(image.array, np.finfo(np.float32).tiny), 1)
+    return np.log(dn, dtype=np.float64), valid
 
 
 def _check_size(path: Path, size: tuple[int, ...], expected: tuple[int, ...] | None) -> None:

@@ -31,8 +31,11 @@ def some_metrics(**changes: Any) -> dict[str, Any]:
         "ci95": {},
     }
     for _, key in HEADLINE_ROWS:
-        group, _, name = key.rpartition(".")
-        (metrics[group] if group else metrics)[name] = 0.25
+        *groups, name = key.split(".")
+        content = metrics
+        for group in groups:
+            content = content.setdefault(group, {})
+        content[name] = 0.25
     return {**metrics, **changes}
 
 

@@ -67,6 +67,17 @@ def test_tile_records_keep_the_worst_and_the_best_tiles(records: TileRecords) ->
     assert worst[0] <= best[-1]
 
 
+def test_tile_records_keep_the_tiles_with_the_most_missed_pixels(
+    tiles: list[tuple[dict[str, Any], dict[str, torch.Tensor]]], records: TileRecords
+) -> None:
+    missed = {}
+    for source, tile in tiles:
+        truth, drawn = tile["label"][0].numpy(), tile["pred"].argmax(0).numpy()
+        missed[source["tile"]] = int(np.sum((truth > 0) & (truth < 255) & (drawn == 0)))
+    assert [number for number, _ in records.missed] == sorted(missed.values(), reverse=True)[:4]
+    assert all(missed[picture.name] == number for number, picture in records.missed)
+
+
 def test_summary_is_json_without_nan(records: TileRecords) -> None:
     metrics = summarised(records.tiles, DEFAULT_CLASS_NAMES)
     assert json.loads(json.dumps(metrics, allow_nan=False))["seep"]["dice"] == metrics["seep"]["dice"]

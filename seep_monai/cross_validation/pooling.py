@@ -136,6 +136,7 @@ def _append(joined: ScoredTiles, tiles: ScoredTiles) -> None:
     joined.pixels += tiles.pixels
     joined.ribbons += tiles.ribbons
     joined.errors += tiles.errors
+    joined.recall += tiles.recall
     joined.names += tiles.names
 
 

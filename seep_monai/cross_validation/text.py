@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seep_monai.classes import SEEP_LABELS
+from seep_monai.metrics.recall import GROUPINGS, recall_rows
 from seep_monai.report.tables import HEADLINE_ROWS, shown, with_interval
 
 LEAK_TEXT = "**Leaky: scored scenes were trained on, so that all figures here are too good.**"
@@ -27,8 +28,8 @@ def summary_text(summary: Mapping[str, Any]) -> str:
     Args:
         summary: in the shape of `cross_validation.json`.
     """
-    sections = [_head(summary), _figures(summary), _classes(summary), _errors(summary), _scenes(summary)]
-    sections.append(_folds(summary))
+    sections = [_head(summary), _figures(summary), _classes(summary), _errors(summary), _recall(summary)]
+    sections += [_scenes(summary), _folds(summary)]
     settings = json.dumps(summary["settings"], indent=4)
     return "\n\n".join([*sections, f"## Settings\n\n```json\n{settings}\n```"]) + "\n"
 
@@ -115,6 +116,24 @@ def _errors(summary: Mapping[str, Any]) -> str:
     )
     parts.append(f"Named right of the true instances that are found: {shares}; mean {shown(named['mean'])}.")
     return "## Errors, pooled\n\n" + "\n\n".join(parts)
+
+
+def _recall(summary: Mapping[str, Any]) -> str:
+    """Any seep with intervals, then the pixel recall of each class."""
+    pooled = summary["pooled"]
+    recall, rows = pooled["recall"], []
+    by_class = [dict(recall_rows(recall["classes"][str(label)])) for label in SEEP_LABELS]
+    keys = [f"recall.seep.{grouping}.{name}" for grouping, bins in GROUPINGS.items() for name in bins]
+    for key, (title, values) in zip(keys, recall_rows(recall["seep"]), strict=True):
+        cells = [with_interval(pooled, f"{key}.{name}") for name in ("pixel_recall", "instance_recall")]
+        classes = [shown(of_class[title]["pixel_recall"]) for of_class in by_class]
+        rows.append([title, str(values["n_instances"]), str(values["n_px"]), *cells, *classes])
+    titles = ["true instances", "n", "px", "pixel recall", "instance recall", *summary["class_names"]]
+    text = (
+        f"An instance is found where a detection of any class reaches mask IoU {recall['iou']}; a pixel is found where "
+        "any seep is drawn. Contrast: mean DN over that of the sea around. Last columns: pixel recall by class."
+    )
+    return f"## Recall by size and contrast, pooled\n\n{text}\n\n" + _table(titles, rows)
 
 
 def _scenes(summary: Mapping[str, Any]) -> str:

@@ -18,11 +18,8 @@ from seep_monai.instances import (
     seep_components,
     without_no_data,
 )
-from seep_monai.metrics import IOU_THRESHOLDS, confusion_counts, pixel_scores
-from seep_monai.metrics.confusion import confusion_rows
-from seep_monai.metrics.errors import error_counts
-from seep_monai.metrics.records import instance_rows
-from seep_monai.metrics.ribbon import ribbon_row
+from seep_monai.metrics import pixel_scores
+from seep_monai.metrics.recall import missed_px
 from seep_monai.objects.finding import find_seeps
 from seep_monai.objects.judge import ObjectJudge
 from seep_monai.objects.places import MIDDLE
@@ -30,10 +27,17 @@ from seep_monai.report.panels import TilePicture
 from seep_monai.report.summary import ScoredTiles
 
 N_EXTREMES = 4
+Ranked = tuple[float, TilePicture]
 
 
 class TileRecords:
-    """Gathers `ScoredTiles` and the pictures of the worst and best tiles, and writes the scores to `state.metrics`.
+    """Gathers `ScoredTiles` and pictures of tiles, and writes the scores to `state.metrics`.
+
+    Attributes:
+        tiles: the records.
+        coco: the instances for the COCO files.
+        worst, best: a few tiles with the lowest and the highest seep Dice, and what it is.
+        missed: a few tiles with the most missed seep pixels, and how many.
 
     Args:
         settings: how instances are found.
@@ -51,6 +55,13 @@ class TileRecords:
         self.settings = settings
         self.class_names = class_names
         self._start()
+
+    def _start(self) -> None:
+        self.tiles = ScoredTiles()
+        self.coco = CocoRecords(self.class_names)
+        self.worst: list[Ranked] = []
+        self.best: list[Ranked] = []
+        self.missed: list[Ranked] = []
 
     def attach(self, engine: Engine) -> None:
         """Follow the evaluator."""
@@ -73,32 +84,28 @@ class TileRecords:
         found = find_seeps(probabilities, image, self.settings, self.judge, valid=valid, place=place)
         known = without_no_data(truth, truth=truth)
         true = class_components(known)
-        image_id = len(self.tiles.scenes)
-        pairs = [(true, found.detections), (seep_components(known), found.seeps)]
-        self.tiles.names.append(str(source["tile"]))
-        self.tiles.scenes.append(str(source["scene"]))
-        self.tiles.instances.append(instance_rows(image_id, pairs, IOU_THRESHOLDS))
-        self.tiles.confusion.append(confusion_rows(image_id, true, found.by_class))
-        self.tiles.pixels.append(confusion_counts(truth=truth, predicted=found.classes))
-        self.tiles.errors.append(error_counts(true, found.by_class))
-        self.tiles.ribbons.append(ribbon_row(found.classes, truth))
+        self.tiles.add(
+            (str(source["tile"]), str(source["scene"])),
+            truth,
+            found.classes,
+            by_class=(true, found.by_class),
+            detections=(true, found.detections),
+            seeps=(seep_components(known), found.seeps),
+            log_dn=image,
+        )
         self.coco.add_tile(f"{source['tile']}.tif", true, found.detections)
+        picture = TilePicture(str(source["tile"]), image, truth, found.classes)
+        self.missed = _first([*self.missed, (missed_px(found.classes, truth), picture)], largest=True)
         dice = pixel_scores(self.tiles.pixels[-1])["seep_dice"]
         if not np.isnan(dice):
-            picture = TilePicture(str(source["tile"]), image, truth, found.classes)
-            self._keep_extremes(dice, picture)
+            self.worst = _first([*self.worst, (dice, picture)], largest=False)
+            self.best = _first([*self.best, (dice, picture)], largest=True)
 
     def compute(self, engine: Engine) -> None:
         """Write the scores."""
         engine.state.metrics.update(self.tiles.scores())
 
-    def _start(self) -> None:
-        self.tiles = ScoredTiles()
-        self.coco = CocoRecords(self.class_names)
-        self.worst: list[tuple[float, TilePicture]] = []
-        self.best: list[tuple[float, TilePicture]] = []
 
-    def _keep_extremes(self, dice: float, picture: TilePicture) -> None:
-        """Only a few pictures stay in memory, whatever the number of tiles."""
-        self.worst = sorted([*self.worst, (dice, picture)], key=lambda pair: pair[0])[:N_EXTREMES]
-        self.best = sorted([*self.best, (dice, picture)], key=lambda pair: -pair[0])[:N_EXTREMES]
+def _first(ranked: list[Ranked], *, largest: bool) -> list[Ranked]:
+    """A few pictures with the largest or the smallest numbers: only these stay in memory."""
+    return sorted(ranked, key=lambda pair: -pair[0] if largest else pair[0])[:N_EXTREMES]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from seep_monai.classes import CLASS_COLOURS, NO_DATA_COLOUR, SEEP_LABELS
+from seep_monai.metrics.recall import recall_rows
 from seep_monai.report.panels import TilePicture, panel
 
 _CLASS_SCORES = (
@@ -113,6 +114,32 @@ def error_figure(errors: Mapping[str, Any], class_names: Sequence[str], title: s
         axis.set(ylim=(0, 1), ylabel=f"share of {label}")
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(textwrap.fill(title, 110), fontsize=11)
+    return figure
+
+
+def recall_figure(recall: Mapping[str, Any], title: str) -> Figure:
+    """Bars of pixel and instance recall of any seep, by size and by contrast of the true instances.
+
+    Args:
+        recall: in the shape of `metrics.recall.recall_summary`.
+        title: one line, wrapped where it is too long.
+    """
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    axis = figure.subplots()
+    rows = [(name, values) for name, values in recall_rows(recall["seep"]) if values["n_instances"]]
+    for i, (key, colour) in enumerate((("pixel_recall", "#33597f"), ("instance_recall", "#d08c3f"))):
+        heights = [values[key] for _, values in rows]
+        bars = axis.bar([place + 0.38 * i - 0.19 for place in range(len(rows))], heights, 0.36, color=colour)
+        axis.bar_label(bars, [f"{height:.2f}" for height in heights], padding=2, fontsize=7)
+        bars.set_label(key.replace("_", " "))
+    names = [f"{textwrap.fill(name, _NAME_WIDTH)}\nn = {v['n_instances']}\n{v['n_px']} px" for name, v in rows]
+    axis.set_xticks(range(len(rows)), names, fontsize=8)
+    axis.set(ylim=(0, 1.05), ylabel="recall")
+    axis.grid(axis="y", alpha=0.3)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     figure.suptitle(textwrap.fill(title, 110), fontsize=11)
     return figure
 

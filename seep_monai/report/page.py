@@ -17,7 +17,7 @@ from seep_monai.instances import ANY_SEEP
 from seep_monai.metrics.average_precision import AT_50, RECALL_LEVELS, group_precision_recall
 from seep_monai.metrics.operating_point import score_curve
 from seep_monai.report.charts import Curve, confusion_figure, line_figure, training_figure
-from seep_monai.report.figures import class_figure, error_figure, tile_figure
+from seep_monai.report.figures import class_figure, error_figure, recall_figure, tile_figure
 from seep_monai.report.html import Picture, Report, figure_png
 from seep_monai.report.panels import TilePicture
 from seep_monai.report.tables import headline
@@ -45,6 +45,7 @@ def evaluation_charts(
         "classes": ("Scores of each class", class_figure(metrics, class_names, title)),
         **_instance_figures(np.concatenate(records.tiles.instances), class_names),
         "errors": ("What goes wrong", error_figure(metrics["errors"], class_names, _AT_IOU)),
+        "recall": ("Recall by size and contrast of the true instances", recall_figure(metrics["recall"], title)),
         "confusion": (
             "Confusion of instances",
             confusion_figure(np.array(confusion["counts"]), class_names, title=confusion_title),
@@ -53,13 +54,18 @@ def evaluation_charts(
     charts = {name: Picture(text, figure_png(figure)) for name, (text, figure) in figures.items()}
     for name, shown in {
         "tiles": list(pictures),
+        "missed": [picture for _, picture in records.missed],
         "worst": [picture for _, picture in records.worst],
         "best": [picture for _, picture in records.best],
     }.items():
         if shown:
             charts[name] = Picture(_TILE_TITLES[name], figure_png(tile_figure(shown, class_names, title)))
-    scores = {"worst": records.worst, "best": records.best}
-    return {name: Picture(chart.title, chart.png, _caption(scores.get(name, []))) for name, chart in charts.items()}
+    captions = {
+        "missed": ", ".join(f"{picture.name}: {number:.0f} px" for number, picture in records.missed),
+        "worst": ", ".join(f"{picture.name}: {number:.2f}" for number, picture in records.worst),
+        "best": ", ".join(f"{picture.name}: {number:.2f}" for number, picture in records.best),
+    }
+    return {name: Picture(chart.title, chart.png, captions.get(name, "")) for name, chart in charts.items()}
 
 
 def evaluation_page(
@@ -76,7 +82,9 @@ def evaluation_page(
         "Scores of each class": [charts["classes"]],
         "Instances": [charts[name] for name in _INSTANCE_CHARTS],
         "Errors": [charts["errors"]],
+        "Recall by size and contrast": [charts["recall"]],
         "Confusion": [charts["confusion"]],
+        "Most missed pixels": [charts[name] for name in ("missed",) if name in charts],
         "Worst tiles": [charts[name] for name in ("worst",) if name in charts],
         "Best tiles": [charts[name] for name in ("best",) if name in charts],
     }
@@ -145,13 +153,10 @@ _AT_IOU = "mask IoU 0.5"
 _INSTANCE_CHARTS = ("precision_recall", "precision", "recall", "f1")
 _TILE_TITLES = {
     "tiles": "Tiles that show all classes",
+    "missed": "Tiles with the most missed seep pixels",
     "worst": "Tiles with the lowest seep Dice",
     "best": "Tiles with the highest seep Dice",
 }
-
-
-def _caption(scored: Sequence[tuple[float, TilePicture]]) -> str:
-    return ", ".join(f"{picture.name}: {dice:.2f}" for dice, picture in scored)
 
 
 def _notes(metrics: Mapping[str, Any]) -> list[str]:

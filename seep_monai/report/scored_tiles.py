@@ -11,6 +11,7 @@ The file is a NumPy archive without pickled objects:
 - `pixels`: (n, 8, 8) int64 counts, row = truth, column = prediction.
 - `ribbons`: (n, 96) float64 counts; `ribbon_columns`: (96,) str, what they count.
 - `errors`: (n, 7, 10) int64 counts of `metrics.errors`.
+- `recall`: (n, 7, 9, 4) int64 counts of `metrics.recall`; `recall_bins`: (9,) str, the bins.
 - `iou_thresholds`: (17,) float64, what the bits of `instances` stand for.
 """
 
@@ -31,6 +32,7 @@ from seep_monai.errors import DataError
 from seep_monai.metrics import IOU_THRESHOLDS
 from seep_monai.metrics.confusion import CONFUSION_DTYPE
 from seep_monai.metrics.errors import DETECTION_OUTCOMES, TRUTH_OUTCOMES
+from seep_monai.metrics.recall import RECALL_BINS, RECALL_COUNTS
 from seep_monai.metrics.records import ROW_DTYPE
 from seep_monai.metrics.ribbon import RIBBON_COLUMNS
 from seep_monai.report.summary import ScoredTiles
@@ -38,7 +40,7 @@ from seep_monai.workflow import write_bytes
 
 SCORED_TILES_FILE = "scored_tiles.npz"
 # Raised with every change of what the arrays mean, since records of two meanings must never be pooled.
-FORMAT = 2
+FORMAT = 3
 
 _ORIGIN_KEYS = frozenset(
     {"part", "leaky", "instance_mode", "instance_settings", "weights_sha256", "plan_fingerprint", "class_names"}
@@ -67,6 +69,8 @@ def write_scored_tiles(path: Path, tiles: ScoredTiles, origin: Mapping[str, Any]
         "pixels": np.stack(tiles.pixels),
         "ribbons": np.stack(tiles.ribbons),
         "errors": np.stack(tiles.errors),
+        "recall": np.stack(tiles.recall),
+        "recall_bins": np.array(RECALL_BINS),
         "ribbon_columns": np.array(RIBBON_COLUMNS),
         "iou_thresholds": IOU_THRESHOLDS,
     }
@@ -89,6 +93,7 @@ def read_scored_tiles(path: Path) -> ScoredTiles:
         pixels=list(arrays["pixels"]),
         ribbons=list(arrays["ribbons"]),
         errors=list(arrays["errors"]),
+        recall=list(arrays["recall"]),
         names=arrays["names"].tolist(),
     )
 
@@ -132,12 +137,15 @@ def _fault(arrays: Arrays) -> str:
         "pixels": (np.int64, (n_tiles, N_CLASSES, N_CLASSES)),
         "ribbons": (np.float64, (n_tiles, len(RIBBON_COLUMNS))),
         "errors": (np.int64, (n_tiles, N_SEEP_CLASSES, len(TRUTH_OUTCOMES) + len(DETECTION_OUTCOMES))),
+        "recall": (np.int64, (n_tiles, N_SEEP_CLASSES, len(RECALL_BINS), len(RECALL_COUNTS))),
     }
     for name, (dtype, shape) in expected.items():
         if arrays[name].dtype != dtype or arrays[name].shape != shape:
             return f"expected {name} {shape} {dtype}, but got {arrays[name].shape} {arrays[name].dtype}"
     if tuple(arrays["ribbon_columns"].tolist()) != RIBBON_COLUMNS:
         return "its ribbon counts are others than this version's"
+    if tuple(arrays["recall_bins"].tolist()) != RECALL_BINS:
+        return "its bins of size and contrast are others than this version's"
     if not np.array_equal(arrays["iou_thresholds"], IOU_THRESHOLDS):
         return "its IoU thresholds are others than this version's"
     missing = sorted(_ORIGIN_KEYS - json.loads(str(arrays["origin"])).keys())

@@ -11,14 +11,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seep_monai.metrics import instance_scores, pixel_scores
-from seep_monai.metrics.confusion import CONFUSION_IOU, FALSE_ALARM_ROW, MISSED_COLUMN, instance_confusion
-from seep_monai.metrics.errors import error_summary
+from seep_monai.instances import ClassMap, Components, Floats, class_components, without_no_data
+from seep_monai.metrics import IOU_THRESHOLDS, confusion_counts, instance_scores, pixel_scores
+from seep_monai.metrics.confusion import (
+    CONFUSION_IOU,
+    FALSE_ALARM_ROW,
+    MISSED_COLUMN,
+    confusion_rows,
+    instance_confusion,
+)
+from seep_monai.metrics.errors import error_counts, error_summary
 from seep_monai.metrics.intervals import bootstrap_intervals, bootstrap_sums, paired_intervals, paired_sums
-from seep_monai.metrics.ribbon import ribbon_scores
+from seep_monai.metrics.recall import recall_counts, recall_scores, recall_summary, ring_ratios
+from seep_monai.metrics.records import RowKind, instance_rows
+from seep_monai.metrics.ribbon import ribbon_row, ribbon_scores
 from seep_monai.report.tables import nested_metrics, value_at
 
 Interval = tuple[float, float] | None
+# Tables of the truth and of the prediction of one tile.
+Pair = tuple[Components, Components]
 
 
 @dataclass
@@ -32,6 +43,7 @@ class ScoredTiles:
         pixels: (8, 8) pixel counts.
         ribbons: (96,) counts of `metrics.ribbon`.
         errors: (7, 10) counts of `metrics.errors`.
+        recall: (7, 9, 4) counts of `metrics.recall`.
         names: name of each tile.
     """
 
@@ -41,7 +53,43 @@ class ScoredTiles:
     pixels: list[npt.NDArray[np.int64]] = field(default_factory=list)
     ribbons: list[npt.NDArray[np.float64]] = field(default_factory=list)
     errors: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    recall: list[npt.NDArray[np.int64]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        source: tuple[str, str],
+        truth: ClassMap,
+        predicted: ClassMap,
+        *,
+        by_class: Pair,
+        detections: Pair,
+        seeps: Pair,
+        log_dn: Floats | None = None,
+    ) -> None:
+        """Record one tile.
+
+        Args:
+            source: its name and its scene.
+            truth: (H, W) uint8, 0..7 and 255 = no-data.
+            predicted: (H, W) uint8, 0..7, background where the truth is no-data.
+            by_class: the true instances of the classes 1..7, and the predicted ones with the class each is given.
+            detections: the same truth, and what AP ranks.
+            seeps: the instances of any seep of truth and prediction.
+            log_dn: (H, W) logarithm of DN, whatever its offset; None: contrasts are not known.
+        """
+        image_id = len(self.scenes)
+        confusion = confusion_rows(image_id, *by_class)
+        is_found = confusion["predicted_class"][confusion["kind"] == RowKind.TRUTH] > 0
+        true = class_components(without_no_data(truth, truth=truth))
+        self.names.append(source[0])
+        self.scenes.append(source[1])
+        self.instances.append(instance_rows(image_id, [detections, seeps], IOU_THRESHOLDS))
+        self.confusion.append(confusion)
+        self.pixels.append(confusion_counts(truth=truth, predicted=predicted))
+        self.errors.append(error_counts(*by_class))
+        self.recall.append(recall_counts(true, predicted, is_found, ring_ratios(true, log_dn, truth)))
+        self.ribbons.append(ribbon_row(predicted, truth))
 
     def by_scene(self, records: Sequence[npt.NDArray[Any]]) -> dict[str, list[npt.NDArray[Any]]]:
         """One of the lists, divided by scene."""
@@ -60,6 +108,7 @@ class ScoredTiles:
             pixels=[self.pixels[i] for i in chosen],
             ribbons=[self.ribbons[i] for i in chosen],
             errors=[self.errors[i] for i in chosen],
+            recall=[self.recall[i] for i in chosen],
             names=[self.names[i] for i in chosen],
         )
 
@@ -70,6 +119,7 @@ class ScoredTiles:
             **pixel_scores(np.sum(self.pixels, axis=0)),
             **instance_scores(np.concatenate(self.instances)),
             **{f"ribbon_{key}": value for key, value in ribbons.items()},
+            **recall_scores(np.sum(self.recall, axis=0)),
         }
 
 
@@ -93,6 +143,7 @@ def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]
         },
     }
     metrics["errors"] = error_summary(np.sum(tiles.errors, axis=0))
+    metrics["recall"] = recall_summary(np.sum(tiles.recall, axis=0))
     intervals = {place(key): interval for key, interval in scene_intervals(tiles).items()}
     metrics["ci95"] = {key: interval for key, interval in intervals.items() if _is_there(metrics, key)}
     return metrics
@@ -104,6 +155,7 @@ def scene_intervals(tiles: ScoredTiles) -> dict[str, Interval]:
     return {
         **bootstrap_intervals(instance_scores, _rows(tiles)),
         **bootstrap_sums(pixel_scores, _sums(tiles, tiles.pixels)),
+        **bootstrap_sums(recall_scores, _sums(tiles, tiles.recall)),
         **{f"ribbon_{key}": interval for key, interval in ribbons.items()},
     }
 
@@ -118,6 +170,7 @@ def difference_intervals(first: ScoredTiles, second: ScoredTiles) -> dict[str, I
     return {
         **paired_intervals(instance_scores, _rows(first), _rows(second)),
         **paired_sums(pixel_scores, _sums(first, first.pixels), _sums(second, second.pixels)),
+        **paired_sums(recall_scores, _sums(first, first.recall), _sums(second, second.recall)),
         **{f"ribbon_{key}": interval for key, interval in ribbons.items()},
     }
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seep_monai.classes import SEEP_LABELS
+from seep_monai.metrics.recall import LARGE_RECALL
 
 _HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR1", "mAR10", "mAR100", "mean_named")
 _SEEP = ("iou", "dice", "precision", "recall", "AP", "AP50", "AP10_50")
@@ -20,6 +21,7 @@ HEADLINE_ROWS = (
     ("seep IoU", "seep.iou"),
     ("seep F1 within 1 px", "ribbon.f1_r1"),
     ("seep clDice", "ribbon.cldice"),
+    ("pixel recall above 1,500 px", LARGE_RECALL),
     ("seep AP50", "seep.AP50"),
     ("seep AP10-50", "seep.AP10_50"),
     ("seep PQ", "ribbon.pq_seep"),
@@ -67,7 +69,7 @@ def headline_text(metrics: Mapping[str, Any]) -> str:
     """The headline figures, one a line, each with its 95 % interval over scenes where there is one."""
     lines = []
     for name, key in HEADLINE_ROWS:
-        lines.append(f"{name:<24}{with_interval(metrics, key)}")
+        lines.append(f"{name:<28}{with_interval(metrics, key)}")
     return "\n".join(lines)
 
 
