@@ -121,7 +121,7 @@ def test_compare_holds_every_key_and_is_json() -> None:
     result = compare(statistics(0), statistics(1))
     assert list(result["distributions"]) == sample_keys()
     assert list(result["shares"]) == share_keys()
-    assert result["verdict"]["n_statistics"] == 53 + 58
+    assert result["verdict"]["n_statistics"] == 58 + 81
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from seep_monai.errors import SeepError
+from seep_monai.realism.dark_areas import LARGE_PX, edge_width_px
 from seep_monai.simulate.bands import BiogenicFilm, InternalWaves, ShipWake, draw_ship_wake
 from seep_monai.simulate.lookalikes import KINDS, draw_lookalikes, gain_on
-from seep_monai.simulate.patches import LowWindPatch, RainCell, WindFront
+from seep_monai.simulate.patches import LowWindPatch, RainCell, WindFront, draw_low_wind_patch
 from seep_monai.simulate.placed import Placed, bump, step
 
 SHAPE = (640, 640)
@@ -193,3 +194,17 @@ def test_bump_and_step_by_hand() -> None:
     x = np.array([-2, -1, -0.5, 0, 0.5, 1, 2], np.float32)
     np.testing.assert_allclose(bump(x), [0, 0, 0.5625, 1, 0.5625, 0, 0])
     np.testing.assert_allclose(step(x), [0, 0, 0.15625, 0.5, 0.84375, 1, 1])
+
+
+def test_low_wind_patches_have_soft_edges() -> None:
+    widths = []
+    for seed in range(30):
+        patch = draw_low_wind_patch((250, 250), np.random.default_rng(seed))
+        gain_db = patch.gain_db(np.arange(500.0), np.arange(500.0))
+        dn, dark = 1000 * 10 ** (gain_db / 20), gain_db < -patch.depth_db / 2
+        if np.count_nonzero(dark) > LARGE_PX:
+            widths.append(edge_width_px(dn, dark, np.ones(dark.shape, bool)))
+
+    assert len(widths) >= 10
+    # A film's edge is 1.5 px wide, and comes out as 3 px along a ragged outline.
+    assert np.nanquantile(widths, 0.1) > 8

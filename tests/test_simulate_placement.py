@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -65,3 +66,12 @@ def test_tiles_of_a_slick_outside_the_scene_are_none() -> None:
     slick = draw_slick(7, (-500.0, -500.0), 0.0, np.random.default_rng(0))
 
     assert tiles_of(slick, (512, 512)) == set()
+
+
+def test_families_of_class_1_do_not_pile_up_on_a_tile(parameters: SceneParameters) -> None:
+    many = replace(parameters, class_tiles=(35, 0, 0, 0, 0, 0, 0))
+    for seed in range(3):
+        slicks = draw_slicks(many, np.random.default_rng(seed))
+        families = Counter(tile for slick in slicks for tile in tiles_of(slick, many.size_px))
+        assert len(families) >= 35
+        assert max(families.values()) <= 2

@@ -199,7 +199,7 @@ def test_scene_in_a_storm_has_no_labels_and_comes_to_an_end(parameters: ScenePar
 
 def test_noise_floor_compresses_the_contrast_of_films(parameters: SceneParameters) -> None:
     contrasts = []
-    for nesz_db in (-80.0, -22.0):
+    for nesz_db in (-80.0, -20.0):
         p = replace(parameters, edges=(), lookalikes={}, n_targets=0, nesz_db=nesz_db, nesz_ripple_db=0.0)
         image, mask = plan_scene(p).draw(WHOLE)
         contrasts.append(np.median(image[mask > 0]) / np.median(image[mask == 0]))

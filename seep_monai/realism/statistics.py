@@ -16,6 +16,7 @@ import numpy.typing as npt
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.errors import DataError
 from seep_monai.instances import class_components
+from seep_monai.realism.dark_areas import LARGE_PX, core_and_edge, dark_areas
 from seep_monai.realism.outlines import measure_instances
 
 Floats = npt.NDArray[np.float64]
@@ -46,6 +47,11 @@ SEA_STATISTICS: dict[str, str] = {
     "range_trend": "median DN at the bright over that at the dark end of the tile columns, per scene",
     "no_data_share": "share of DN 0 per tile",
     "saturated_share": "share of DN 65535 among a tile's valid pixels",
+    "dark_sea_px": "pixels of each unlabelled dark area: 7-px mean below .7 of the tile's median, 1500 px or more",
+    "dark_sea_edge_px": "width of its edge: from 20 to 80 % of the rise to the sea, carried on to all of it",
+    "dark_seep_edge_px": "the same of dark areas that are labelled as seep",
+    "large_core_ratio": "mean DN of the core over that of the ring, of instances of more than 1500 px",
+    "large_edge_ratio": "the same of their outermost pixels",
 }
 CLASS_STATISTICS: dict[str, str] = {
     "area_px": "pixels of each instance",
@@ -58,11 +64,17 @@ CLASS_STATISTICS: dict[str, str] = {
 SEA_SHARES: dict[str, str] = {
     "tiles_with_no_data": "tiles that hold DN 0",
     "tiles_with_saturation": "tiles that hold DN 65535",
+    "tiles_with_dark_sea": "tiles that hold a dark area of 1500 px or more without a label",
+    "tiles_with_dark_seep": "tiles that hold one that is labelled as seep",
 }
 CLASS_SHARES: dict[str, str] = {
     "tiles": "tiles that hold the class",
     "touches_border": "instances that touch the tile's border",
+    "px_above_500": "pixels that lie in instances of more than 500 px",
+    "px_above_1500": "pixels that lie in instances of more than 1500 px",
+    "px_above_4000": "pixels that lie in instances of more than 4000 px",
 }
+_PX_LIMITS = (500, 1500, 4000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +170,7 @@ def measure_tile(
         "sea.tiles_with_no_data": (int(not valid.all()), 1),
         "sea.tiles_with_saturation": (int((dn == SATURATED_DN).any()), 1),
     }
+    _add_dark_areas(samples, shares, dn, classes)
     _add_classes(samples, shares, dn, classes)
     enough = np.count_nonzero(free) >= max(1, _MIN_SEA_SHARE * dn.size)
     return TileMeasures(
@@ -263,11 +276,27 @@ def _sea_samples(dn: npt.NDArray[np.uint16], *, valid: npt.NDArray[np.bool_], fr
     return samples
 
 
+def _add_dark_areas(
+    samples: Samples, shares: Counts, dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8]
+) -> None:
+    areas = dark_areas(dn, classes)
+    sea, seep = ([area for area in areas if area.is_seep is is_seep] for is_seep in (False, True))
+    samples["sea.dark_sea_px"] = [area.area_px for area in sea]
+    for name, members in (("dark_sea", sea), ("dark_seep", seep)):
+        samples[f"sea.{name}_edge_px"] = [area.edge_px for area in members if not np.isnan(area.edge_px)]
+        shares[f"sea.tiles_with_{name}"] = (int(bool(members)), 1)
+
+
 def _add_classes(samples: Samples, shares: Counts, dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8]) -> None:
     """Put the numbers of the tile's instances into `samples` and `shares`."""
     components = class_components(classes)
     present = set(components.classes.tolist())
     instances = measure_instances(dn, classes, components)
+    large = np.flatnonzero(components.areas_px > LARGE_PX)
+    free = (dn > 0) & (classes == 0)
+    ratios = [core_and_edge(dn, components.labels == row + 1, free) for row in large]
+    for name, found in zip(("core", "edge"), np.array(ratios).reshape(-1, 2).T, strict=True):
+        samples[f"sea.large_{name}_ratio"] = found[~np.isnan(found)].tolist()
     for label in SEEP_LABELS:
         shares[class_key(label, "tiles")] = (int(label in present), 1)
         if label not in present:
@@ -278,6 +307,9 @@ def _add_classes(samples: Samples, shares: Counts, dn: npt.NDArray[np.uint16], c
             values = [getattr(instance, name) for instance in members]
             samples[class_key(label, name)] = [value for value in values if not np.isnan(value)]
         shares[class_key(label, "touches_border")] = (sum(one.touches_border for one in members), len(members))
+        areas_px = components.areas_px[components.classes == label]
+        for limit in _PX_LIMITS:
+            shares[class_key(label, f"px_above_{limit}")] = (int(areas_px[areas_px > limit].sum()), int(areas_px.sum()))
         for other in SEEP_LABELS:
             if other != label:
                 shares[together_key(label, other)] = (int(other in present), 1)

@@ -72,9 +72,9 @@ def _patch_fields(seed: int, size_px: float, bearing_deg: float) -> tuple[waves.
 
 
 def draw_low_wind_patch(centre: Point, rng: np.random.Generator) -> LowWindPatch:
-    """A patch 40 to 400 px long, soft like a lull or sharp like the edge of convection.
+    """A patch 40 to 400 px long with a soft outline, as where the wind dies down.
 
-    Choice: 3 to 10 dB; patches of the reference tiles are 2 to 5 dB darker, the noise floor included.
+    Choice: 2 to 8 dB and no sharp edge: what is large, dark and sharp in the reference tiles is nearly always a film.
     """
     half_length = log_uniform(rng, 20, 200)
     return LowWindPatch(
@@ -82,8 +82,8 @@ def draw_low_wind_patch(centre: Point, rng: np.random.Generator) -> LowWindPatch
         bearing_deg=float(rng.uniform(0, 360)),
         half_length_px=half_length,
         half_width_px=half_length * float(rng.uniform(0.35, 0.95)),
-        depth_db=float(rng.uniform(3, 10)),
-        steepness=log_uniform(rng, 2, 25),
+        depth_db=float(rng.uniform(2, 8)),
+        steepness=log_uniform(rng, 1, 4),
         raggedness=float(rng.uniform(0.3, 0.7)),
         seed=int(rng.integers(SEED_END)),
     )

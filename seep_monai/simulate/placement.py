@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,9 @@ _SPREAD_PX = {1: 330.0, 2: 330.0, 3: 330.0, 4: 180.0, 5: 350.0, 6: 700.0, 7: 330
 _BESIDE_CLASS_1, _BESIDE_CLASS_4, _BESIDE_PX = 0.6, 0.5, 60.0
 # Sites of natural seeps follow one another in steps of three tiles: the seep tiles of a scene form a band.
 _SITE_STEP_PX = 750.0
+# Slicks of one class (families of class 1) that a tile holds before others keep away from it, in so many trials. Else
+# they pile up at one seep and join into webs of 20,000 px, where the largest of the reference tiles has 6,000.
+_MAX_SLICKS_ON_TILE, _N_TRIALS = 2, 8
 # Platforms stand away from natural seeps: the best of so many places.
 _N_CANDIDATES = 6
 # The drift turns from place to place.
@@ -65,14 +69,23 @@ class _Field:
         self.platforms = [self._away_from(self.natural) for _ in range(platform)]
         self.slicks: list[Slick] = []
         self.tiles: dict[int, set[Tile]] = {label: set() for label in SEEP_LABELS}
+        self.n_slicks: Counter[tuple[int, Tile]] = Counter()
 
     def add(self, label: int) -> None:
-        """Draw one slick of a class."""
+        """Draw one slick of a class, where it can be had, away from tiles that are full of slicks of this class."""
+        for _ in range(_N_TRIALS):
+            slick = self._slick(label)
+            tiles = tiles_of(slick, self.size)
+            if all(self.n_slicks[label, tile] < _MAX_SLICKS_ON_TILE for tile in tiles):
+                break
+        self.slicks.append(slick)
+        self.tiles[label] |= tiles
+        self.n_slicks.update((label, tile) for tile in tiles)
+
+    def _slick(self, label: int) -> Slick:
         p = self.parameters
         drift = math.radians(p.drift_deg) + _DRIFT_SPREAD_RAD * float(self.rng.standard_normal())
-        slick = draw_slick(label, self._origin(label), drift, self.rng).scaled(p.film_scale)
-        self.slicks.append(slick)
-        self.tiles[label] |= tiles_of(slick, self.size)
+        return draw_slick(label, self._origin(label), drift, self.rng).scaled(p.film_scale)
 
     def _origin(self, label: int) -> Point:
         rng = self.rng
