@@ -20,13 +20,10 @@ from scipy import ndimage
 
 from seep_monai.classes import NO_DATA_LABEL, SEEP_LABELS
 from seep_monai.labelling import labelled_pixels
+from seep_monai.ring import MIN_RING_PX, RING_PX, in_ring, window_around
 
 logger = logging.getLogger(__name__)
 
-# Choice: at 1 px the sea beside a slick is still some percent darker than farther off; beyond 8 px it is another sea.
-RING_PX = (2, 8)
-# Choice: a mean of fewer pixels is uncertain by more than 5 %, a third of what a slick is darker.
-_MIN_RING_PX = 16
 # Choice: a smaller one shows nothing that speckle does not.
 _MIN_SLICK_PX = 8
 # Choice: long ribbons cross seas of different brightness, so that each pixel is compared with the ring at most 16 px
@@ -146,15 +143,15 @@ def _tile_slicks(image: Floats, label: npt.NDArray[np.uint8]) -> Iterable[tuple[
 def _cut_slick(image: Floats, label: npt.NDArray[np.uint8], pixels: npt.NDArray[np.intp]) -> tuple[Any, ...] | str:
     rows, cols = np.unravel_index(pixels, label.shape)
     (top, left), (bottom, right) = (rows.min(), cols.min()), (rows.max() + 1, cols.max() + 1)
-    near = tuple(slice(max(0, a - RING_PX[1]), b + RING_PX[1]) for a, b in ((top, bottom), (left, right)))
+    near = window_around(rows, cols, label.shape, margin_px=RING_PX[1])
     own = np.zeros(label.shape, bool)
     own[rows, cols] = True
     own, around = own[near], label[near]
     distance_px = ndimage.distance_transform_edt(~own)
     if ((around == NO_DATA_LABEL) & (distance_px < RING_PX[0])).any():
         return "beside no-data"
-    ring = (around == 0) & (distance_px >= RING_PX[0]) & (distance_px <= RING_PX[1])
-    if ring.sum() < _MIN_RING_PX:
+    ring = (around == 0) & in_ring(distance_px)
+    if ring.sum() < MIN_RING_PX:
         return "without sea around"
     ratios = _log_ratios(image[near], own, ring)[own]
     if ratios.mean() >= 0:

@@ -45,4 +45,4 @@ def test_ring_ratio_with_fewer_than_16_pixels_of_sea_is_undefined() -> None:
 def test_window_around_stays_in_the_image() -> None:
     instance = np.zeros((20, 30), bool)
     instance[0, 29] = True
-    assert window_around(instance, 8) == (slice(0, 9), slice(21, 30))
+    assert window_around(*np.nonzero(instance), instance.shape, margin_px=8) == (slice(0, 9), slice(21, 30))

@@ -206,5 +206,6 @@ def test_low_wind_patches_have_soft_edges() -> None:
             widths.append(edge_width_px(dn, dark, np.ones(dark.shape, bool)))
 
     assert len(widths) >= 10
-    # A film's edge is 1.5 px wide, and comes out as 3 px along a ragged outline.
-    assert np.nanquantile(widths, 0.1) > 8
+    # The edge of a ribbon is 1.5 px wide, and comes out as 3 px along a ragged outline.
+    assert np.nanquantile(widths, 0.1) > 4
+    assert 6 < np.nanmedian(widths) < 20

@@ -137,4 +137,4 @@ def test_pools_are_solid_and_dark() -> None:
     assert np.median(solid) > 0.9
     # Ribbons of class 5 damp by 4.3 dB in the median.
     assert np.median(damping_db) > 4.6
-    assert damping_db.max() <= 8
+    assert damping_db.max() <= 9

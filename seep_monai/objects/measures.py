@@ -15,9 +15,8 @@ from seep_monai.classes import N_CLASSES
 from seep_monai.instances import Floats, Mask
 from seep_monai.objects.candidates import Candidates, Indices
 from seep_monai.objects.places import MIDDLE, Place
+from seep_monai.ring import RING_PX, Window, in_ring, window_around
 
-# Choice: 2 to 8 px from the outline, beyond its soft edge and near enough for the same wind.
-RING_PX = (2, 8)
 # Choice: a ship or rig at the start of a slick lies within so many px.
 TARGET_PX = 12
 # Choice: with speckle of 18 %, one sea pixel in a million is three times its surround; targets are far above that.
@@ -36,8 +35,6 @@ NAMING = tuple(f"{of}_share_{k}" for of in ("own", "tile") for k in range(1, N_C
 # Ties the judge to one region and one pass, so that it is used only where asked for.
 PLACE = ("sea_level", "swath_row", "swath_col")
 MEASURE_NAMES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT, *NAMING, *PLACE)
-
-Window = tuple[slice, slice]
 
 _NEIGHBOURS = np.ones((3, 3), int)
 
@@ -83,7 +80,7 @@ class _Surroundings:
     def measures(self, pixels: Indices, shape: tuple[int, int], level: float) -> tuple[float, ...]:
         """All but the place, in the order of MEASURE_NAMES."""
         rows, cols = np.divmod(pixels, shape[1])
-        window = _window(rows, cols, shape, margin_px=TARGET_PX)
+        window = window_around(rows, cols, shape, margin_px=TARGET_PX)
         mask = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), bool)
         mask[rows - window[0].start, cols - window[1].start] = True
         # The window reaches as far as anything that is looked for.
@@ -97,7 +94,7 @@ class _Surroundings:
 
     def _contrast(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[tuple[float, ...], float]:
         image, free = self.image[window], self.valid[window] & ~self.seep[window]
-        ring = image[(distance_px >= RING_PX[0]) & (distance_px <= RING_PX[1]) & free]
+        ring = image[in_ring(distance_px) & free]
         near = image[(distance_px <= TARGET_PX) & self.valid[window]]
         inside = image[mask]
         sea = float(np.median(ring)) if ring.size else float(inside.mean())
@@ -177,11 +174,3 @@ def _borders(rows: Indices, cols: Indices, shape: tuple[int, int]) -> float:
     """How many of the image's four sides it touches."""
     sides = rows.min() == 0, cols.min() == 0, rows.max() == shape[0] - 1, cols.max() == shape[1] - 1
     return float(sum(sides))
-
-
-def _window(rows: Indices, cols: Indices, shape: tuple[int, int], *, margin_px: int) -> Window:
-    """The bounding box with a margin, as far as the image reaches."""
-    return tuple(  # type: ignore[return-value]
-        slice(max(0, int(index.min()) - margin_px), min(size, int(index.max()) + margin_px + 1))
-        for index, size in zip((rows, cols), shape, strict=True)
-    )

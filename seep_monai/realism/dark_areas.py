@@ -13,6 +13,8 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt, uniform_filter
 from skimage.measure import label, regionprops
 
+from seep_monai.ring import ring_window
+
 Floats = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
 
@@ -108,10 +110,10 @@ def core_and_edge(dn: npt.NDArray[np.uint16], instance: Mask, free: Mask) -> tup
     Returns:
         core (4 px and more inside the outline) and edge (up to 1.5 px inside).
     """
-    depth, distance = distance_transform_edt(np.pad(instance, 1))[1:-1, 1:-1], distance_transform_edt(~instance)
-    ring = (distance >= 2) & (distance <= 8) & free
+    window, ring = ring_window(instance, free)
     if not ring.any():
         return float("nan"), float("nan")
-    sea = dn[ring].mean()
+    near = dn[window]
+    sea, depth = near[ring].mean(), distance_transform_edt(np.pad(instance[window], 1))[1:-1, 1:-1]
     core, edge = depth >= 4, (depth > 0) & (depth <= 1.5)
-    return (float(dn[core].mean() / sea) if core.any() else float("nan")), float(dn[edge].mean() / sea)
+    return (float(near[core].mean() / sea) if core.any() else float("nan")), float(near[edge].mean() / sea)

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
 from skimage.measure import regionprops
 from skimage.morphology import skeletonize
 
 from seep_monai.instances import Components
+from seep_monai.ring import ring_window
 
-# Choice: 2 to 8 px; beyond the soft edge of a slick, and near enough for the same wind.
-RING_PX = (2, 8)
 # Choice: ten pixels; with speckle of 18 % the mean of fewer is uncertain by more than 6 %.
 _MIN_RING_PX = 10
 # Choice: one pixel; axes are measured between pixel centres, and those of a single pixel or row would be 0.
@@ -99,17 +97,7 @@ def dn_ratio(dn: npt.NDArray[np.uint16], instance: Mask, free: Mask) -> float:
     Returns:
         NaN where the ring has fewer than ten free pixels.
     """
-    window = _window(instance, margin_px=RING_PX[1])
-    inside = instance[window]
-    distance_px = distance_transform_edt(~inside)
-    ring = (distance_px >= RING_PX[0]) & (distance_px <= RING_PX[1]) & free[window]
+    window, ring = ring_window(instance, free)
     if np.count_nonzero(ring) < _MIN_RING_PX:
         return float("nan")
-    return float(dn[window][inside].mean() / dn[window][ring].mean())
-
-
-def _window(instance: Mask, *, margin_px: int) -> tuple[slice, slice]:
-    """The bounding box with a margin, as far as the tile reaches."""
-    rows, cols = np.flatnonzero(instance.any(axis=1)), np.flatnonzero(instance.any(axis=0))
-    top, left = (max(0, int(found[0]) - margin_px) for found in (rows, cols))
-    return slice(top, int(rows[-1]) + margin_px + 1), slice(left, int(cols[-1]) + margin_px + 1)
+    return float(dn[window][instance[window]].mean() / dn[window][ring].mean())

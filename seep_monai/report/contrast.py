@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
 
 from seep_monai.coco.results import MaskTable, beside_truth
 from seep_monai.coco.rle import pixels_of
@@ -21,7 +20,7 @@ from seep_monai.instances import ANY_SEEP, ClassMap, Floats, Mask, class_compone
 from seep_monai.metrics.errors import FOUND_IOU, TOUCHED_IOU
 from seep_monai.metrics.matching import match_components
 from seep_monai.metrics.overlap import overlaps
-from seep_monai.objects.measures import RING_PX
+from seep_monai.ring import MIN_RING_PX, ring_window
 
 OUTCOMES = ("found", "outline", "missed", "right", "poor_outline", "false_alarm")
 _TITLES = {
@@ -32,8 +31,6 @@ _TITLES = {
     "poor_outline": "detections, poor outline",
     "false_alarm": "detections, false alarms",
 }
-# Choice: the mean of fewer pixels of sea is uncertain by more than 5 %.
-_MIN_RING_PX = 16
 # What rounding leaves of a constant.
 _MIN_SD = 1e-6
 _QUARTILES = (0.25, 0.5, 0.75)
@@ -137,9 +134,11 @@ def contrast_text(summary: Mapping[str, Any]) -> str:
 
 
 def _contrast(log_dn: Floats, mask: Mask, sea: Mask) -> tuple[float, float]:
-    distance = distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.inf)
-    ring = log_dn[(distance >= RING_PX[0]) & (distance <= RING_PX[1]) & sea]
-    if ring.size < _MIN_RING_PX:
+    if not mask.any():
+        return float("nan"), float("nan")
+    window, is_ring = ring_window(mask, sea)
+    ring = log_dn[window][is_ring]
+    if ring.size < MIN_RING_PX:
         return float("nan"), float("nan")
     difference = float(ring.mean() - log_dn[mask].mean())
     sd = float(ring.std())

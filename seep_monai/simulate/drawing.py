@@ -16,7 +16,7 @@ from seep_monai.simulate.swath import draw_edges
 _TILES_PER_SITE = (52, 104)
 # Look-alikes and bright targets per tile of a scene. Source: counted on mosaics of the reference tiles.
 _LOOKALIKES_PER_TILE = {
-    "low_wind": 0.05,
+    "low_wind": 0.03,
     "rain": 0.006,
     "internal_waves": 0.04,
     "wind_front": 0.04,

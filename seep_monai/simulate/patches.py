@@ -74,7 +74,7 @@ def _patch_fields(seed: int, size_px: float, bearing_deg: float) -> tuple[waves.
 def draw_low_wind_patch(centre: Point, rng: np.random.Generator) -> LowWindPatch:
     """A patch 40 to 400 px long with a soft outline, as where the wind dies down.
 
-    Choice: 2 to 8 dB and no sharp edge: what is large, dark and sharp in the reference tiles is nearly always a film.
+    Choice: 2 to 8 dB, and an outline as soft as that of the few calms of the reference tiles, 5 to 13 px.
     """
     half_length = log_uniform(rng, 20, 200)
     return LowWindPatch(
@@ -83,7 +83,7 @@ def draw_low_wind_patch(centre: Point, rng: np.random.Generator) -> LowWindPatch
         half_length_px=half_length,
         half_width_px=half_length * float(rng.uniform(0.35, 0.95)),
         depth_db=float(rng.uniform(2, 8)),
-        steepness=log_uniform(rng, 1, 4),
+        steepness=log_uniform(rng, 2, 12),
         raggedness=float(rng.uniform(0.3, 0.7)),
         seed=int(rng.integers(SEED_END)),
     )

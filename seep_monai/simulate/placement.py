@@ -33,7 +33,7 @@ _BESIDE_CLASS_1, _BESIDE_CLASS_4, _BESIDE_PX = 0.6, 0.5, 60.0
 _SITE_STEP_PX = 750.0
 # Slicks of one class (families of class 1) that a tile holds before others keep away from it, in so many trials. Else
 # they pile up at one seep and join into webs of 20,000 px, where the largest of the reference tiles has 6,000.
-_MAX_SLICKS_ON_TILE, _N_TRIALS = 2, 8
+_MAX_SLICKS_ON_TILE, _N_TRIALS = 2, 16
 # Platforms stand away from natural seeps: the best of so many places.
 _N_CANDIDATES = 6
 # The drift turns from place to place.

@@ -42,14 +42,16 @@ FILMS = {
 # Shares of families of one, two, three ... parallel neighbours. Choice: a third of the seeps of class 1 stands alone,
 # and most of the fainter ones do.
 _FAMILY_SHARES = {
-    1: (0.30, 0.26, 0.18, 0.13, 0.08, 0.05),
+    1: (0.34, 0.28, 0.18, 0.11, 0.06, 0.03),
     2: (0.75, 0.17, 0.08),
     3: (0.80, 0.15, 0.05),
 }
 # Choice: 6 px, so that the bright target at the origin does not cover the film.
 _TARGET_GAP_PX = 6.0
-# Choice: 2.5 to 8 dB; fresh mineral oil damps by 4 to 12 dB; the noise floor leaves 2 to 5 dB of it in the image.
-_POOL_DB = (2.5, 8.0)
+# Choice: 3 to 9 dB; fresh mineral oil damps by 4 to 12 dB; the noise floor leaves 2 to 6 dB of it in the image.
+_POOL_DB = (3.0, 9.0)
+# Choice: 3 to 16 px; the edges of the reference pools are 4 to 14 px wide, as wide as those of its calms.
+_POOL_EDGE_PX = (3.0, 16.0)
 # Choice: one thick film in four has a bright windward rim.
 _RIM_SHARE = 0.25
 _RIM_MIN_WIDTH_PX = 4.0
@@ -81,7 +83,7 @@ def family(label: int) -> Recipe:
         for across in offsets - offsets.mean():
             start = displaced(origin, drift_rad, along=rng.normal(0, 30), across=float(across))
             n = max(2, int(len(common) * rng.uniform(0.15, 1.0)))
-            own = np.linspace(0, 1, n) * rng.normal(0, 0.15) + rng.normal(0, 0.05)
+            own = np.linspace(0, 1, n) * rng.normal(0, 0.08) + rng.normal(0, 0.04)
             ribbons.append(ribbon_along(start, hooked(common[:n] + own, rng), film, rng))
         if label > 1:
             return ribbons
@@ -174,7 +176,10 @@ def _pool(origin: Point, drift_rad: float, film: Film, rng: np.random.Generator)
     pieces of more than 4,000 px.
     """
     breadth, length = min(260.0, rng.lognormal(np.log(45), 0.9)), rng.lognormal(np.log(42), 0.6)
-    strand = replace(film, width_px=8.0, width_spread=0.2, ragged=0.3, beads=0.0, barbs_per_100_px=4.0)
+    edge_px = float(np.exp(rng.uniform(*np.log(_POOL_EDGE_PX))))
+    # A disc that is no wider than its edge would never reach its full strength.
+    width_px = max(8.0, edge_px + 2)
+    strand = replace(film, width_px=width_px, width_spread=0.2, ragged=0.3, beads=0.0, barbs_per_100_px=4.0)
     common = headings(4 * length, drift_rad + rng.normal(0, 0.5), rng, wander_deg=14)
     shear, across = rng.normal(0, 0.7), -breadth / 2
     strands: list[Ribbon] = []
@@ -185,7 +190,7 @@ def _pool(origin: Point, drift_rad: float, film: Film, rng: np.random.Generator)
         n = int(np.clip(len(common) * share / 4, 20, max(20, len(common))))
         strands.append(ribbon_along(start, common[:n] + rng.normal(0, 0.08), strand, rng))
         across += rng.uniform(3, 6)
-    return replace(joined(strands), damping_db=float(rng.uniform(*_POOL_DB)))
+    return replace(joined(strands), damping_db=float(rng.uniform(*_POOL_DB)), edge_px=edge_px)
 
 
 def _scattered(around: Point, n_pieces: int, kind: tuple[Film, float], rng: np.random.Generator) -> list[Ribbon]:

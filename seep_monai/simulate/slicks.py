@@ -43,6 +43,7 @@ class Ribbon:
         damping_db: full damping, > 0 means darker.
         rim_db: how much brighter the sea is along the windward edge; 0 = no rim.
         wind_rad: where the wind blows to, 0 along the columns, growing towards the rows; only the rim asks for it.
+        edge_px: over so many px the strength falls to 0 at the outline.
         n_line: how many points, the first ones, form the centre line, 1..n; None = all. Drawing does not ask for it.
 
     Raises:
@@ -56,6 +57,7 @@ class Ribbon:
     damping_db: float
     rim_db: float = 0.0
     wind_rad: float = 0.0
+    edge_px: float = EDGE_PX
     n_line: int | None = None
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ class Ribbon:
     @cached_property
     def bounds(self) -> Bounds:
         """The pixels that the discs can touch; the rim lies up to `RIM_PX` further out."""
-        reach = int(np.ceil(self.width_px.max() / 2 + EDGE_PX))
+        reach = int(np.ceil(self.width_px.max() / 2 + self.edge_px))
         return (
             int(np.floor(self.rows.min())) - reach,
             int(np.ceil(self.rows.max())) + reach + 1,
@@ -159,7 +161,7 @@ def rasterised(ribbon: Ribbon, window: Window) -> tuple[Window, npt.NDArray[np.f
     height, width = (span.stop - span.start for span in part)
     patch = np.zeros((height, width), np.float32)
     if patch.size:
-        size = np.searchsorted(_STAMP_REACHES_PX, ribbon.width_px / 2 + EDGE_PX)
+        size = np.searchsorted(_STAMP_REACHES_PX, ribbon.width_px / 2 + ribbon.edge_px)
         reach = _STAMP_REACHES_PX[size]
         row, col = np.rint(ribbon.rows) - part[0].start, np.rint(ribbon.cols) - part[1].start
         near = (row + reach >= 0) & (row - reach < height) & (col + reach >= 0) & (col - reach < width)
@@ -209,7 +211,8 @@ def _stamp(
     down = ((offset - (ribbon.rows[points] - row)[:, None]) ** 2).astype(np.float32)
     right = ((offset - (ribbon.cols[points] - col)[:, None]) ** 2).astype(np.float32)
     value = np.sqrt(down[:, :, None] + right[:, None, :])
-    np.subtract((width_px / (2 * EDGE_PX) + 0.5).astype(np.float32)[:, None, None], value / np.float32(EDGE_PX), value)
+    edge_px = np.float32(ribbon.edge_px)
+    np.subtract((width_px / (2 * ribbon.edge_px) + 0.5).astype(np.float32)[:, None, None], value / edge_px, value)
     np.clip(value, 0, 1, value)
     value *= ribbon.strength[points].astype(np.float32)[:, None, None]
     row = row.astype(np.intp)[:, None] + offset - part[0].start
