@@ -17,7 +17,7 @@ from seep_monai.workflow import make_folder
 def main() -> None:
     """Read the command line, compare, write and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("first_dir", metavar="FIRST", type=Path, help="--output_dir of one cross_validate.py")
+    parser.add_argument("first_dir", metavar="FIRST", type=Path, help="--output_dir of one seep-monai crossval")
     parser.add_argument("second_dir", metavar="SECOND", type=Path, help="--output_dir of another one")
     parser.add_argument(
         "--output_dir", metavar="DIR", required=True, type=Path, help="folder for comparison.json and comparison.md"

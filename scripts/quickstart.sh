@@ -7,7 +7,7 @@ n_tiles=${N_TILES:-400}
 max_epochs=${MAX_EPOCHS:-10}
 places=(--output_dir bundle/eval/quickstart --ckpt_dir bundle/models/quickstart)
 
-python scripts/make_sample_data.py data/sample --n_tiles "$n_tiles" --seed 0 --overwrite
+python -m seep_monai simulate data/sample --n_tiles "$n_tiles" --seed 0 --overwrite
 python -W ignore -m monai.bundle run training --config_file bundle/configs/train.json \
     --max_epochs "$max_epochs" --overwrite True "${places[@]}"
 python -W ignore -m monai.bundle run fitting \

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("closed_log")
 def test_missing_dataset_names_the_sample_script_and_the_option(tmp_path: Path) -> None:
     message = message_of(train, tmp_path / "nowhere", tmp_path)
     assert "nowhere/train_images_256: expected a folder of images" in message
-    assert "make_sample_data.py" in message
+    assert "seep-monai simulate" in message
     assert "--dataset_dir" in message
     assert not list((tmp_path / "eval").iterdir())
 

@@ -79,7 +79,16 @@ def test_bundle_fold_scores_are_those_of_its_metrics_file(trained: Path) -> None
 
 def test_script_scores_weights_trained_by_hand_in_processes_of_their_own(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained / "out" / "fold_2" / "models", tmp_path / "fold_2" / "models")
-    words = ["scripts/cross_validate.py", "--dataset_dir", trained / "data", "--output_dir", tmp_path, "--score_only"]
+    words = [
+        "-m",
+        "seep_monai",
+        "crossval",
+        "--dataset_dir",
+        trained / "data",
+        "--output_dir",
+        tmp_path,
+        "--score_only",
+    ]
     result = subprocess.run(
         [sys.executable, *map(str, words), "--device", "cpu", "--instance_mode", "object"],
         cwd=ROOT,

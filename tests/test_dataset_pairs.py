@@ -48,7 +48,7 @@ def test_find_pairs_scene_pattern_groups_by_its_group(tmp_path: Path) -> None:
 def test_find_pairs_missing_folder_error_names_it_and_the_remedies(tmp_path: Path, missing: str, option: str) -> None:
     for folder in {"i", "m"} - {missing}:
         touch(tmp_path / folder, ["a.1.tif"])
-    with pytest.raises(DataError, match=r"make_sample_data\.py") as caught:
+    with pytest.raises(DataError, match=r"seep-monai simulate") as caught:
         find_pairs(tmp_path / "i", tmp_path / "m")
     assert str(tmp_path / missing) in str(caught.value)
     assert option in str(caught.value)

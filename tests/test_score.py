@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import runpy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from seep_monai.__main__ import main
 from seep_monai.coco import CocoRecords
 from seep_monai.errors import SeepError
 from seep_monai.instances import class_components, class_map
@@ -104,13 +103,11 @@ def assert_figures(metrics: dict, expected: dict) -> None:
 
 
 @pytest.fixture
-def run_script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Runs score.py with a command line; SystemExit with its message where it fails."""
+def run_script() -> Callable[..., None]:
+    """Runs `seep-monai score` with a command line; SystemExit with its message where it fails."""
 
     def run(*arguments: object) -> None:
-        script = Path(__file__).resolve().parent.parent / "scripts" / "score.py"
-        monkeypatch.setattr(sys, "argv", [script.name, *map(str, arguments)])
-        runpy.run_path(str(script), run_name="__main__")
+        main(["score", *map(str, arguments)])
 
     return run
 

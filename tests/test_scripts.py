@@ -58,13 +58,11 @@ def test_benchmark_training_prints_its_ratio(dataset: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "make_sample_data",
         "compare_with_baselines",
         "benchmark_training",
         "benchmark_simulator",
         "compare_with_real",
         "classify_domains",
-        "cross_validate",
         "compare_contrast",
         "compare_runs",
     ],

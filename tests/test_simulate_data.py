@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 import rasterio
 import tifffile
 
+from seep_monai.__main__ import main
 from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import AffineReference, NoReference
 from seep_monai.simulate.parameters import SceneParameters
@@ -20,8 +19,6 @@ from seep_monai.simulate.sample import ScenePlan, make_sample_data, make_scenes,
 from seep_monai.simulate.scene import plan_scene
 from seep_monai.simulate.settings import SceneSettings
 from seep_monai.simulate.tiles import max_tiles_per_scene, tile_window
-
-SCRIPT = Path(__file__).parents[1] / "scripts" / "make_sample_data.py"
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -230,14 +227,13 @@ def test_scene_plan_with_bad_numbers_is_refused(seed: int, n_scenes: int, name: 
         ScenePlan(seed, n_scenes, SceneSettings(), NoReference())
 
 
-def _run_script(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+def _run_command(*arguments: str) -> None:
+    main(["simulate", *arguments])
 
 
-def test_script_help_names_the_arguments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_help_names_the_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        _run_script(monkeypatch, "--help")
+        _run_command("--help")
 
     text = capsys.readouterr().out
     assert all(
@@ -245,15 +241,15 @@ def test_script_help_names_the_arguments(monkeypatch: pytest.MonkeyPatch, capsys
     )
 
 
-def test_script_error_is_the_message_of_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_command_error_is_the_message_of_the_library(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:
-        _run_script(monkeypatch, str(tmp_path / "out"), "--n_tiles", "0")
+        _run_command(str(tmp_path / "out"), "--n_tiles", "0")
 
     assert caught.value.code == "n_tiles: expected 1 or more, but got 0. Ask for a tile at least."
 
 
-def test_script_makes_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    _run_script(monkeypatch, str(tmp_path / "out"), "--n_tiles", "1", "--seed", "3")
+def test_command_makes_the_sample(tmp_path: Path) -> None:
+    _run_command(str(tmp_path / "out"), "--n_tiles", "1", "--seed", "3")
 
     assert len(list((tmp_path / "out").glob("train_masks_256/900001.*.tif"))) == 1
 
@@ -277,11 +273,9 @@ def test_script_makes_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         (["--scenes", "1", "--gcp_centre", "0", "0", "--epsg", "32616"], "--gcp_centre"),
     ],
 )
-def test_script_with_impossible_numbers_writes_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], message: str
-) -> None:
+def test_command_with_impossible_numbers_writes_nothing(tmp_path: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(SystemExit, match=message):
-        _run_script(monkeypatch, str(tmp_path / "out"), *arguments)
+        _run_command(str(tmp_path / "out"), *arguments)
 
     assert not list(tmp_path.iterdir())
 
@@ -306,9 +300,9 @@ def test_sample_of_clean_sea_alone_has_no_seep(tmp_path: Path) -> None:
     assert not any(tifffile.imread(path).any() for path in (tmp_path / "out").glob("train_masks_256/*.tif"))
 
 
-def test_script_writes_a_scene_with_control_points(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_command_writes_a_scene_with_control_points(tmp_path: Path) -> None:
     size = ["--size", "300", "400", "--scenes", "1", "--gcp_centre", "-90", "27", "--pixel_size", "50"]
-    _run_script(monkeypatch, str(tmp_path / "out"), *size)
+    _run_command(str(tmp_path / "out"), *size)
 
     with rasterio.open(tmp_path / "out" / "images" / "900001.tif") as raster:
         points, crs = raster.gcps

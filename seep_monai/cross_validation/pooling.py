@@ -85,7 +85,7 @@ def read_folds(folder: Path) -> PooledFolds:
     if not numbers:
         raise DataError(
             f"{folder}: expected the folds of a cross-validation (fold_0/models, fold_0/eval, ..), but found none. "
-            "Correct the folder, or run cross_validate.py first."
+            "Correct the folder, or run seep-monai crossval first."
         )
     return pool_folds([_read_fold(fold_dir(folder, number), number) for number in numbers])
 

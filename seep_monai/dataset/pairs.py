@@ -111,7 +111,7 @@ def _tiffs_by_name(folder: Path, *, what: str, option: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(
             f"{folder}: expected a folder of {what} (.tif), but there is none. Give the data with --dataset_dir or "
-            f"{option}, or make sample data: python scripts/make_sample_data.py data/sample"
+            f"{option}, or make sample data: seep-monai simulate data/sample"
         )
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in TIFF_SUFFIXES)
     if not files:

@@ -132,7 +132,7 @@ def fit_judge(
         raise DataError(
             f"object judge: expected candidates that match a true seep in the {len(tiles)} tiles it is fitted to, but "
             f"none of {len(matched)} does. Train the network longer; until then evaluate with --instance_mode object "
-            "(cross_validate.py: and --score_only)."
+            "(seep-monai crossval: and --score_only)."
         )
     of_match = measures[:, columns(MATCH_MEASURES)], matched.astype(np.int64)
     # A slick may be too long or too short to be one; for the few examples of a class, squares are too much.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from seep_monai.cross_validation.runs import score_folds, train_folds
@@ -21,9 +22,10 @@ from seep_monai.errors import SeepError
 from seep_monai.workflow import make_folder
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Read the command line, train, evaluate, pool and print."""
     parser = argparse.ArgumentParser(
+        "seep-monai crossval",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Any other top-level id of bundle/configs/train.json goes to every training (--max_epochs 30), one of "
@@ -43,7 +45,7 @@ def main() -> None:
         help="train nothing: evaluate and pool the folds whose weights are there (OUT/fold_<f>/models), whoever "
         "trained them; of the other options those count that an evaluation takes, such as --instance_mode",
     )
-    arguments, overrides = parser.parse_known_args()
+    arguments, overrides = parser.parse_known_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         print(cross_validate(arguments, overrides))
@@ -64,7 +66,3 @@ def cross_validate(arguments: argparse.Namespace, overrides: list[str]) -> str:
         begin(settings, make_folder(arguments.output_dir, option="--output_dir"))
         train_folds(settings, arguments.output_dir)
     return write_summary(arguments.output_dir)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,7 @@ figures with 95 % intervals over scenes.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN
@@ -17,9 +18,11 @@ from seep_monai.scoring import CocoPredictions, LabelPredictions, Predictions, f
 from seep_monai.workflow import make_folder, write_json
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Read the command line, score and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "seep-monai score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--masks_dir", required=True, help="folder of mask TIFFs, values 0..7")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--label_dir", help="folder of predicted class maps")
@@ -41,7 +44,7 @@ def main() -> None:
         help="regular expression with one group, the scene in a mask's name (default: %(default)s)",
     )
     parser.add_argument("--output_dir", required=True, type=Path, help="folder for metrics.json")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if arguments.probability_dir and not arguments.label_dir:
         parser.error("--probability_dir goes with --label_dir; COCO results hold their own scores")
     if arguments.coco_images and not arguments.coco_results:
@@ -66,7 +69,3 @@ def score(arguments: argparse.Namespace) -> str:
     )
     write_json(make_folder(arguments.output_dir, option="--output_dir") / "metrics.json", metrics)
     return f"{metrics['n_tiles']} tiles of {metrics['n_scenes']} scenes\n{headline_text(metrics)}"
-
-
-if __name__ == "__main__":
-    main()

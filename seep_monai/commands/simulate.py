@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import AffineReference, Georeference, NoReference, orbit_gcps
@@ -18,9 +19,9 @@ DEFAULTS = SceneSettings()
 GEOREFERENCE = ("epsg", "pixel_size", "upper_left", "gcp_centre")
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Read the command line and make the sample."""
-    arguments = _parser().parse_args()
+    arguments = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         settings = SceneSettings(
@@ -80,6 +81,7 @@ def _georeference(arguments: argparse.Namespace, settings: SceneSettings) -> Geo
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
+        "seep-monai simulate",
         description=__doc__,
         epilog="Tiles: OUT/train_images_256/SCENE.TILE.tif (uint16, 256 x 256, 0 = outside the swath), "
         "OUT/train_masks_256 with the same names (uint8, 0 = no seep, 1..7 = seep class). Scenes (--scenes): "
@@ -103,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_scene_options(group: argparse._ArgumentGroup) -> None:
-    pair: dict[str, object] = {"nargs": 2, "type": float, "metavar": ("LOW", "HIGH")}
+    pair: dict[str, Any] = {"nargs": 2, "type": float, "metavar": ("LOW", "HIGH")}
     group.add_argument(
         "--size",
         nargs=2,
@@ -151,7 +153,3 @@ def _add_raster_options(group: argparse._ArgumentGroup) -> None:
         metavar=("LON", "LAT"),
         help="georeference by 11 x 21 ground control points of a slanted orbit around this place",
     )
-
-
-if __name__ == "__main__":
-    main()

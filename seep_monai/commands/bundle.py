@@ -1,0 +1,150 @@
+"""The commands that MONAI's bundle runner carries out: they name the config files, and nothing else.
+
+`seep-monai train --max_epochs 5` is `python -m monai.bundle run training --config_file bundle/configs/train.json
+--max_epochs 5`: the same runner parses the same words, so that both ways do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fire
+from monai.bundle import run
+
+from seep_monai.errors import SeepError
+from seep_monai.workflow import bundle_root
+
+_HELP_WORDS = ("-h", "--help")
+
+
+@dataclass(frozen=True)
+class BundleCommand:
+    """One command.
+
+    Attributes:
+        run_id: what MONAI runs.
+        configs: names of the config files, without `.json`, later ones over earlier ones.
+        summary: what it does, one line.
+        examples: command lines behind `seep-monai`.
+        options: the most useful ids with their meaning.
+        argument: id that a first word without dashes stands for, or None.
+    """
+
+    run_id: str
+    configs: tuple[str, ...]
+    summary: str
+    examples: tuple[str, ...]
+    options: tuple[tuple[str, str], ...]
+    argument: str | None = None
+
+
+_DATA = ("--dataset_dir DIR", "folder with train_images_256/ and train_masks_256/")
+_WEIGHTS = ("--ckpt_dir DIR", "folder of the weights (default: bundle/models)")
+_OUTPUT = ("--output_dir DIR", "folder for results (default: bundle/eval)")
+
+BUNDLE_COMMANDS = {
+    "train": BundleCommand(
+        "training",
+        ("train",),
+        "train the network on tiles",
+        ("train --dataset_dir DIR", "train --dataset_dir DIR --initial_weights bundle/models/simulated"),
+        (
+            _DATA,
+            _WEIGHTS,
+            _OUTPUT,
+            ("--max_epochs N", "number of epochs"),
+            ("--initial_weights DIR", "start from the weights of another training"),
+            ("--resume True", "go on with a training that was stopped"),
+        ),
+    ),
+    "fit": BundleCommand(
+        "fitting",
+        ("train", "evaluate", "fit_objects"),
+        "fit the object classifier to a trained network",
+        ("fit --dataset_dir DIR",),
+        (_DATA, _WEIGHTS, ("--tta False", "do without the mean over the eight symmetries: eight times faster")),
+    ),
+    "evaluate": BundleCommand(
+        "evaluating",
+        ("train", "evaluate"),
+        "score trained weights on tiles with masks",
+        ("evaluate --dataset_dir DIR", "evaluate --dataset_dir OTHER --part all"),
+        (
+            _DATA,
+            _WEIGHTS,
+            _OUTPUT,
+            ("--part NAME", "training, validation, test or all (default: test)"),
+        ),
+    ),
+    "infer": BundleCommand(
+        "inference",
+        ("inference",),
+        "draw potential seeps in images",
+        ("infer IMAGES --output_dir OUT", "infer tile.tif --output_dir OUT --score_threshold 0"),
+        (
+            ("--output_dir OUT", "folder for the maps"),
+            _WEIGHTS,
+            ("--score_threshold P", "leave out seeps with a lower score (default: the stored operating point)"),
+        ),
+        argument="input",
+    ),
+}
+
+
+def main(name: str, words: Sequence[str]) -> None:
+    """Run one of `BUNDLE_COMMANDS` with the words behind its name.
+
+    Raises:
+        SystemExit: with a message, on bad input.
+    """
+    command = BUNDLE_COMMANDS[name]
+    if any(word in _HELP_WORDS for word in words):
+        print(help_text(name, command))
+        return
+    try:
+        arguments = runner_words(command, words, Path(bundle_root()))
+    except SeepError as error:
+        raise SystemExit(str(error)) from error
+    # Fire prints what a function gives back: a workflow's results.
+    fire.Fire({"run": run}, command=arguments, serialize=lambda result: None)
+
+
+def runner_words(command: BundleCommand, words: Sequence[str], root: Path) -> list[str]:
+    """What stands behind `python -m monai.bundle`.
+
+    Args:
+        command: the command.
+        words: what the user gave behind its name.
+        root: the bundle's folder.
+    """
+    files = [str(root / "configs" / f"{name}.json") for name in command.configs]
+    given = list(words)
+    if command.argument and given and not given[0].startswith("-"):
+        given = [f"--{command.argument}", *given]
+    # MONAI takes several files as a list in quotes alone.
+    config_file = files[0] if len(files) == 1 else str(files)
+    return ["run", command.run_id, "--config_file", config_file, *given]
+
+
+def help_text(name: str, command: BundleCommand) -> str:
+    """What `--help` prints."""
+    width = max(len(option) for option, _ in command.options) + 2
+    place = "configs/" + ".json, configs/".join(command.configs) + ".json"
+    lines = [
+        f"usage: seep-monai {name} [{command.argument.upper()}] [--ID VALUE ...]"
+        if command.argument
+        else f"usage: seep-monai {name} [--ID VALUE ...]",
+        "",
+        f"{command.summary[0].upper()}{command.summary[1:]}.",
+        "",
+        "examples:",
+        *(f"  seep-monai {example}" for example in command.examples),
+        "",
+        "the most useful ids:",
+        *(f"  {option:<{width}}{meaning}" for option, meaning in command.options),
+        "",
+        f"Every id of {place} can be set; docs/configuration.md lists them.",
+    ]
+    return "\n".join(lines)
