@@ -36,6 +36,7 @@ def test_class_frequencies_sum_to_one() -> None:
         ({"wind_m_s": (float("nan"), 5.0)}, "wind_m_s"),
         ({"looks": (0.5, 4.0)}, "looks"),
         ({"seep_share": 1.2}, "seep_share"),
+        ({"pool_share": 1.1}, "pool_share"),
         ({"film_scale": 0.0}, "0.25 to 20"),
         ({"orbit": "sideways"}, "orbit"),
         ({"film_scale": float("nan")}, "film_scale"),

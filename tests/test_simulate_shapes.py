@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from seep_monai.simulate.shapes import RECIPES, TARGET_LABEL, draw_slick
-from seep_monai.simulate.slicks import CORE_SHARE, Slick, films_on, rasterised
+from seep_monai.simulate.slicks import CORE_SHARE, EDGE_PX, Slick, films_on, rasterised
 from seep_monai.simulate.walks import MAX_WIDTH_PX, MIN_WIDTH_PX
 
 LABELS = sorted(RECIPES)
@@ -138,3 +138,12 @@ def test_pools_are_solid_and_dark() -> None:
     # Ribbons of class 5 damp by 4.3 dB in the median.
     assert np.median(damping_db) > 4.6
     assert damping_db.max() <= 9
+
+
+@pytest.mark.parametrize("pool_share", [0.0, 0.5, 1.0])
+def test_pool_share_is_the_share_of_pools_in_class_5(pool_share: float) -> None:
+    slicks = [draw_slick(5, (0.0, 0.0), 0.0, np.random.default_rng(seed), pool_share=pool_share) for seed in range(200)]
+    # Pools alone have edges other than 1.5 px.
+    n_pools = sum(slick.ribbons[0].edge_px != EDGE_PX for slick in slicks)
+
+    assert n_pools / 200 == pytest.approx(pool_share, abs=0.1)

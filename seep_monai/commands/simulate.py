@@ -31,6 +31,7 @@ def main(words: Sequence[str]) -> None:
             wind_m_s=tuple(arguments.wind),
             looks=tuple(arguments.looks),
             film_scale=arguments.film_scale,
+            pool_share=arguments.pool_share,
             orbit=arguments.orbit or ("radar" if arguments.gcp_centre else "descending"),
         )
         make = _make_tiles if arguments.scenes is None else _make_scenes
@@ -132,6 +133,12 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
         type=float,
         default=DEFAULTS.film_scale,
         help="lengths and widths of the films, 1 as in the real set; the sea stays as it is",
+    )
+    group.add_argument(
+        "--pool_share",
+        type=float,
+        default=DEFAULTS.pool_share,
+        help="share of the slicks of class 5 that are pools (default: %(default)s, as in the real set)",
     )
     group.add_argument(
         "--orbit",

@@ -51,6 +51,7 @@ def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings
         **_draw_sensor(rng, chosen, tilt),
         drift_deg=_uniform(rng, 0, 360),
         film_scale=chosen.film_scale,
+        pool_share=chosen.pool_share,
         class_tiles=_draw_class_tiles(rng, n_tiles, chosen),
         n_sites=(max(1, round(n_tiles / _TILES_PER_SITE[0])), max(1, round(n_tiles / _TILES_PER_SITE[1]))),
         **_draw_things(rng, n_tiles),

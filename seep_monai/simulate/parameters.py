@@ -34,6 +34,7 @@ _LIMITS: dict[str, tuple[tuple[float, float], ...]] = {
     "streaks": (_SHARE, (1.0, 1e4), (1.0, 1e4)),
     "roughness_spread": ((0.0, 2.0),),
     "drift_deg": (_DEG,),
+    "pool_share": (_SHARE,),
     "border_noise_px": ((0.0, 64.0),),
     "clip_medians": ((1.0, 100.0),),
     "n_levels": ((2.0, 65535.0),),
@@ -74,6 +75,7 @@ class SceneParameters:
         roughness_spread: standard deviation of the logarithm of the texture's deviation from place to place.
         drift_deg: mean direction of the surface drift from the column axis.
         film_scale: lengths and widths of the films, in those of the reference tiles.
+        pool_share: share of the slicks of class 5 that are pools.
         class_tiles: tiles that hold each class 1..7.
         n_sites: places where natural seeps gather, and those of the classes 4 and 5.
         lookalikes: number of each kind, see `lookalikes.draw_lookalikes`.
@@ -107,6 +109,7 @@ class SceneParameters:
     roughness_spread: float
     drift_deg: float
     film_scale: float
+    pool_share: float
     class_tiles: tuple[int, ...]
     n_sites: tuple[int, int]
     lookalikes: Mapping[str, int]

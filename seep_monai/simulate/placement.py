@@ -85,7 +85,7 @@ class _Field:
     def _slick(self, label: int) -> Slick:
         p = self.parameters
         drift = math.radians(p.drift_deg) + _DRIFT_SPREAD_RAD * float(self.rng.standard_normal())
-        return draw_slick(label, self._origin(label), drift, self.rng).scaled(p.film_scale)
+        return draw_slick(label, self._origin(label), drift, self.rng, pool_share=p.pool_share).scaled(p.film_scale)
 
     def _origin(self, label: int) -> Point:
         rng = self.rng

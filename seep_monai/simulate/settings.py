@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.errors import SeepError
+from seep_monai.simulate.shapes import POOL_SHARE
 from seep_monai.simulate.walks import MAX_WIDTH_PX
 
 TILE_PX = 256
@@ -36,6 +37,8 @@ class SceneSettings:
         wind_m_s: range of the scenes' median wind.
         looks: range of the equivalent number of looks in intensity.
         film_scale: lengths and widths of the films, in those of the reference tiles; the sea stays as it is.
+        pool_share: share of the slicks of class 5 that are pools, 0 to 1. A network needs many of them to learn to fill
+            them, so that tiles for training may hold more than the reference tiles do.
         orbit: where range points. `descending`, as in the reference tiles: a north-up grid on which the swath lies
             slanted and the image brightens with the column; `ascending`: its mirror image; `radar`: the sensor's own
             geometry, rows along the flight and near range in the first column.
@@ -50,11 +53,13 @@ class SceneSettings:
     wind_m_s: tuple[float, float] = (3.5, 7.0)
     looks: tuple[float, float] = (12.8, 15.2)
     film_scale: float = 1.0
+    pool_share: float = POOL_SHARE
     orbit: Orbit = "descending"
 
     def __post_init__(self) -> None:
         check_size(self.size_px)
         _check_range("seep_share", (self.seep_share, self.seep_share), low=0, high=1, unit="as a share of the tiles")
+        _check_range("pool_share", (self.pool_share, self.pool_share), low=0, high=1, unit="as a share of the slicks")
         _check_range("wind_m_s", self.wind_m_s, low=0.5, high=30, unit="m/s")
         _check_range("looks", self.looks, low=1, high=1000, unit="looks")
         check_film_scale(self.film_scale, self.size_px)

@@ -26,6 +26,10 @@ from seep_monai.simulate.walks import (
 
 Recipe = Callable[[Point, float, np.random.Generator], list[Ribbon]]
 
+# Class with pools, and the share of its slicks that are pools. Choice: as many as the reference tiles have.
+POOL_LABEL, POOL_SHARE = 5, 0.19
+# Of its other slicks, so many are dashed trails, the rest ribbons with teeth.
+_DASHED_SHARE = 0.72
 # Class whose seep is a ship or a platform.
 TARGET_LABEL = 4
 # Choice: calibrated until the shapes per class came near to those of the reference tiles; `damping_db` and
@@ -57,7 +61,9 @@ _RIM_SHARE = 0.25
 _RIM_MIN_WIDTH_PX = 4.0
 
 
-def draw_slick(label: int, origin: Point, drift_rad: float, rng: np.random.Generator) -> Slick:
+def draw_slick(
+    label: int, origin: Point, drift_rad: float, rng: np.random.Generator, *, pool_share: float = POOL_SHARE
+) -> Slick:
     """A slick of one class.
 
     Args:
@@ -65,8 +71,12 @@ def draw_slick(label: int, origin: Point, drift_rad: float, rng: np.random.Gener
         origin: (row, col) of the seep, scene coordinates in px.
         drift_rad: direction of the surface drift, 0 along the columns, growing towards the rows.
         rng: source of randomness; the same state gives the same slick, bit for bit.
+        pool_share: share of the slicks of class 5 that are pools.
     """
-    ribbons = RECIPES[label](origin, drift_rad, rng)
+    if label == POOL_LABEL:
+        ribbons = dark_trail(origin, drift_rad, rng, pool_share=pool_share)
+    else:
+        ribbons = RECIPES[label](origin, drift_rad, rng)
     return Slick(label, origin, drift_rad, tuple(ribbons), target=label == TARGET_LABEL)
 
 
@@ -104,12 +114,14 @@ def from_target(origin: Point, drift_rad: float, rng: np.random.Generator) -> li
     return _rimmed([ribbon_along(start, hooked(along, rng), film, rng)], drift_rad, rng)
 
 
-def dark_trail(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
+def dark_trail(
+    origin: Point, drift_rad: float, rng: np.random.Generator, *, pool_share: float = POOL_SHARE
+) -> list[Ribbon]:
     """Class 5: a dashed, angular trail, a ribbon with teeth on one side, or a large ragged pool."""
     film, kind = FILMS[5], rng.random()
-    if kind < 0.58:
+    if kind < _DASHED_SHARE * (1 - pool_share):
         return _dashes(origin, drift_rad, film, rng)
-    if kind < 0.81:
+    if kind < 1 - pool_share:
         broad = replace(film, length_px=110.0, length_spread=0.6, width_px=5.0)
         along = headings(drawn_length(broad, rng), drift_rad, rng, wander_deg=14)
         side = drift_rad + rng.choice((-1, 1)) * np.deg2rad(rng.uniform(40, 110))
@@ -171,11 +183,11 @@ def _dashes(origin: Point, drift_rad: float, film: Film, rng: np.random.Generato
 def _pool(origin: Point, drift_rad: float, film: Film, rng: np.random.Generator) -> Ribbon:
     """A broad, solid, dark film: strands side by side, of unequal lengths, that begin along one line across the drift.
 
-    Choice: up to 260 px broad, with the damping of `_POOL_DB`, since thick oil is darker than ribbons of its class. The
+    Choice: up to 300 px broad, with the damping of `_POOL_DB`, since thick oil is darker than ribbons of its class. The
     pools of the reference tiles are .57 to .80 of the sea around them, and hold 36 % of the pixels of class 5 in
     pieces of more than 4,000 px.
     """
-    breadth, length = min(260.0, rng.lognormal(np.log(45), 0.9)), rng.lognormal(np.log(42), 0.6)
+    breadth, length = min(300.0, rng.lognormal(np.log(45), 1.1)), rng.lognormal(np.log(42), 0.8)
     edge_px = float(np.exp(rng.uniform(*np.log(_POOL_EDGE_PX))))
     # A disc that is no wider than its edge would never reach its full strength.
     width_px = max(8.0, edge_px + 2)
