@@ -8,7 +8,7 @@ thread. The others need one run-length mask per instance first. They are timed t
   probability; then load, evaluate and accumulate with the default settings (four area ranges);
 * like for like: from our labelling and scores, masks encoded from its column-major image, and one area range.
 
-Ours computes seventeen IoU thresholds and one area range. Seconds are CPU seconds of this process, so that other work
+Ours computes seventeen IoU thresholds and no area ranges. Seconds are CPU seconds of this process, so that other work
 on the machine does not count.
 """
 

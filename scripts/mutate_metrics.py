@@ -161,7 +161,6 @@ MUTATIONS = (
     ),
     Mutation("a truth is found more than once", MATCHING, "& ~taken.get(truth, 0)", ""),
     Mutation("a detection finds more than one truth", MATCHING, "& ~matched.get(detection, 0)", ""),
-    Mutation("area range without its upper end", MATCHING, "areas_px > largest", "areas_px >= largest"),
     Mutation("limit of 1000 detections", MATCHING, "MAX_DETECTIONS = 100", "MAX_DETECTIONS = 1000"),
     Mutation(
         "limit over all classes",

@@ -76,17 +76,14 @@ def loaded(truth: list[dict], detections: list[dict], shapes: list[tuple[int, in
 
 
 def evaluated(
-    files: tuple[COCO, COCO],
-    thresholds: np.ndarray,
-    max_detections: int = 100,
-    area_range: tuple[float, float] | None = None,
+    files: tuple[COCO, COCO], thresholds: np.ndarray, max_detections: int = 100
 ) -> tuple[np.ndarray, np.ndarray]:
     """AP (T, 8) and recall (T, 8), NaN where COCO says -1."""
     run = COCOeval(*files, iouType="segm")
     run.params.useCats = 1
     run.params.iouThrs = thresholds
     run.params.maxDets = [max_detections]
-    run.params.areaRng, run.params.areaRngLbl = [list(area_range or (0, 1e10))], ["all"]
+    run.params.areaRng, run.params.areaRngLbl = [[0, 1e10]], ["all"]
     with contextlib.redirect_stdout(io.StringIO()):
         run.evaluate()
         run.accumulate()
@@ -98,22 +95,19 @@ def mean(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if (~np.isnan(values)).any() else float("nan")
 
 
-def coco_scores(
-    tiles: list[Tile], area_range: tuple[float, float] | None = None, draw: Draw = arg_max
-) -> dict[str, float]:
-    return file_scores(coco_files(tiles, draw), area_range)
+def coco_scores(tiles: list[Tile], draw: Draw = arg_max) -> dict[str, float]:
+    return file_scores(coco_files(tiles, draw))
 
 
-def file_scores(files: tuple[COCO, COCO], area_range: tuple[float, float] | None = None) -> dict[str, float]:
+def file_scores(files: tuple[COCO, COCO]) -> dict[str, float]:
     high = np.linspace(0.5, 0.95, 10)
-    ap, recall = evaluated(files, high, area_range=area_range)
-    low, _ = evaluated(files, np.linspace(0.1, 0.5, 9), area_range=area_range)
-    smallest, largest = area_range or (0, 1e10)
-    counting = [a["category_id"] for a in files[0].dataset["annotations"] if smallest <= a["area"] <= largest]
-    n = [counting.count(k) for k in range(1, SEEP + 1)]
+    ap, recall = evaluated(files, high)
+    low, _ = evaluated(files, np.linspace(0.1, 0.5, 9))
+    categories = [a["category_id"] for a in files[0].dataset["annotations"]]
+    n = [categories.count(k) for k in range(1, SEEP + 1)]
     scores = {"mAP": mean(ap[:, :7]), "mAP50": mean(ap[0, :7]), "mAP75": mean(ap[5, :7]), "mAP10_50": mean(low[:, :7])}
     for limit in (1, 10):
-        scores[f"mAR{limit}"] = mean(evaluated(files, high, limit, area_range)[1][:, :7])
+        scores[f"mAR{limit}"] = mean(evaluated(files, high, limit)[1][:, :7])
     scores |= {"mAR100": mean(recall[:, :7]), "n_instances": float(sum(n[:7])), "seep_n_instances": float(n[7])}
     for k in range(1, 8):
         scores |= {f"AP_{k}": mean(ap[:, k - 1]), f"AP50_{k}": ap[0, k - 1], f"AP10_50_{k}": mean(low[:, k - 1])}

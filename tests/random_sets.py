@@ -13,19 +13,17 @@ from pycocotools.cocoeval import COCOeval
 from scipy import ndimage
 
 Tile = tuple[np.ndarray, np.ndarray]  # probabilities (8, H, W), truth (H, W) uint8 with 255 = no-data
-AreaRange = tuple[float, float]
 SEEP = 8
 LOW, COCO_RANGE = slice(0, 9), slice(8, 18)
 THRESHOLDS = np.concatenate([np.linspace(0.1, 0.5, 9)[:-1], np.linspace(0.5, 0.95, 10)])
 
 
 # ------------------------------------------------------------------------------------------------------ random sets
-def random_set(seed: int) -> tuple[list[Tile], AreaRange]:
-    """One to six tiles of one kind or another, and an area range."""
+def random_set(seed: int) -> list[Tile]:
+    """One to six tiles of one kind or another."""
     rng = np.random.default_rng(seed)
     kinds = rng.choice([ribbons, specks, blocks], rng.integers(1, 7), p=[0.6, 0.15, 0.25])
-    low = float(rng.choice([0, 3, 12.5, 30]))
-    return [with_confidence(rng, *kind(rng)) for kind in kinds], (low, low + float(rng.choice([0, 9, 60, 1e5])))
+    return [with_confidence(rng, *kind(rng)) for kind in kinds]
 
 
 def ribbons(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -80,9 +78,9 @@ def with_confidence(rng: np.random.Generator, truth: np.ndarray, predicted: np.n
 
 
 # ------------------------------------------------------------------------------------------------------- the oracle
-def coco_scores(tiles: list[Tile], area_range: AreaRange) -> dict[str, float]:
-    """The keys of `instance_scores`, and `AP_range`, `AR_range` (T, 7) of the area range as flat keys."""
-    run = evaluated(tiles, area_range)
+def coco_scores(tiles: list[Tile]) -> dict[str, float]:
+    """The keys of `instance_scores`, and `all_AP_<k>`, `all_AR_<k>` over all thresholds."""
+    run = evaluated(tiles)
     precision = np.where(run["precision"] < 0, np.nan, run["precision"]).mean(axis=1)
     recall = np.where(run["recall"] < 0, np.nan, run["recall"])
     ap, ar = precision[:, :, 0, 2], recall[:, :, 0, :]
@@ -94,18 +92,17 @@ def coco_scores(tiles: list[Tile], area_range: AreaRange) -> dict[str, float]:
         scores |= {name.format("AP"): mean(own[COCO_RANGE]), name.format("AP50"): own[8]}
         scores |= {name.format("AP10_50"): mean(own[LOW])}
     for k in range(1, 8):
-        scores[f"range_AP_{k}"] = mean(precision[:, k - 1, 1, 2])
-        scores[f"range_AR_{k}"] = mean(recall[:, k - 1, 1, 2])
+        scores |= {f"all_AP_{k}": mean(ap[:, k - 1]), f"all_AR_{k}": mean(ar[:, k - 1, 2])}
     return scores
 
 
-def evaluated(tiles: list[Tile], area_range: AreaRange) -> dict[str, Any]:
-    """COCOeval's arrays for 17 thresholds, categories 1..8, two area ranges and 1, 10 and 100 detections."""
+def evaluated(tiles: list[Tile]) -> dict[str, Any]:
+    """COCOeval's arrays for 17 thresholds, categories 1..8, all areas and 1, 10 and 100 detections."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth, found = coco_pair(tiles)
         run = COCOeval(truth, found, iouType="segm")
         run.params.iouThrs = THRESHOLDS
-        run.params.areaRng, run.params.areaRngLbl = [[0, 1e10], list(area_range)], ["all", "range"]
+        run.params.areaRng, run.params.areaRngLbl = [[0, 1e10]], ["all"]
         run.evaluate()
         run.accumulate()
     return run.eval

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scored_folds import origin, scored_tiles
 
-from seep_monai.errors import ConfigError
 from seep_monai.metrics import instance_scores
 from seep_monai.metrics.ap_rules import coco_ap, rules_text, scores_by_rule, ultralytics_ap
 from seep_monai.metrics.average_precision import GroupDetections
@@ -23,8 +21,7 @@ SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "compare_ap_rules.
 def found(scores: list[float], right: list[int], n_truth: int) -> GroupDetections:
     """Detections at one IoU threshold."""
     matched = np.array(right, bool).reshape(-1, 1)
-    ranks = np.arange(len(scores))
-    return GroupDetections(np.array(scores), matched, np.zeros_like(matched), ranks, n_truth)
+    return GroupDetections(np.array(scores), matched, np.arange(len(scores)), n_truth)
 
 
 def test_recall_that_was_never_reached_counts_by_ultralytics_alone():
@@ -56,12 +53,6 @@ def test_nothing_is_left_to_draw_where_everything_is_found_or_nothing():
 def test_without_truth_neither_is_defined():
     assert np.isnan(coco_ap(found([0.9], [0], 0))).all()
     assert np.isnan(ultralytics_ap(found([0.9], [0], 0))).all()
-
-
-def test_area_ranges_are_refused():
-    half = found([0.9], [1], 2)
-    with pytest.raises(ConfigError, match="area_range"):
-        ultralytics_ap(replace(half, ignored=np.ones_like(half.ignored)))
 
 
 def test_column_of_coco_is_what_metrics_json_has():

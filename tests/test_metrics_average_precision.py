@@ -10,25 +10,20 @@ import torch
 from coco_oracle import (
     SEEP,
     Tile,
-    annotation,
     arg_max,
     blank,
     coco_files,
     coco_scores,
     dots,
     evaluated,
-    file_scores,
     line,
-    loaded,
     random_tile,
     separate,
     tile,
 )
 from scipy import ndimage
 
-from seep_monai.errors import ConfigError
-from seep_monai.instances import DEFAULT_SETTINGS, Components, InstanceSettings, class_components
-from seep_monai.linking import linked
+from seep_monai.instances import InstanceSettings
 from seep_monai.metrics import InstanceAveragePrecision
 from seep_monai.metrics.average_precision import (
     IOU_THRESHOLDS,
@@ -36,7 +31,6 @@ from seep_monai.metrics.average_precision import (
     instance_scores,
     precision_at_recall,
 )
-from seep_monai.metrics.records import instance_rows
 
 
 def metric_of(tiles: list[Tile], *arguments) -> InstanceAveragePrecision:
@@ -45,10 +39,10 @@ def metric_of(tiles: list[Tile], *arguments) -> InstanceAveragePrecision:
     return metric
 
 
-def check(tiles: list[Tile], area_range: tuple[float, float] | None = None) -> dict[str, float]:
+def check(tiles: list[Tile]) -> dict[str, float]:
     """Compares all keys with pycocotools and hands our scores back."""
-    scores = metric_of(tiles, DEFAULT_SETTINGS, area_range).aggregate()
-    assert_equal(scores, coco_scores(tiles, area_range))
+    scores = metric_of(tiles).aggregate()
+    assert_equal(scores, coco_scores(tiles))
     return scores
 
 
@@ -212,57 +206,7 @@ def test_precision_at_recall_hand_worked_curve() -> None:
     np.testing.assert_allclose(precision[0, [0, 25, 26, 50, 51, 100]], [1, 1, 2 / 3, 2 / 3, 0, 0])
 
 
-def test_precision_at_recall_ignored_detection_is_neither_right_nor_wrong() -> None:
-    # Hit, ignored hit, ignored miss, miss of 1 truth: precision 1 at recall 1.
-    matched, ignored = np.array([[True, True, False, False], [False, True, True, False]])[..., None]
-    precision, recall = precision_at_recall(np.array([0.9, 0.8, 0.7, 0.6]), matched, n_truth=1, ignored=ignored)
-    assert recall.tolist() == [1]
-    assert precision.min() == pytest.approx(1)
-
-
-# ------------------------------------------------------------------------------------- limits and ranges of areas
-@pytest.mark.parametrize("seed", range(60))
-def test_ap_area_range_equals_pycocotools(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    tiles = [random_tile(rng) for _ in range(rng.integers(1, 6))]
-    areas = np.sort(rng.integers(1, 50, 2))
-    check(tiles, (float(areas[0]), float(areas[1])))
-
-
-@pytest.mark.parametrize("limits", [(18, 18), (1, 17), (19, 99), (17.5, 18.5)])
-def test_ap_area_on_a_limit_equals_pycocotools(limits: tuple[float, float]) -> None:
-    # 18, 17 and 19 pixels.
-    truth = line(3, slice(2, 20)) + line(7, slice(2, 19)) + line(11, slice(2, 21))
-    check([tile(truth, truth)], limits)
-
-
-def test_ap_area_range_without_any_truth_inside_is_nan() -> None:
-    assert np.isnan(check([tile(line(3, slice(2, 20)), line(3, slice(2, 20)))], (100, 200))["mAP"])
-
-
-def test_ap_area_range_detection_takes_a_counting_truth_before_a_better_ignored_one() -> None:
-    # One detection over a truth of 12 px (IoU .6, ignored) and one of 5 px (IoU .25, counts).
-    truth = line(3, slice(0, 12)) + line(3, slice(13, 18))
-    assert check([tile(truth, line(3, slice(0, 20)))], (1, 10))["AP10_50_1"] == pytest.approx(4 / 9)
-
-
-def test_ap_area_range_detection_of_an_ignored_truth_is_no_false_alarm() -> None:
-    truth = line(3, slice(0, 20)) + line(9, slice(0, 5))
-    confidence = np.where(np.indices(truth.shape)[0] == 3, 0.875, 0.75)
-    assert check([tile(truth, truth, confidence)], (1, 10))["AP_1"] == pytest.approx(1)
-
-
-def test_ap_area_range_unmatched_detection_outside_is_no_false_alarm() -> None:
-    truth = line(9, slice(0, 5))
-    confidence = np.where(np.indices(truth.shape)[0] == 3, 0.875, 0.75)
-    assert check([tile(truth, truth + line(3, slice(0, 20)), confidence)], (1, 10))["AP_1"] == pytest.approx(1)
-
-
-def test_ap_area_range_not_ascending_raises() -> None:
-    with pytest.raises(ConfigError, match="smallest and the largest"):
-        metric_of([tile(blank(), blank())], DEFAULT_SETTINGS, (10, 1))
-
-
+# ------------------------------------------------------------------------------------------ limits of detections
 @pytest.mark.parametrize("limit", [1, 2, 5])
 def test_ap_other_limit_of_detections_equals_pycocotools(limit: int) -> None:
     rng = np.random.default_rng(limit)
@@ -290,7 +234,7 @@ def test_ar_tile_that_stands_twice_counts_as_two() -> None:
     assert instance_scores(np.concatenate([rows, rows]))["mAR1"] == 0.5
 
 
-# ------------------------------------------------------------------------------------ objects, dropped, linked
+# -------------------------------------------------------------------------------------------- objects, dropped
 def soft_tile(rng: np.random.Generator) -> Tile:
     """A tile with smooth probabilities, sums over classes in 1/256, so that nothing is rounded."""
     _, truth = random_tile(rng)
@@ -344,38 +288,3 @@ def test_ap_small_instances_dropped_equals_pycocotools(seed: int) -> None:
         return classes
 
     assert_equal(metric_of(tiles, InstanceSettings(min_size_px=5)).aggregate(), coco_scores(tiles, draw=draw))
-
-
-def grouped(rng: np.random.Generator, components: Components) -> np.ndarray:
-    """Group numbers that join some components of one class."""
-    return components.classes * 10 + rng.integers(0, 3, len(components))
-
-
-def group_annotations(image_id: int, components: Components, groups: np.ndarray) -> list[dict]:
-    found = []
-    for group in np.unique(groups)[np.argsort(np.unique(groups, return_index=True)[1])]:
-        members = np.flatnonzero(groups == group)
-        mask = np.isin(components.labels, members + 1)
-        score = float(components.scores[members] @ components.areas_px[members] / mask.sum())
-        known_score = None if np.isnan(score) else score
-        found.append(annotation(image_id, int(components.classes[members[0]]), mask, known_score))
-    return found
-
-
-@pytest.mark.parametrize("seed", range(40))
-@pytest.mark.parametrize("area_range", [None, (10.0, 60.0)])
-def test_ap_linked_components_equals_pycocotools_on_union_masks(seed: int, area_range) -> None:
-    rng = np.random.default_rng(seed)
-    tiles = [random_tile(rng) for _ in range(3)]
-    rows, truth, detections = [], [], []
-    for i, (probabilities, labels) in enumerate(tiles):
-        known = labels != 255
-        true = class_components((labels * known).astype(np.uint8))
-        predicted = class_components(arg_max(probabilities, known).astype(np.uint8), probabilities)
-        true_groups, groups = grouped(rng, true), grouped(rng, predicted)
-        pair = linked(true, true_groups), linked(predicted, groups)
-        rows.append(instance_rows(i, [pair], IOU_THRESHOLDS, area_range=area_range))
-        truth += group_annotations(i, true, true_groups)
-        detections += group_annotations(i, predicted, groups)
-    files = loaded(truth, detections, [labels.shape for _, labels in tiles])
-    assert_equal(instance_scores(np.concatenate(rows)), file_scores(files, area_range))

@@ -94,38 +94,6 @@ def test_match_pairs_name_the_partners_of_each_threshold() -> None:
     assert matches.pair_bits.tolist() == [0b111, 0b011]
 
 
-def test_match_ignored_truth_is_taken_only_where_no_other_reaches() -> None:
-    # One line of 10 px over a truth of 6 px (outside the range) and one of 3 px: IoU .6 and .3.
-    truth, predicted = row_components("1111110111"), row_components("1111111111", [0.5])
-    matches = match_components(truth, predicted, np.array([0.2, 0.5]), area_range=(1, 5))
-    assert matches.truth_ignored.tolist() == [True, False]
-    assert matches.truth_bits.tolist() == [0b10, 0b01]
-    assert matches.detection_bits.tolist() == [0b11]
-    assert matches.detection_ignored_bits.tolist() == [0b10]
-
-
-def test_match_detection_outside_the_range_counts_if_its_truth_does() -> None:
-    matches = match_components(
-        row_components("111110"), row_components("111111", [0.5]), np.array([0.5]), area_range=(1, 5)
-    )
-    assert matches.detection_bits.tolist() == [1]
-    assert matches.detection_ignored_bits.tolist() == [0]
-
-
-def test_match_detection_outside_the_range_without_partner_is_ignored() -> None:
-    matches = match_components(
-        row_components("0000000"), row_components("1111101", [0.5, 0.5]), np.array([0.5]), area_range=(1, 4)
-    )
-    assert matches.detection_bits.tolist() == [0, 0]
-    assert matches.detection_ignored_bits.tolist() == [1, 0]
-
-
-def test_match_without_range_ignores_nothing() -> None:
-    matches = match_components(row_components("1101"), row_components("1011", [0.5, 0.5]), np.array([0.1, 0.5]))
-    assert not matches.truth_ignored.any()
-    assert not matches.detection_ignored_bits.any()
-
-
 @pytest.mark.parametrize("thresholds", [[0.0, 0.5], [0.5, 0.5], [0.6, 0.5], [0.5, 1.1], [np.nan]])
 def test_match_bad_thresholds_raise(thresholds: list[float]) -> None:
     with pytest.raises(ConfigError, match="ascending values in"):

@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 
 from seep_monai.errors import SeepError
 from seep_monai.instances import InstanceSettings, find_instances
-from seep_monai.metrics import InstanceAveragePrecision, InstanceConfusion, PixelScores
+from seep_monai.metrics import InstanceAveragePrecision, PixelScores
 
 DROPPING = InstanceSettings(min_size_px=30, score_threshold=0.7)
 BOTH = pytest.mark.parametrize("metric_class", [InstanceAveragePrecision, PixelScores])
@@ -189,39 +189,6 @@ def test_metric_dropped_instances_equal_probabilities_without_them(metric_class,
     assert_same(metric.aggregate(), scores_of(metric_class, without, labels))
 
 
-def test_confusion_metric_counts_instances_once_per_id(tiles) -> None:
-    metric = InstanceConfusion()
-    metric(y_pred=tiles[0], y=tiles[1], image_ids=range(6))
-    metric(y_pred=tiles[0][:2], y=tiles[1][:2], image_ids=[0, 1])
-    counts = metric.aggregate()
-    assert counts[:7].sum() == scores_of(InstanceAveragePrecision, *tiles)["n_instances"]
-    assert np.trace(counts) > 5
-
-
-def test_confusion_metric_score_threshold_above_all_scores_misses_all(tiles) -> None:
-    metric = InstanceConfusion()
-    metric(y_pred=tiles[0], y=tiles[1])
-    counts = metric.aggregate(score_threshold=0.9)
-    assert counts[:7, 7].sum() == counts.sum() > 0
-
-
-def test_confusion_metric_dropped_instances_do_not_count(tiles) -> None:
-    metric = InstanceConfusion(DROPPING)
-    metric(y_pred=tiles[0], y=tiles[1])
-    found = [find_instances(p.numpy(), DROPPING, valid=t[0].numpy() != 255) for p, t in zip(*tiles, strict=True)]
-    assert metric.aggregate()[:, :7].sum() == sum(len(f.by_class) for f in found) < 10
-
-
-def test_confusion_metric_without_tiles_is_all_zero() -> None:
-    assert not InstanceConfusion().aggregate().any()
-
-
-def test_confusion_metric_state_stays_below_1_kb_a_tile(tiles) -> None:
-    metric = InstanceConfusion()
-    metric(y_pred=tiles[0], y=tiles[1])
-    assert metric.get_buffer().numel() * 8 < 1000 * 6
-
-
 @BOTH
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -289,11 +256,6 @@ def _share(rank: int, folder: str, n_processes: int) -> None:
         metric = metric_class()
         metric(y_pred=probabilities[rank::n_processes], y=labels[rank::n_processes])
         results[f"{metric_class.__name__} unnumbered"] = metric.aggregate()
-    for name, both in shares.items():
-        confusion = InstanceConfusion()
-        if mine := both[rank]:
-            confusion(y_pred=probabilities[mine], y=labels[mine], image_ids=mine)
-        results[f"InstanceConfusion {name}"] = confusion.aggregate().tolist()
     Path(folder, f"{rank}.json").write_text(json.dumps(results))
     dist.destroy_process_group()
 
@@ -310,11 +272,3 @@ def processes(request, tmp_path_factory) -> list[dict]:
 def test_metric_in_several_processes_gives_the_same_as_in_one(metric_class, share, tiles, processes) -> None:
     for results in processes:
         assert_same(results[f"{metric_class.__name__} {share}"], scores_of(metric_class, *tiles))
-
-
-@pytest.mark.parametrize("share", ["uneven", "repeated", "nothing"])
-def test_confusion_metric_in_several_processes_gives_the_same_as_in_one(share, tiles, processes) -> None:
-    metric = InstanceConfusion()
-    metric(y_pred=tiles[0], y=tiles[1])
-    for results in processes:
-        assert results[f"InstanceConfusion {share}"] == metric.aggregate().tolist()

@@ -9,7 +9,7 @@ import pytest
 
 from seep_monai.instances import ANY_SEEP, InstanceSettings, find_instances
 from seep_monai.metrics.average_precision import AT_50, IOU_THRESHOLDS, count_truth
-from seep_monai.metrics.operating_point import best_threshold, operating_point, score_curve
+from seep_monai.metrics.operating_point import operating_point, score_curve
 from seep_monai.metrics.records import ROW_DTYPE, RowKind, tile_rows
 
 HIT = 1 << AT_50
@@ -17,10 +17,14 @@ HIT = 1 << AT_50
 
 def rows_of(group: int, n_truth: int, detections: list[tuple[float, int]]) -> np.ndarray:
     """A tile with so many truths and detections (score, bits of the IoU thresholds)."""
-    rows = [(0, RowKind.TILE, 0, np.nan, 0, 0, 0)]
-    rows += [(0, RowKind.TRUTH, group, np.nan, 9, 0, 0)] * n_truth
-    rows += [(0, RowKind.DETECTION, group, score, 9, bits, 0) for score, bits in detections]
+    rows = [(0, RowKind.TILE, 0, np.nan, 0, 0)]
+    rows += [(0, RowKind.TRUTH, group, np.nan, 9, 0)] * n_truth
+    rows += [(0, RowKind.DETECTION, group, score, 9, bits) for score, bits in detections]
     return np.array(rows, ROW_DTYPE)
+
+
+def threshold_of(group: int, rows: np.ndarray) -> float | None:
+    return operating_point(rows)["classes"][str(group)]["threshold"]
 
 
 @pytest.fixture
@@ -37,25 +41,19 @@ def test_score_curve_hand_worked(rows) -> None:
     np.testing.assert_allclose(curve.f1, [2 / 5, 2 / 6, 6 / 8, 6 / 9, 6 / 10])
 
 
-def test_best_threshold_is_the_score_with_the_highest_f1(rows) -> None:
-    assert best_threshold(rows, 2) == 0.6
+def test_operating_point_threshold_is_the_score_with_the_highest_f1(rows) -> None:
+    assert threshold_of(2, rows) == 0.6
 
 
-def test_best_threshold_equal_f1_takes_the_higher_score() -> None:
+def test_operating_point_threshold_equal_f1_takes_the_higher_score() -> None:
     # Of three truths: one hit of one kept, 2 / 4; two hits of five kept, 4 / 8.
     rows = rows_of(1, 3, [(0.9, HIT), (0.8, 0), (0.7, 0), (0.6, 0), (0.5, HIT)])
-    assert best_threshold(rows, 1) == 0.9
+    assert threshold_of(1, rows) == 0.9
 
 
-def test_best_threshold_other_iou_levels_do_not_count() -> None:
+def test_operating_point_threshold_other_iou_levels_do_not_count() -> None:
     rows = rows_of(1, 2, [(0.9, (1 << AT_50) - 1), (0.5, HIT)])
-    assert best_threshold(rows, 1) == 0.5
-
-
-def test_best_threshold_ignored_detection_does_not_count() -> None:
-    rows = rows_of(1, 1, [(0.9, 0), (0.5, HIT)])
-    rows["ignored"][2] = HIT
-    assert score_curve(rows, 1).scores.tolist() == [0.5]
+    assert threshold_of(1, rows) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -63,8 +61,8 @@ def test_best_threshold_ignored_detection_does_not_count() -> None:
     [rows_of(1, 0, []), rows_of(1, 0, [(0.5, 0)]), rows_of(1, 3, []), rows_of(1, 3, [(0.5, 0)])],
     ids=["nothing", "no truth", "no detection", "no hit"],
 )
-def test_best_threshold_without_any_hit_is_none(rows) -> None:
-    assert best_threshold(rows, 1) is None
+def test_operating_point_threshold_without_any_hit_is_none(rows) -> None:
+    assert threshold_of(1, rows) is None
 
 
 def test_score_curve_without_truth_has_no_recall() -> None:

@@ -3,7 +3,7 @@
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS, instance_scores
 from seep_monai.metrics.confusion import instance_confusion, normalised
 from seep_monai.metrics.matching import match_components
-from seep_monai.metrics.monai_metrics import InstanceAveragePrecision, InstanceConfusion, PixelScores
+from seep_monai.metrics.monai_metrics import InstanceAveragePrecision, PixelScores
 from seep_monai.metrics.overlap import overlaps
 from seep_monai.metrics.pixels import confusion_counts, pixel_scores
 from seep_monai.metrics.records import tile_rows, unique_tiles
@@ -11,7 +11,6 @@ from seep_monai.metrics.records import tile_rows, unique_tiles
 __all__ = [
     "IOU_THRESHOLDS",
     "InstanceAveragePrecision",
-    "InstanceConfusion",
     "PixelScores",
     "confusion_counts",
     "instance_confusion",

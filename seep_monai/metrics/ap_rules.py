@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import SEEP_LABELS
-from seep_monai.errors import ConfigError
 from seep_monai.instances import ANY_SEEP, Floats
 from seep_monai.metrics.average_precision import (
     AT_50,
@@ -29,19 +28,11 @@ from seep_monai.metrics.average_precision import (
 
 def coco_ap(found: GroupDetections) -> Floats:
     """(T,) AP at each IoU threshold; NaN without truth."""
-    return precision_at_recall(found.scores, found.matched, n_truth=found.n_truth, ignored=found.ignored)[0].mean(
-        axis=1
-    )
+    return precision_at_recall(found.scores, found.matched, n_truth=found.n_truth)[0].mean(axis=1)
 
 
 def ultralytics_ap(found: GroupDetections) -> Floats:
-    """(T,) AP at each IoU threshold as Ultralytics 8.0 to 8.3 draws the curve; NaN without truth, 0 without detections.
-
-    Raises:
-        ConfigError: if detections are ignored by their area, which is not known there.
-    """
-    if found.ignored.any():
-        raise ConfigError("area_range: expected none, for Ultralytics' AP knows none. Match without one.")
+    """(T,) AP at each IoU threshold as Ultralytics 8.0 to 8.3 draws it; NaN without truth, 0 without detections."""
     n_thresholds = found.matched.shape[1]
     if not found.n_truth:
         return np.full(n_thresholds, np.nan)

@@ -35,19 +35,14 @@ _RECALL_LIMITS = (1, 10, MAX_DETECTIONS)
 
 
 def precision_at_recall(
-    scores: npt.NDArray[np.float64],
-    matched: npt.NDArray[np.bool_],
-    *,
-    n_truth: int,
-    ignored: npt.NDArray[np.bool_] | None = None,
+    scores: npt.NDArray[np.float64], matched: npt.NDArray[np.bool_], *, n_truth: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(T, 101) interpolated precision at the recall levels 0, .01, .. 1, and (T,) the recall of all detections.
 
     Args:
         scores: (n,) float64, detections in image-id order; equal scores stay in this order.
         matched: (n, T) bool, True where the detection has a partner at threshold t.
-        n_truth: number of true instances that count. 0: both results are NaN.
-        ignored: (n, T) bool, True where the detection is neither right nor wrong; None: nowhere.
+        n_truth: number of true instances. 0: both results are NaN.
 
     Returns:
         Precision is 0 at recall levels that are never reached.
@@ -56,9 +51,8 @@ def precision_at_recall(
     if n_truth == 0:
         return np.full((n_thresholds, len(RECALL_LEVELS)), np.nan), np.full(n_thresholds, np.nan)
     order = np.argsort(-scores, kind="stable")
-    counts = True if ignored is None else ~ignored[order]
-    n_true = np.cumsum(matched[order] & counts, axis=0).astype(np.float64)
-    n_false = np.cumsum(~matched[order] & counts, axis=0).astype(np.float64)
+    n_true = np.cumsum(matched[order], axis=0).astype(np.float64)
+    n_false = np.cumsum(~matched[order], axis=0).astype(np.float64)
     recall = n_true / n_truth
     precision = n_true / (n_false + n_true + np.spacing(1))
     highest_to_the_right = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
@@ -81,9 +75,7 @@ def group_precision_recall(
     """
     found = group_detections(rows, group)
     kept = found.rank < max_detections
-    return precision_at_recall(
-        found.scores[kept], found.matched[kept], n_truth=found.n_truth, ignored=found.ignored[kept]
-    )
+    return precision_at_recall(found.scores[kept], found.matched[kept], n_truth=found.n_truth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +85,12 @@ class GroupDetections:
     Attributes:
         scores: (n,) float64.
         matched: (n, T) bool, True where a detection has a partner.
-        ignored: (n, T) bool, True where it is neither right nor wrong.
         rank: (n,) int64, place by score in its tile, from 0.
-        n_truth: number of true instances that count.
+        n_truth: number of true instances.
     """
 
     scores: npt.NDArray[np.float64]
     matched: npt.NDArray[np.bool_]
-    ignored: npt.NDArray[np.bool_]
     rank: npt.NDArray[np.int64]
     n_truth: int
 
@@ -113,14 +103,13 @@ def group_detections(rows: npt.NDArray[np.void], group: int) -> GroupDetections:
     tile = np.searchsorted(np.flatnonzero(rows["kind"] == RowKind.TILE), mine)
     rank = np.arange(len(tile)) - np.searchsorted(tile, tile, side="left")
     detections = rows[mine]
-    matched, ignored = (bits_to_matched(detections[name], len(IOU_THRESHOLDS)) for name in ("matches", "ignored"))
-    return GroupDetections(detections["score"], matched, ignored, rank, count_truth(rows, group))
+    matched = bits_to_matched(detections["matches"], len(IOU_THRESHOLDS))
+    return GroupDetections(detections["score"], matched, rank, count_truth(rows, group))
 
 
 def count_truth(rows: npt.NDArray[np.void], group: int) -> int:
-    """Number of true instances of a class, or of any seep, without ignored ones."""
-    mine = rows[rows["group"] == group]
-    return int(np.count_nonzero((mine["kind"] == RowKind.TRUTH) & (mine["ignored"] == 0)))
+    """Number of true instances of a class, or of any seep."""
+    return int(np.count_nonzero((rows["group"] == group) & (rows["kind"] == RowKind.TRUTH)))
 
 
 def instance_scores(rows: npt.NDArray[np.void]) -> dict[str, float]:
@@ -159,10 +148,9 @@ def _by_group(
     ap, recalls = [], []
     for group in groups:
         found = group_detections(rows, group)
-        precision, _ = precision_at_recall(found.scores, found.matched, n_truth=found.n_truth, ignored=found.ignored)
+        precision, _ = precision_at_recall(found.scores, found.matched, n_truth=found.n_truth)
         ap.append(precision.mean(axis=1))
-        right = found.matched & ~found.ignored
-        n_right = np.array([right[found.rank < limit].sum(axis=0) for limit in _RECALL_LIMITS], np.float64)
+        n_right = np.array([found.matched[found.rank < limit].sum(axis=0) for limit in _RECALL_LIMITS], np.float64)
         recalls.append(n_right / found.n_truth if found.n_truth else np.full_like(n_right, np.nan))
     return np.array(ap), np.stack(recalls, axis=1)
 

@@ -1,7 +1,6 @@
 """COCO's greedy matching of predicted to true components, at all IoU thresholds in one pass.
 
-What is matched at which threshold is kept as one bit mask per component: bit i stands for threshold i. Where sizes
-outside an area range are to be ignored, they take part in the matching, but count neither as right nor as wrong.
+What is matched at which threshold is kept as one bit mask per component: bit i stands for threshold i.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from seep_monai.metrics.overlap import Overlaps, overlaps
 
 # Detections that count per tile and class, the best scores first. Source: COCO evaluation, maxDets = 100.
 MAX_DETECTIONS = 100
-# Smallest and largest area in pixels, both inside.
-AreaRange = tuple[float, float]
 # A threshold of 1 still accepts an IoU that rounding left just below it. Source: COCO evaluation.
 _HIGHEST_THRESHOLD = 1 - 1e-10
 # A bit mask travels as float64, which is exact up to 2**53.
@@ -34,11 +31,8 @@ class Matches:
         order: (n,) int64, rows of the prediction's table that count: class by class, best score first, equal scores
             in raster order, at most 100 of a class.
         detection_bits: (n,) int64, for `order`; bit i is set where the detection has a partner at threshold i: a true
-            positive, if it is not ignored.
+            positive.
         truth_bits: (m,) int64, for all rows of the truth's table; bit i is set where it was found at threshold i.
-        detection_ignored_bits: (n,) int64, for `order`; bit i is set where the detection does not count at threshold i:
-            its partner is ignored, or it has none and its own area is outside the range.
-        truth_ignored: (m,) bool, True where the area is outside the range.
         pairs: the partners, once per pair.
         pair_bits: (p,) int64, for `pairs`; bit i is set where they are partners at threshold i.
     """
@@ -46,8 +40,6 @@ class Matches:
     order: npt.NDArray[np.int64]
     detection_bits: npt.NDArray[np.int64]
     truth_bits: npt.NDArray[np.int64]
-    detection_ignored_bits: npt.NDArray[np.int64]
-    truth_ignored: npt.NDArray[np.bool_]
     pairs: Overlaps
     pair_bits: npt.NDArray[np.int64]
 
@@ -57,40 +49,30 @@ def match_components(
     predicted: Components,
     thresholds: npt.NDArray[np.float64],
     max_detections: int = MAX_DETECTIONS,
-    *,
-    area_range: AreaRange | None = None,
 ) -> Matches:
     """Greedy one-to-one matches of equal class: each detection, best score first, takes the best free truth.
-
-    A truth outside the area range is ignored: a detection takes it only if no other free one reaches the threshold.
 
     Args:
         truth: true components of a tile.
         predicted: predicted components of the same tile, with scores.
         thresholds: (T,) float64, ascending, in (0, 1], at most 53. An IoU equal to a threshold is a match.
         max_detections: the most detections of one class that count.
-        area_range: smallest and largest area in pixels; None: all count.
 
     Raises:
-        ConfigError: if the thresholds or the range are not as said.
+        ConfigError: if the thresholds are not as said.
 
     Source: the matching of COCO's evaluation (`pycocotools.cocoeval`), without crowd objects.
     """
     _check_thresholds(thresholds)
     order = detection_order(predicted, max_detections)
     found = overlaps(truth, predicted)
-    truth_ignored = _is_outside(truth.areas_px, area_range)
-    ranking, position = _ranked(found, order, truth_ignored)
+    ranking, position = _ranked(found, order)
     pair_bits = _greedy(found, ranking, position, thresholds)
     partners = ranking[pair_bits > 0]
-    pairs, bits, position = found.subset(partners), pair_bits[pair_bits > 0], position[partners]
-    ignored_bits = np.where(_is_outside(predicted.areas_px[order], area_range), (1 << len(thresholds)) - 1, 0)
-    detection_bits = _joined(bits, position, len(order))
-    ignored_bits &= ~detection_bits
-    on_ignored = truth_ignored[pairs.truth]
-    ignored_bits |= _joined(bits[on_ignored], position[on_ignored], len(order))
+    pairs, bits = found.subset(partners), pair_bits[pair_bits > 0]
+    detection_bits = _joined(bits, position[partners], len(order))
     truth_bits = _joined(bits, pairs.truth, len(truth))
-    return Matches(order, detection_bits, truth_bits, ignored_bits, truth_ignored, pairs, bits)
+    return Matches(order, detection_bits, truth_bits, pairs, bits)
 
 
 def detection_order(predicted: Components, max_detections: int = MAX_DETECTIONS) -> npt.NDArray[np.int64]:
@@ -112,13 +94,11 @@ def bits_to_matched(bits: npt.ArrayLike, n_thresholds: int) -> npt.NDArray[np.bo
     return (masks[:, None] >> np.arange(n_thresholds)) & 1 == 1
 
 
-def _ranked(
-    found: Overlaps, order: npt.NDArray[np.int64], truth_ignored: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _ranked(found: Overlaps, order: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The pairs of `found` in the order in which they may match, and where each pair's detection stands in `order`."""
     position = _positions(found, order)
     # COCO scans the truths in order and lets an equal IoU replace the best so far: of equals, the last one wins.
-    ranking = np.lexsort((-found.truth, -found.iou, truth_ignored[found.truth], position))
+    ranking = np.lexsort((-found.truth, -found.iou, position))
     return ranking[position[ranking] < len(order)], position
 
 
@@ -148,15 +128,6 @@ def _joined(bits: npt.NDArray[np.int64], index: npt.NDArray[np.int64], size: int
     joined = np.zeros(size, np.int64)
     np.bitwise_or.at(joined, index, bits)
     return joined
-
-
-def _is_outside(areas_px: npt.NDArray[np.int64], area_range: AreaRange | None) -> npt.NDArray[np.bool_]:
-    if area_range is None:
-        return np.zeros(len(areas_px), bool)
-    smallest, largest = area_range
-    if not smallest <= largest:
-        raise ConfigError(f"area_range: expected the smallest and the largest area in pixels, but got {area_range}.")
-    return (areas_px < smallest) | (areas_px > largest)
 
 
 def _positions(found: Overlaps, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

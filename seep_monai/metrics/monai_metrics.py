@@ -19,19 +19,8 @@ from monai.metrics import CumulativeIterationMetric
 
 from seep_monai.classes import N_CLASSES, NO_DATA_LABEL
 from seep_monai.errors import DataError
-from seep_monai.instances import (
-    DEFAULT_SETTINGS,
-    ClassMap,
-    Floats,
-    InstanceSettings,
-    class_components,
-    find_instances,
-    painted_map,
-    without_no_data,
-)
+from seep_monai.instances import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, painted_map
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS, instance_scores
-from seep_monai.metrics.confusion import CONFUSION_DTYPE, confusion_rows, instance_confusion
-from seep_monai.metrics.matching import AreaRange
 from seep_monai.metrics.pixels import Confusion, confusion_counts, pixel_scores
 from seep_monai.metrics.records import RowKind, from_matrix, header_row, tile_rows, to_matrix, unique_tiles
 
@@ -116,7 +105,6 @@ class InstanceAveragePrecision(_TileMetric):
 
     Args:
         settings: how probabilities become instances.
-        area_range: smallest and largest area in pixels that count, by COCO's rules for ignored objects; None: all.
 
     >>> metric = InstanceAveragePrecision()
     >>> truth = torch.zeros(1, 1, 8, 8, dtype=torch.uint8); truth[..., 2, 1:7] = 3
@@ -125,10 +113,6 @@ class InstanceAveragePrecision(_TileMetric):
     >>> round(metric.aggregate()["mAP"], 6)
     1.0
     """
-
-    def __init__(self, settings: InstanceSettings = DEFAULT_SETTINGS, area_range: AreaRange | None = None) -> None:
-        super().__init__(settings)
-        self.area_range = area_range
 
     def aggregate(self) -> dict[str, float]:
         """All scores over the tiles of all processes, as Python floats; every process must call it."""
@@ -139,42 +123,10 @@ class InstanceAveragePrecision(_TileMetric):
         return unique_tiles(from_matrix(self._gathered()))
 
     def _rows(self, image_id: int, probabilities: Floats, truth: ClassMap) -> npt.NDArray[np.float64]:
-        rows = tile_rows(
-            image_id, probabilities, truth, IOU_THRESHOLDS, settings=self.settings, area_range=self.area_range
-        )
-        return to_matrix(rows)
+        return to_matrix(tile_rows(image_id, probabilities, truth, IOU_THRESHOLDS, settings=self.settings))
 
     def _padding(self) -> npt.NDArray[np.float64]:
         return to_matrix(header_row(-1, RowKind.PADDING))
-
-
-class InstanceConfusion(_TileMetric):
-    """Which class the instances are taken for, and what is missed or a false alarm; see `confusion`.
-
-    Args:
-        settings: how probabilities become instances.
-        iou_threshold: mask IoU in (0, 1] from which on a detection and a truth of any class are partners.
-    """
-
-    def __init__(self, settings: InstanceSettings = DEFAULT_SETTINGS, iou_threshold: float = 0.5) -> None:
-        super().__init__(settings)
-        self.iou_threshold = iou_threshold
-
-    def aggregate(self, score_threshold: float = 0.0) -> Confusion:
-        """`confusion.instance_confusion` over the tiles of all processes; every process must call it."""
-        return instance_confusion(self.rows(), score_threshold)
-
-    def rows(self) -> npt.NDArray[np.void]:
-        """The rows of all tiles (`confusion.CONFUSION_DTYPE`), in image-id order, each tile once."""
-        return unique_tiles(from_matrix(self._gathered(), CONFUSION_DTYPE))
-
-    def _rows(self, image_id: int, probabilities: Floats, truth: ClassMap) -> npt.NDArray[np.float64]:
-        predicted = find_instances(probabilities, self.settings, valid=truth != NO_DATA_LABEL)
-        true = class_components(without_no_data(truth, truth=truth))
-        return to_matrix(confusion_rows(image_id, true, predicted.by_class, iou_threshold=self.iou_threshold))
-
-    def _padding(self) -> npt.NDArray[np.float64]:
-        return to_matrix(header_row(-1, RowKind.PADDING, CONFUSION_DTYPE))
 
 
 class PixelScores(_TileMetric):

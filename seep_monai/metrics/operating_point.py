@@ -43,9 +43,8 @@ def score_curve(rows: npt.NDArray[np.void], *groups: int) -> ScoreCurve:
     """
     tables = [group_detections(rows, group) for group in groups]
     n_truth = sum(table.n_truth for table in tables)
-    counts = [~table.ignored[:, AT_50] for table in tables]
-    scores = np.concatenate([table.scores[c] for table, c in zip(tables, counts, strict=True)])
-    right = np.concatenate([table.matched[c, AT_50] for table, c in zip(tables, counts, strict=True)])
+    scores = np.concatenate([table.scores for table in tables])
+    right = np.concatenate([table.matched[:, AT_50] for table in tables])
     # Scores .9, .5, .5, .2 with hits 1, 0, 1, 0: n_kept is 1, 3, 4 and n_right 1, 2, 2.
     negative, place = np.unique(-scores, return_inverse=True)
     n_kept = np.cumsum(np.bincount(place, minlength=len(negative)))
@@ -54,16 +53,6 @@ def score_curve(rows: npt.NDArray[np.void], *groups: int) -> ScoreCurve:
         undefined = np.full(len(negative), np.nan)
         return ScoreCurve(-negative, n_right / n_kept, undefined, undefined)
     return ScoreCurve(-negative, n_right / n_kept, n_right / n_truth, 2 * n_right / (n_kept + n_truth))
-
-
-def best_threshold(rows: npt.NDArray[np.void], *groups: int) -> float | None:
-    """The score with the highest F1, of equal ones the highest; None where no detection is right at any score.
-
-    Args:
-        rows: as for `score_curve`.
-        groups: as for `score_curve`.
-    """
-    return _best(score_curve(rows, *groups))["threshold"]
 
 
 def operating_point(rows: npt.NDArray[np.void]) -> dict[str, Any]:

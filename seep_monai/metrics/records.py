@@ -1,4 +1,4 @@
-"""The rows that a tile leaves behind once its instances are matched: all that AP needs, seven float64 numbers each.
+"""The rows that a tile leaves behind once its instances are matched: all that AP needs, six float64 numbers each.
 
 A tile has one header row (so that a tile without any instance still counts), one row per true instance and one per
 detection that counts. Rows are plain numbers of one width, so that they can be gathered over processes.
@@ -25,14 +25,13 @@ from seep_monai.instances import (
     seep_components,
     without_no_data,
 )
-from seep_monai.metrics.matching import AreaRange, match_components
+from seep_monai.metrics.matching import match_components
 
 logger = logging.getLogger(__name__)
 
 # image_id: a whole number. kind: see RowKind. group: mask value 1..7, 8 = any seep, 0 in a header.
-# score: of a detection, NaN otherwise. matches: bit i is set where the instance is matched at IoU threshold i. ignored:
-# bit i is set where it counts neither as right nor as wrong there; 0 without an area range.
-ROW_NAMES = ("image_id", "kind", "group", "score", "area_px", "matches", "ignored")
+# score: of a detection, NaN otherwise. matches: bit i is set where the instance is matched at IoU threshold i.
+ROW_NAMES = ("image_id", "kind", "group", "score", "area_px", "matches")
 ROW_DTYPE = np.dtype([(name, np.float64) for name in ROW_NAMES])
 
 
@@ -52,7 +51,6 @@ def tile_rows(
     thresholds: npt.NDArray[np.float64],
     *,
     settings: InstanceSettings = DEFAULT_SETTINGS,
-    area_range: AreaRange | None = None,
 ) -> npt.NDArray[np.void]:
     """The rows of one tile, for each class and for any seep.
 
@@ -62,21 +60,16 @@ def tile_rows(
         truth: (H, W) uint8, 0..7 and 255 = no-data; truth and prediction are background there.
         thresholds: (T,) float64, ascending IoU thresholds.
         settings: how probabilities become instances; the truth's are its components, whatever their size.
-        area_range: smallest and largest area in pixels that count; None: all.
     """
     predicted = find_instances(probabilities, settings, valid=truth != NO_DATA_LABEL)
     true_map = without_no_data(truth, truth=truth)
     by_class = class_components(true_map), predicted.by_class
     by_seep = seep_components(true_map), predicted.seeps
-    return instance_rows(image_id, [by_class, by_seep], thresholds, area_range=area_range)
+    return instance_rows(image_id, [by_class, by_seep], thresholds)
 
 
 def instance_rows(
-    image_id: int,
-    pairs: Sequence[tuple[Components, Components]],
-    thresholds: npt.NDArray[np.float64],
-    *,
-    area_range: AreaRange | None = None,
+    image_id: int, pairs: Sequence[tuple[Components, Components]], thresholds: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.void]:
     """A header and the rows of each (truth, prediction) pair of component tables; see `tile_rows`.
 
@@ -84,13 +77,11 @@ def instance_rows(
     """
     blocks = [header_row(image_id, RowKind.TILE)]
     for truth, predicted in pairs:
-        matches = match_components(truth, predicted, thresholds, area_range=area_range)
+        matches = match_components(truth, predicted, thresholds)
         true_rows = _rows(image_id, RowKind.TRUTH, truth, np.arange(len(truth)))
         true_rows["matches"] = matches.truth_bits
-        true_rows["ignored"] = matches.truth_ignored * ((1 << len(thresholds)) - 1)
         detections = _rows(image_id, RowKind.DETECTION, predicted, matches.order)
         detections["matches"] = matches.detection_bits
-        detections["ignored"] = matches.detection_ignored_bits
         blocks += [true_rows, detections]
     return np.concatenate(blocks, dtype=ROW_DTYPE)
 
@@ -128,9 +119,9 @@ def to_matrix(rows: npt.NDArray[np.void]) -> npt.NDArray[np.float64]:
     return rows.view(np.float64).reshape(len(rows), -1)
 
 
-def from_matrix(matrix: npt.NDArray[np.float64], dtype: np.dtype[np.void] = ROW_DTYPE) -> npt.NDArray[np.void]:
+def from_matrix(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.void]:
     """The inverse of `to_matrix`."""
-    return np.ascontiguousarray(matrix).view(dtype).reshape(len(matrix))
+    return np.ascontiguousarray(matrix).view(ROW_DTYPE).reshape(len(matrix))
 
 
 def _rows(image_id: int, kind: RowKind, table: Components, index: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:

@@ -40,7 +40,7 @@ from seep_monai.workflow import write_bytes
 
 SCORED_TILES_FILE = "scored_tiles.npz"
 # Raised with every change of what the arrays mean, since records of two meanings must never be pooled.
-FORMAT = 3
+FORMAT = 4
 
 _ORIGIN_KEYS = frozenset(
     {"part", "leaky", "instance_mode", "instance_settings", "weights_sha256", "plan_fingerprint", "class_names"}
