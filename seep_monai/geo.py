@@ -79,16 +79,6 @@ def centre_affine(transform: Transform | None) -> np.ndarray:
     return np.array([[b, a, c + (a + b) / 2], [e, d, f + (d + e) / 2], [0.0, 0.0, 1.0]])
 
 
-def is_unmoved(affine: Any, transform: Transform | None) -> bool:
-    """Whether the affine of an image is still `centre_affine(transform)`, thus no flip, crop or resize moved it.
-
-    Choice: to a thousandth of a pixel, far above rounding and far below any wanted shift.
-    """
-    found, expected = np.asarray(affine, dtype=float), centre_affine(transform)
-    tolerance = 1e-3 * np.abs(expected[:2, :2]).max()
-    return found.shape == (3, 3) and np.allclose(found, expected, rtol=0, atol=tolerance)
-
-
 def tags_of(value_of: Callable[[int], Any]) -> GeoTags:
     """The GeoTIFF tags that are there, as tuples of numbers and text.
 

@@ -1,7 +1,7 @@
 """TIFF images in and out: one band as a (row, col) array, with its no-data value and geo tags.
 
-`read_tiff`, `write_tiff` and `valid_mask` work on arrays. `TiffReader` and `TiffWriter` are thin shells around them for
-MONAI: the reader keeps no-data and geo tags in the metadata, the writer puts them back unchanged.
+`read_tiff`, `write_tiff` and `valid_mask` work on arrays. `TiffReader` is a thin shell around them for MONAI: it keeps
+no-data and geo tags in the metadata, from which `TiffMeta` gives them back unchanged.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 import numpy as np
 import tifffile
-from monai.data import ImageReader, ImageWriter
+from monai.data import ImageReader
 from monai.transforms.io.array import SUPPORTED_READERS
-from monai.utils import convert_data_type, ensure_tuple
+from monai.utils import ensure_tuple
 
 from seep_monai import geo
 from seep_monai.errors import TiffError
@@ -134,7 +134,7 @@ def write_tiff(
     Raises:
         TiffError: if array, no-data value, tags or compression do not fit, or the file cannot be written.
     """
-    check_writable(path, array, no_data, compression)
+    _check_writable(path, array, no_data, compression)
     part = Path(path).with_name(f".{Path(path).name}.{uuid.uuid4().hex}.part")
     try:
         tifffile.imwrite(
@@ -217,71 +217,6 @@ class TiffReader(ImageReader):
             "affine": geo.centre_affine(img.transform),
             **TiffMeta(img.no_data, img.transform, img.geo_tags, img.array.dtype.name).to_meta(),
         }
-
-
-class TiffWriter(ImageWriter):
-    """MONAI writer of one band, rows first: `SaveImaged(..., writer="seep_monai.tiff.TiffWriter")`.
-
-    Geo tags and no-data come unchanged from the metadata that `TiffReader` made. MONAI's `resample`, `mode` and
-    `padding_mode` have no effect: nothing is resampled, and a geo-referenced image that was moved is refused.
-
-    Args:
-        output_dtype: dtype of the file, None for that of the data. Values must fit.
-        scale: MONAI passes it; only None is accepted.
-        no_data: value of the no-data tag, None for no tag, "source" for that of the metadata. This and the next two
-            reach the writer by `SaveImaged(...).set_options(init_kwargs={...})`.
-        description: as in `write_tiff`.
-        compression: as in `write_tiff`.
-    """
-
-    def __init__(
-        self,
-        output_dtype: Any = None,
-        scale: None = None,
-        *,
-        no_data: float | Literal["source"] | None = "source",
-        description: str | None = None,
-        compression: Compression | None = None,
-    ) -> None:
-        if scale is not None:
-            raise TiffError(f"scale: expected None, but got {scale}. Scale the values before saving.")
-        super().__init__(output_dtype=output_dtype, source=TiffMeta())
-        self.no_data, self.description, self.compression = no_data, description, compression
-
-    def set_data_array(self, data_array: Any, channel_dim: int | None = 0, **_: Any) -> None:
-        """Take (H, W), or three dimensions with one channel at `channel_dim` (None as 0); else TiffError."""
-        array = convert_data_type(data_array, np.ndarray)[0]
-        shape = array.shape
-        if array.ndim == 3:
-            array = np.moveaxis(array, channel_dim or 0, 0)
-            array = array[0] if len(array) == 1 else array
-        if array.ndim != 2:
-            raise TiffError(f"expected one channel of (H, W), but got shape {shape}. Choose one before saving.")
-        self.data_obj = array
-
-    def set_metadata(self, meta_dict: Mapping[str, Any] | None, **_: Any) -> None:
-        """Take no-data and geo tags; TiffError if a flip, crop or resize moved a geo-referenced image."""
-        meta = meta_dict or {}
-        self.source = TiffMeta.from_meta(meta)
-        if self.source.geo_tags and "affine" in meta and not geo.is_unmoved(meta["affine"], self.source.transform):
-            where, affine = meta.get("filename_or_obj", "image"), np.asarray(meta["affine"]).tolist()
-            expected = geo.centre_affine(self.source.transform).tolist()
-            raise _error(
-                where, f"affine {expected} as read", f"{affine}", "Undo flips, crops and resizing with Invertd."
-            )
-
-    def write(self, filename: PathLike, verbose: bool = True, **_: Any) -> None:
-        """Write the file; TiffError as `write_tiff`, and if a value does not fit `output_dtype`."""
-        super().write(filename, verbose=verbose)
-        array = _cast(self.data_obj, np.dtype(self.output_dtype or self.data_obj.dtype), filename)
-        write_tiff(
-            filename,
-            array,
-            no_data=self.source.no_data if self.no_data == "source" else self.no_data,
-            geo_tags=self.source.geo_tags,
-            description=self.description,
-            compression=self.compression,
-        )
 
 
 SUPPORTED_READERS["tiffreader"] = TiffReader
@@ -367,7 +302,7 @@ def _fits(no_data: float, dtype: np.dtype) -> bool:
     return dtype.kind == "f" or (no_data % 1 == 0 and np.iinfo(dtype).min <= no_data <= np.iinfo(dtype).max)
 
 
-def check_writable(path: PathLike, array: np.ndarray, no_data: float | None, compression: str | None) -> None:
+def _check_writable(path: PathLike, array: np.ndarray, no_data: float | None, compression: str | None) -> None:
     """Raise TiffError unless `write_tiff` can write this."""
     name = array.dtype.name
     if array.ndim != 2 or array.size == 0 or name not in DTYPES:
@@ -376,16 +311,6 @@ def check_writable(path: PathLike, array: np.ndarray, no_data: float | None, com
         raise _error(path, f"a no-data value that {name} can hold", f"{no_data}", "Give another, or None for no tag.")
     if compression not in (None, "zlib", "deflate"):
         raise _error(path, "compression zlib, deflate or None", repr(compression), "Take one of them.")
-
-
-def _cast(array: np.ndarray, dtype: np.dtype, path: PathLike) -> np.ndarray:
-    with np.errstate(invalid="ignore", over="ignore"):
-        cast = array.astype(dtype)
-    kept = np.isfinite(cast) == np.isfinite(array) if dtype.kind == "f" else cast == array
-    if not kept.all():
-        got = f"{np.count_nonzero(~kept)} others, e.g. {array[~kept][0]}"
-        raise _error(path, f"values that {dtype} can hold", got, "Convert them, or choose another output_dtype.")
-    return cast
 
 
 def _one_line(error: Exception) -> str:

@@ -15,8 +15,8 @@ from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import AffineReference, NoReference
 from seep_monai.simulate.parameters import SceneParameters
 from seep_monai.simulate.placement import tiles_of
-from seep_monai.simulate.sample import ScenePlan, make_sample_data, make_scenes, plan_tiles, scenes_of_record
-from seep_monai.simulate.scene import plan_scene
+from seep_monai.simulate.sample import ScenePlan, make_sample_data, make_scenes, plan_tiles
+from seep_monai.simulate.scene import Scene, plan_scene
 from seep_monai.simulate.settings import SceneSettings
 from seep_monai.simulate.tiles import max_tiles_per_scene, tile_window
 
@@ -151,7 +151,7 @@ def test_sample_record_lists_parameters_and_tiles(pair: Path) -> None:
 
 def test_sample_scene_of_the_record_draws_its_tiles_again(pair: Path) -> None:
     record = json.loads((pair / "simulation.json").read_text())["scenes"][0]
-    (parameters,) = scenes_of_record(pair / "simulation.json")
+    parameters = SceneParameters.from_json(record["parameters"])
     image, mask = plan_scene(parameters).draw(tile_window(record["tiles"][0], parameters.size_px))
     name = f"{parameters.name}.{record['tiles'][0]:06d}.tif"
 
@@ -193,6 +193,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def recorded_scene(folder: Path) -> Scene:
+    """The first scene of the record."""
+    record = json.loads((folder / "simulation.json").read_text())
+    return plan_scene(SceneParameters.from_json(record["scenes"][0]["parameters"]))
+
+
 def test_scene_files_are_image_mask_and_vectors(whole: Path) -> None:
     files = sorted(str(path.relative_to(whole)) for path in whole.rglob("*") if path.is_file())
 
@@ -200,7 +206,7 @@ def test_scene_files_are_image_mask_and_vectors(whole: Path) -> None:
 
 
 def test_scene_files_hold_what_the_record_draws(whole: Path) -> None:
-    scene = plan_scene(scenes_of_record(whole / "simulation.json")[0])
+    scene = recorded_scene(whole)
     image, mask = scene.draw((slice(0, 300), slice(0, 520)))
 
     with rasterio.open(whole / "images" / "900001.tif") as raster:
@@ -212,7 +218,7 @@ def test_scene_files_hold_what_the_record_draws(whole: Path) -> None:
 
 
 def test_scene_vectors_name_every_slick(whole: Path) -> None:
-    scene = plan_scene(scenes_of_record(whole / "simulation.json")[0])
+    scene = recorded_scene(whole)
     features = json.loads((whole / "slicks" / "900001.geojson").read_text())["features"]
     inside = {n for n, slick in enumerate(scene.slicks) if tiles_of(slick, scene.shape)}
 
@@ -284,13 +290,6 @@ def test_sample_under_a_file_is_refused_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SeepError, match="file"):
         make_sample_data(tmp_path / "file" / "out", n_tiles=1, seed=0)
-
-
-@pytest.mark.parametrize("text", ["{}", "no json", '{"scenes": [{"parameters": {"colour": 1}}]}'])
-def test_record_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "simulation.json").write_text(text)
-    with pytest.raises(SeepError, match=r"simulation\.json|scene parameters"):
-        scenes_of_record(tmp_path / "simulation.json")
 
 
 def test_sample_of_clean_sea_alone_has_no_seep(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tests of `seep_monai.simulate.georeference`; rasterio reads the tags."""
+"""Tests of `seep_monai.simulate.georeference`; rasterio writes and reads the files, tifffile looks at their tags."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.crs import CRS
+from tiff_files import make_tiff
 
 from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import (
@@ -20,7 +21,7 @@ from seep_monai.simulate.georeference import (
     orbit_gcps,
     to_json,
 )
-from seep_monai.tiff import read_tiff, write_tiff
+from seep_monai.tiff import read_tiff
 
 SHAPE = (60, 90)
 UTM = AffineReference(32618, 10.0, 500000.0, 4000000.0)
@@ -34,8 +35,7 @@ ASCENDING = orbit_gcps((1000, 2000), (-75.0, 36.0), pixel_m=40.0, heading_deg=34
 
 
 def written(folder: Path, georeference, shape: tuple[int, int] = SHAPE) -> Path:
-    write_tiff(folder / "a.tif", np.ones(shape, np.uint8), geo_tags=georeference.geo_tags(shape))
-    return folder / "a.tif"
+    return make_tiff(folder / "a.tif", np.ones(shape, np.uint8), **georeference.raster_place(shape))
 
 
 # 32618, 3857 and 4087 are projected; 4087 lies among the geographic codes.
@@ -56,8 +56,8 @@ def test_affine_in_degrees_as_rasterio_reads_it(tmp_path, epsg):
 
 
 @pytest.mark.parametrize("epsg", [32618, 3857, 4087, 2154, 4326, 4258, 4269, 4617])
-def test_affine_model_type_is_that_of_the_register(epsg):
-    keys = replace(DEGREES, epsg=epsg).geo_tags(SHAPE)[34735]
+def test_affine_model_type_is_that_of_the_register(tmp_path, epsg):
+    keys = read_tiff(written(tmp_path, replace(DEGREES, epsg=epsg))).geo_tags[34735]
     assert keys[4:8] == (1024, 0, 1, 2 if CRS.from_epsg(epsg).is_geographic else 1)
 
 
@@ -83,6 +83,12 @@ def test_affine_decimals_are_a_thousandth_of_a_pixel(pixel_size, decimals):
         ("epsg", True),
         ("epsg", 32767),
         ("epsg", 900913),
+        # None of the register, a height, a geocentric system, and two with heights.
+        ("epsg", 3),
+        ("epsg", 5703),
+        ("epsg", 4978),
+        ("epsg", 4979),
+        ("epsg", 5555),
         ("pixel_size", 0),
         ("pixel_size", -10.0),
         ("pixel_size", float("nan")),
@@ -110,16 +116,16 @@ def test_affine_bad_value_raises_by_name(name, value):
 )
 def test_affine_in_degrees_that_leaves_the_globe_raises(name, value, reach):
     with pytest.raises(SeepError, match=f"expected a scene within.*EPSG:4326 is geographic.*{reach}.*Move the corner"):
-        replace(DEGREES, **{name: value}).geo_tags(SHAPE)
+        replace(DEGREES, **{name: value}).raster_place(SHAPE)
 
 
 def test_affine_in_degrees_may_cover_the_whole_globe():
     # 1800 and 3600 times .1, which sums round, end at the limits themselves.
-    replace(DEGREES, upper_left_x=-180.0, upper_left_y=90.0).geo_tags((1800, 3600))
+    replace(DEGREES, upper_left_x=-180.0, upper_left_y=90.0).raster_place((1800, 3600))
 
 
 def test_affine_in_metres_has_no_limits_of_degrees():
-    replace(UTM, epsg=4087).geo_tags(SHAPE)
+    replace(UTM, epsg=4087).raster_place(SHAPE)
 
 
 def test_gcps_as_rasterio_reads_them(tmp_path):
@@ -169,11 +175,11 @@ def test_gcps_map_coordinates_near_those_of_gdal():
 
 def test_gcps_of_another_shape_raise():
     with pytest.raises(SeepError, match=r"^cols: expected control points from 0 to 100.*but got 0\.0 to 90\.0"):
-        SMALL.geo_tags((60, 100))
+        SMALL.raster_place((60, 100))
 
 
 def test_gcps_that_end_a_pixel_early_as_in_products_are_taken():
-    replace(SMALL, rows=(0.0, 59.0), cols=(0.0, 45.0, 89.0)).geo_tags(SHAPE)
+    replace(SMALL, rows=(0.0, 59.0), cols=(0.0, 45.0, 89.0)).raster_place(SHAPE)
 
 
 @pytest.mark.parametrize(
@@ -269,9 +275,9 @@ def test_orbit_around_half_the_globe_raises():
         orbit_gcps((10, 1000), (0.0, 0.0), pixel_m=25000.0, heading_deg=0.0)
 
 
-def test_no_reference_gives_pixels_and_no_tags():
+def test_no_reference_gives_pixels_and_no_place():
     x, y = NoReference().map_coordinates([1, 2], [3, 4.5])
-    assert (x.tolist(), y.tolist(), NoReference().geo_tags(SHAPE)) == ([3, 4.5], [1, 2], {})
+    assert (x.tolist(), y.tolist(), NoReference().raster_place(SHAPE)) == ([3, 4.5], [1, 2], {})
 
 
 @pytest.mark.parametrize("georeference", [UTM, SMALL, ASCENDING, NoReference()])

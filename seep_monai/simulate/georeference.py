@@ -13,18 +13,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pyproj import CRS, Geod
+from pyproj.exceptions import CRSError
+from rasterio.control import GroundControlPoint
+from rasterio.transform import Affine
+from scipy.interpolate import RegularGridInterpolator
 
 from seep_monai.errors import SeepError
-from seep_monai.geo import GEO_KEYS, PIXEL_SCALE, TIEPOINTS, GeoTags
 
 Coordinates = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 WGS84 = 4326
-# Source: GeoTIFF 1.1: 1024 and above are EPSG codes, 32767 is "user defined".
-_EPSG_CODES = range(1024, 32767)
-# Source: the EPSG register; the blocks that hold geographic systems only, among them WGS 84, NAD83 and ETRS89.
-_GEOGRAPHIC_BLOCKS = (range(4001, 4056), range(4120, 4217), range(4218, 4389), range(4600, 4647), range(4657, 4766))
-_GEOGRAPHIC_KEY, _PROJECTED_KEY = 2048, 3072
+# Source: GeoTIFF 1.1. PROJ knows larger numbers too, such as 900913, that are not of the register.
+_MAX_EPSG = 32766
 # Choice: coordinates are written to a thousandth of a pixel, far below the width of a film.
 _PIXEL_DECIMALS = 3
 # Choice: 7 decimals of a degree are a centimetre.
@@ -33,7 +34,7 @@ _DEGREE_DECIMALS = 7
 _LIMIT_TOLERANCE_PX = 1e-3
 # Sentinel-1 products end their control points one pixel before the corner; anything more is another raster's grid.
 _EDGE_TOLERANCE_PX = 1.5
-_EARTH_RADIUS_M = 6371008.8  # Source: mean radius of the IUGG.
+_EARTH = Geod(a=6371008.8, f=0)  # Source: a sphere of the IUGG's mean radius in m.
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class NoReference:
     epsg: ClassVar[None] = None
     decimals: ClassVar[int] = _PIXEL_DECIMALS
 
-    def geo_tags(self, shape: tuple[int, int]) -> GeoTags:
-        """No tags, whatever the shape."""
+    def raster_place(self, shape: tuple[int, int]) -> dict[str, Any]:
+        """Nothing, whatever the shape."""
         del shape
         return {}
 
@@ -57,9 +58,6 @@ class NoReference:
 @dataclass(frozen=True)
 class AffineReference:
     """A north-up grid in a coordinate system of the EPSG register.
-
-    Whether a code exists, and what its unit is, cannot be checked without the register; a code outside the register's
-    geographic blocks is tagged as a projected one (GDAL looks the code up and reads either right).
 
     Attributes:
         epsg: EPSG code of a projected or geographic coordinate system.
@@ -75,11 +73,7 @@ class AffineReference:
     kind: ClassVar[str] = "affine"
 
     def __post_init__(self) -> None:
-        if type(self.epsg) is not int or self.epsg not in _EPSG_CODES:
-            raise SeepError(
-                f"epsg: expected a whole number of {_EPSG_CODES.start}..{_EPSG_CODES.stop - 1}, but got {self.epsg!r}. "
-                f"Give the EPSG code of a coordinate system, e.g. 32618."
-            )
+        _check_epsg(self.epsg)
         if not _is_number(self.pixel_size) or self.pixel_size <= 0:
             raise SeepError(
                 f"pixel_size: expected a number > 0, but got {self.pixel_size!r}. Give the side of a pixel in units of "
@@ -94,19 +88,17 @@ class AffineReference:
         """Decimals that give a thousandth of a pixel."""
         return max(0, _PIXEL_DECIMALS + math.ceil(-math.log10(self.pixel_size)))
 
-    def geo_tags(self, shape: tuple[int, int]) -> GeoTags:
-        """Pixel scale, one tiepoint and geo keys; the same for every shape.
+    def raster_place(self, shape: tuple[int, int]) -> dict[str, Any]:
+        """`crs` and `transform` as `rasterio.open` takes them; the same for every shape.
 
         Raises:
             SeepError: in a geographic system, if a scene of this shape leaves -180..180 or -90..90 degrees.
         """
-        if _is_geographic(self.epsg):
+        crs = CRS.from_epsg(self.epsg)
+        if crs.is_geographic:
             self._check_degrees(shape)
-        return {
-            PIXEL_SCALE: (float(self.pixel_size), float(self.pixel_size), 0.0),
-            TIEPOINTS: (0.0, 0.0, 0.0, float(self.upper_left_x), float(self.upper_left_y), 0.0),
-            GEO_KEYS: _geo_keys(self.epsg),
-        }
+        transform = Affine(self.pixel_size, 0, self.upper_left_x, 0, -self.pixel_size, self.upper_left_y)
+        return {"crs": crs, "transform": transform}
 
     def map_coordinates(self, row: npt.ArrayLike, col: npt.ArrayLike) -> Coordinates:
         """(x, y) of pixel coordinates, float64 of their shape.
@@ -177,8 +169,8 @@ class GcpReference:
                     f"like it. Move the scene off the date line and the poles."
                 )
 
-    def geo_tags(self, shape: tuple[int, int]) -> GeoTags:
-        """The tiepoints, row by row from the upper left, and geo keys.
+    def raster_place(self, shape: tuple[int, int]) -> dict[str, Any]:
+        """`crs` and `gcps` as `rasterio.open` takes them; the points row by row from the upper left.
 
         Raises:
             SeepError: if the points do not reach from edge to edge of a scene of this shape.
@@ -189,22 +181,19 @@ class GcpReference:
                     f"{name}: expected control points from 0 to {size}, the scene's size, but got {axis[0]} to "
                     f"{axis[-1]}. Make the points for this scene's shape."
                 )
-        points = (
-            (float(col), float(row), 0.0, float(self.lon[i][j]), float(self.lat[i][j]), 0.0)
+        gcps = [
+            GroundControlPoint(row=row, col=col, x=self.lon[i][j], y=self.lat[i][j], z=0)
             for i, row in enumerate(self.rows)
             for j, col in enumerate(self.cols)
-        )
-        return {TIEPOINTS: tuple(number for point in points for number in point), GEO_KEYS: _geo_keys(WGS84)}
+        ]
+        return {"crs": CRS.from_epsg(WGS84), "gcps": gcps}
 
     def map_coordinates(self, row: npt.ArrayLike, col: npt.ArrayLike) -> Coordinates:
         """(lon, lat) of pixel coordinates, float64 of their shape: bilinear between the points, linear on outside."""
-        i, down = _cell(self.rows, np.asarray(row, dtype=float) + 0.5)
-        j, right = _cell(self.cols, np.asarray(col, dtype=float) + 0.5)
-        lon, lat = (
-            (1 - down) * ((1 - right) * grid[i, j] + right * grid[i, j + 1])
-            + down * ((1 - right) * grid[i + 1, j] + right * grid[i + 1, j + 1])
-            for grid in (np.array(self.lon), np.array(self.lat))
-        )
+        places = np.stack(np.broadcast_arrays(row, col), axis=-1).astype(float) + 0.5
+        grid = np.stack([self.lon, self.lat], axis=-1)
+        interpolated = RegularGridInterpolator((self.rows, self.cols), grid, bounds_error=False, fill_value=None)
+        lon, lat = np.moveaxis(interpolated(places).reshape(places.shape), -1, 0)
         return lon, lat
 
 
@@ -239,10 +228,13 @@ def orbit_gcps(
             f"expected finite numbers, pixel_m > 0 and a latitude of -90..90, but got centre {centre}, pixel_m "
             f"{pixel_m!r} and heading_deg {heading_deg!r}."
         )
-    _refuse_poles(shape, centre, pixel_m, math.radians(heading_deg))
+    _refuse_poles(shape, centre, pixel_m, heading_deg)
     rows, cols = (np.linspace(0, size, n) for size, n in zip(shape, n_points, strict=True))
     along, across = np.meshgrid((rows - shape[0] / 2) * pixel_m, (cols - shape[1] / 2) * pixel_m, indexing="ij")
-    lon, lat = _destination(centre, np.hypot(along, across), math.radians(heading_deg) + np.arctan2(across, along))
+    azimuth = heading_deg + np.degrees(np.arctan2(across, along))
+    # From longitude 0, for the date line is to be seen and not to be wrapped around.
+    lon, lat, _ = _EARTH.fwd(np.zeros_like(along), np.full_like(along, centre[1]), azimuth, np.hypot(along, across))
+    lon += centre[0]
     if np.ptp(lon) > 180:
         raise SeepError(
             f"centre: expected longitudes that span 180 degrees or less, but {shape[0]} x {shape[1]} px of {pixel_m} m "
@@ -273,48 +265,31 @@ def from_json(content: Mapping[str, Any]) -> Georeference:
     return kind(**values)
 
 
-def _geo_keys(epsg: int) -> tuple[float, ...]:
-    """GeoKeyDirectory: a header, then (key, location, count, value) of each key; location 0 is the value itself."""
-    geographic = _is_geographic(epsg)
-    keys = {
-        1024: 2 if geographic else 1,  # the model: projected 1, geographic 2
-        1025: 1,  # pixel is area
-        _GEOGRAPHIC_KEY if geographic else _PROJECTED_KEY: epsg,
-    }
-    return (1, 1, 0, len(keys), *(number for key, value in keys.items() for number in (key, 0, 1, value)))
+def _check_epsg(epsg: Any) -> None:
+    """Raise a SeepError unless this is the code of a projected or geographic system of two axes."""
+    try:
+        crs = CRS.from_epsg(epsg) if type(epsg) is int and epsg <= _MAX_EPSG else None
+    except CRSError:
+        crs = None
+    if crs is None or not (crs.is_projected or crs.is_geographic) or len(crs.axis_info) != 2:
+        found = "" if crs is None else f" ({crs.name}, {crs.type_name})"
+        raise SeepError(
+            f"epsg: expected the EPSG code of a projected or a 2D geographic system, but got {epsg!r}{found}. "
+            f"Look it up at epsg.org, e.g. 32618 for UTM zone 18N."
+        )
 
 
-def _is_geographic(epsg: int) -> bool:
-    return any(epsg in block for block in _GEOGRAPHIC_BLOCKS)
-
-
-def _refuse_poles(shape: tuple[int, int], centre: tuple[float, float], pixel_m: float, heading_rad: float) -> None:
+def _refuse_poles(shape: tuple[int, int], centre: tuple[float, float], pixel_m: float, heading_deg: float) -> None:
     """Raise a SeepError if a pole lies in the scene or within a pixel of it, where longitudes mean nothing."""
-    for pole, bearing in ((90, 0.0), (-90, math.pi)):
-        distance_px = math.radians(abs(pole - centre[1])) * _EARTH_RADIUS_M / pixel_m
-        down, right = distance_px * math.cos(bearing - heading_rad), distance_px * math.sin(bearing - heading_rad)
+    for pole in (90, -90):
+        azimuth, _, distance_m = _EARTH.inv(*centre, centre[0], pole)
+        angle = math.radians(azimuth - heading_deg)
+        down, right = (distance_m / pixel_m * side for side in (math.cos(angle), math.sin(angle)))
         if abs(down) <= shape[0] / 2 + 1 and abs(right) <= shape[1] / 2 + 1:
             raise SeepError(
                 f"centre: expected a scene that touches no pole, but {shape[0]} x {shape[1]} px of {pixel_m} m around "
                 f"{centre} reach latitude {pole}. Move the scene off the pole, or give fewer pixels."
             )
-
-
-def _destination(
-    start: tuple[float, float], distance_m: npt.NDArray[np.float64], bearing_rad: npt.NDArray[np.float64]
-) -> Coordinates:
-    """(lon, lat) in degrees at distances and bearings (clockwise from north) from `start`, on a sphere."""
-    angle, lat = distance_m / _EARTH_RADIUS_M, math.radians(start[1])
-    sin_end = math.sin(lat) * np.cos(angle) + math.cos(lat) * np.sin(angle) * np.cos(bearing_rad)
-    turn = np.arctan2(np.sin(bearing_rad) * np.sin(angle) * math.cos(lat), np.cos(angle) - math.sin(lat) * sin_end)
-    return start[0] + np.degrees(turn), np.degrees(np.arcsin(sin_end))
-
-
-def _cell(axis: tuple[float, ...], at: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Index of the grid cell of each place, and the share of the cell before it (< 0 or > 1 outside the grid)."""
-    points = np.array(axis)
-    index = np.clip(np.searchsorted(points, at, side="right") - 1, 0, len(points) - 2)
-    return index, (at - points[index]) / (points[index + 1] - points[index])
 
 
 def _has_shape(grid: Any, n_rows: int, n_cols: int) -> bool:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import uuid
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
+import numpy.typing as npt
+import rasterio
+import tifffile
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window as RasterWindow
 from tqdm import tqdm
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES
@@ -16,12 +24,12 @@ from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import Georeference
 from seep_monai.simulate.slicks import Window
 from seep_monai.simulate.vectors import SceneTruth, feature_collection, geojson_text
-from seep_monai.tiff import TILE_PX, Compression
-from seep_monai.tiff_stream import TiffStream
-from seep_monai.workflow import write_text
+from seep_monai.tiff import TILE_PX
 
 IMAGES_DIR, MASKS_DIR, SLICKS_DIR = "images", "masks", "slicks"
 NO_DATA_DN = 0
+# Choice: level 1; level 6 takes twice as long and makes speckle of some 200 levels smaller by a hundredth only.
+_DEFLATE_LEVEL = 1
 
 
 @dataclass(frozen=True)
@@ -60,12 +68,12 @@ def write_scene(
     georeference: Georeference,
     *,
     class_names: Sequence[str] = DEFAULT_CLASS_NAMES,
-    compression: Compression | None = "deflate",
+    compression: Literal["deflate"] | None = "deflate",
     overwrite: bool = False,
 ) -> SceneFiles:
     """Write `images/NAME.tif`, `masks/NAME.tif` and `slicks/NAME.geojson` to a folder; each pixel is drawn once.
 
-    The rasters are drawn in block rows over the full width, from top to bottom. Each file appears when it is complete.
+    The rasters are drawn in block rows over the full width, from top to bottom. The files appear when all are complete.
 
     Args:
         scene: what is drawn.
@@ -86,19 +94,23 @@ def write_scene(
     files = scene_files(folder, name)
     _check_free(files, overwrite=overwrite)
     text = geojson_text(feature_collection(scene, name, georeference, class_names=class_names))
-    common: dict[str, Any] = {"geo_tags": georeference.geo_tags(scene.shape), "compression": compression}
-    image = TiffStream(files.image, scene.shape, np.uint16, no_data=NO_DATA_DN, **common)
-    mask = TiffStream(files.mask, scene.shape, np.uint8, **common)
+    profile = {**georeference.raster_place(scene.shape), "compress": compression, "zlevel": _DEFLATE_LEVEL}
     try:
-        for path in vars(files).values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with image, mask:
-            _draw_into(image, mask, scene, name)
-            write_text(files.slicks, text)
+        with _all_or_none(files) as parts:
+            with (
+                _new_raster(parts.image, scene.shape, "uint16", nodata=NO_DATA_DN, **profile) as image,
+                _new_raster(parts.mask, scene.shape, "uint8", **profile) as mask,
+            ):
+                _draw_into(image, mask, scene, name)
+            _check_whole(parts.image, files.image)
+            _check_whole(parts.mask, files.mask)
+            parts.slicks.write_text(text, encoding="utf-8")
     except OSError as error:
+        # What GDAL found stands in the cause of rasterio's error.
+        reason = error.strerror or error.__cause__ or error
         raise SeepError(
-            f"{error.filename or folder}: expected a folder to write to, but got {error.strerror or error}. Check the "
-            f"path and the free space."
+            f"{error.filename or folder}: expected a folder to write to, but got {reason}. Check the path and the free "
+            f"space."
         ) from error
     return files
 
@@ -113,14 +125,77 @@ def block_rows(shape: tuple[int, int]) -> Iterator[Window]:
         yield slice(start, min(start + TILE_PX, shape[0])), slice(0, shape[1])
 
 
-def _draw_into(image: TiffStream, mask: TiffStream, scene: SceneTruth, name: str) -> None:
-    """Draw the scene block row by block row."""
+@contextmanager
+def _all_or_none(files: SceneFiles) -> Iterator[SceneFiles]:
+    """Names beside the files to write to; they are renamed if the block ends without an error, else removed."""
+    part = f".{uuid.uuid4().hex}.part"
+    parts = SceneFiles(**{key: path.with_name(f".{path.name}{part}") for key, path in vars(files).items()})
+    for path in vars(parts).values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield parts
+        for key, path in vars(parts).items():
+            path.replace(getattr(files, key))
+    finally:
+        for path in vars(parts).values():
+            path.unlink(missing_ok=True)
+
+
+def _check_whole(part: Path, path: Path) -> None:
+    """Raise a SeepError if the file lacks bytes; rasterio's `close` says nothing if the last ones cannot be written."""
+    try:
+        with tifffile.TiffFile(part) as tiff:
+            page: Any = tiff.pages.first
+            tiles = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+            end = max(offset + count for offset, count in tiles)
+            is_whole = len(tiles) == math.prod(page.chunked) and all(map(all, tiles)) and end <= tiff.filehandle.size
+    except Exception:  # a damaged file makes tifffile raise almost anything
+        is_whole = False
+    if not is_whole:
+        raise SeepError(f"{path}: expected room for the whole file, but its end could not be written. Free some space.")
+
+
+def _new_raster(part: Path, shape: tuple[int, int], dtype: str, **profile: Any) -> Any:
+    """A GeoTIFF of one band, open for writing; tiles of `TILE_PX`."""
+    with warnings.catch_warnings():
+        # A scene may lie nowhere.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(
+            part,
+            "w",
+            driver="GTiff",
+            height=shape[0],
+            width=shape[1],
+            count=1,
+            dtype=dtype,
+            tiled=True,
+            blockxsize=TILE_PX,
+            blockysize=TILE_PX,
+            bigtiff="IF_SAFER",
+            **profile,
+        )
+
+
+def _draw_into(image: Any, mask: Any, scene: SceneTruth, name: str) -> None:
+    """Draw the scene, block row by block row, into two rasters that are open."""
     with tqdm(total=scene.shape[0], desc=name, unit="row", leave=False, disable=not sys.stderr.isatty()) as progress:
         for window in block_rows(scene.shape):
             dn, label = scene.draw(window)
-            image.write(dn)
-            mask.write(label)
+            # GDAL keeps nothing in memory of tiles that are written whole.
+            image.write(_checked(dn, window, "uint16", name), 1, window=RasterWindow.from_slices(*window))
+            mask.write(_checked(label, window, "uint8", name), 1, window=RasterWindow.from_slices(*window))
             progress.update(window[0].stop - window[0].start)
+
+
+def _checked(band: npt.NDArray[Any], window: Window, dtype: str, name: str) -> npt.NDArray[Any]:
+    """What was drawn; a SeepError unless it fits the window and the file, for rasterio would resample and cast it."""
+    shape = tuple(part.stop - part.start for part in window)
+    if band.shape != shape or band.dtype != dtype:
+        raise SeepError(
+            f"{name}: expected {dtype} of shape {shape} from row {window[0].start} on, but got {band.dtype} of shape "
+            f"{band.shape}. Draw image and mask in the window's size, as uint16 and uint8."
+        )
+    return band
 
 
 def _check_free(files: SceneFiles, *, overwrite: bool) -> None:

@@ -18,7 +18,6 @@ from seep_monai import __version__
 from seep_monai.errors import SeepError
 from seep_monai.simulate.drawing import draw_parameters
 from seep_monai.simulate.georeference import Georeference, to_json
-from seep_monai.simulate.parameters import SceneParameters
 from seep_monai.simulate.rasters import write_scene
 from seep_monai.simulate.scene import plan_scene
 from seep_monai.simulate.settings import SceneSettings
@@ -145,7 +144,7 @@ class ScenePlan:
         _check_seed(self.seed)
         if self.n_scenes < 1:
             raise SeepError(f"n_scenes: expected 1 or more, but got {self.n_scenes}. Ask for a scene at least.")
-        self.georeference.geo_tags(self.settings.size_px)
+        self.georeference.raster_place(self.settings.size_px)
 
 
 def make_scenes(out: str | Path, plan: ScenePlan, *, overwrite: bool = False) -> None:
@@ -227,7 +226,9 @@ def _write_tiles(folder: Path, plan: TilePlan) -> None:
             parameters = draw_parameters(f"{FIRST_SCENE + index}", rng, plan.settings)
             tiles = write_tiles(plan_scene(parameters), folder, n_wanted, rng, empty_share=plan.empty_share)
             n_cols = grid(parameters.size_px)[1]
-            scenes.append({"name": parameters.name, "n_tile_cols": n_cols, "tiles": tiles, **_stored(parameters)})
+            scenes.append(
+                {"name": parameters.name, "n_tile_cols": n_cols, "tiles": tiles, "parameters": parameters.to_json()}
+            )
             progress.update(n_wanted)
     _write_record(folder, {**asdict(plan), "n_tiles": sum(plan.n_tiles_per_scene)}, scenes)
 
@@ -238,7 +239,7 @@ def _write_scenes(folder: Path, plan: ScenePlan) -> None:
     for index in range(plan.n_scenes):
         parameters = draw_parameters(f"{FIRST_SCENE + index}", scene_rng(plan.seed, index), plan.settings)
         write_scene(plan_scene(parameters), folder, parameters.name, plan.georeference)
-        scenes.append({"name": parameters.name, **_stored(parameters)})
+        scenes.append({"name": parameters.name, "parameters": parameters.to_json()})
     record = {"seed": plan.seed, "settings": asdict(plan.settings), "georeference": to_json(plan.georeference)}
     _write_record(folder, record, scenes)
 
@@ -246,28 +247,6 @@ def _write_scenes(folder: Path, plan: ScenePlan) -> None:
 def scene_rng(seed: int, index: int) -> np.random.Generator:
     """The generator of one scene's parameters, `index` counted from 0."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
-
-
-def scenes_of_record(path: str | Path) -> list[SceneParameters]:
-    """The parameters of all scenes in a `simulation.json`: `plan_scene` makes each of them again.
-
-    Raises:
-        SeepError: if the file is missing or is no such record.
-    """
-    try:
-        return [
-            SceneParameters.from_json(scene["parameters"]) for scene in json.loads(Path(path).read_text())["scenes"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, SeepError):
-            raise
-        raise SeepError(
-            f"{path}: expected the {RECORD_NAME} of simulated data, but it cannot be read ({error!r})."
-        ) from error
-
-
-def _stored(parameters: SceneParameters) -> dict[str, Any]:
-    return {"parameters": parameters.to_json()}
 
 
 def _write_record(folder: Path, plan: dict[str, Any], scenes: list[dict[str, Any]]) -> None:
