@@ -25,7 +25,7 @@ from seep_monai.cross_validation.settings import parse_overrides
 from seep_monai.errors import ConfigError
 from seep_monai.simulate.sample import make_sample_data
 
-AUGMENTATIONS = ("turn_prob", "speckle", "wedge_prob", "paste_prob")
+AUGMENTATIONS = ("turn_prob", "paste_prob")
 CONFIG = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "train.json"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seep_monai.errors import SeepError
 from seep_monai.realism.comparison import KS_LIMIT
-from seep_monai.realism.comparison_report import ColumnOptions, parse_tile_cols, plan_comparison, write_comparison
+from seep_monai.realism.comparison_report import ColumnOptions, parse_tile_columns, plan_comparison, write_comparison
 from seep_monai.realism.comparison_text import verdict_text
 
 
@@ -25,10 +25,11 @@ def main() -> None:
     parser.add_argument("--n_tiles", type=int, help="tiles drawn at random of each folder (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the tiles drawn and shown (default: %(default)s)")
     parser.add_argument(
-        "--real_tile_cols",
-        metavar="START=COLUMNS,...",
-        help="tile columns of real scenes by the start of their names, such as 0418=19,0455=20; without, their range "
-        "trend is left out",
+        "--real_tile_columns",
+        metavar="COLUMNS",
+        default="{}",
+        help="tile columns of real scenes by the beginning of their names, such as \"{'0418': 19, '0455': 20}\"; "
+        "without, their range trend is left out",
     )
     parser.add_argument(
         "--n_tile_cols",
@@ -44,13 +45,12 @@ def main() -> None:
 
 def compare_folders(arguments: argparse.Namespace) -> str:
     """Compare, write the report and return the verdict."""
-    by_start = parse_tile_cols(arguments.real_tile_cols) if arguments.real_tile_cols else {}
     plan = plan_comparison(
         arguments.real_dir,
         arguments.sim_dir,
         n_tiles=arguments.n_tiles,
         seed=arguments.seed,
-        columns=ColumnOptions(by_start, arguments.n_tile_cols),
+        columns=ColumnOptions(parse_tile_columns(arguments.real_tile_columns), arguments.n_tile_cols),
     )
     report = write_comparison(plan, arguments.output_dir)
     return f"{verdict_text(report['verdict'])}\nGoals are KS distances below {KS_LIMIT}. Report: {arguments.output_dir}"

@@ -15,15 +15,10 @@ import torch
 from torch.nn import functional
 
 from seep_monai.classes import NO_DATA_LABEL
-from seep_monai.errors import ConfigError
 from seep_monai.settings import number, probability
 from seep_monai.transforms import LOG_LIMIT
 
 N_SYMMETRIES = 8
-# Source: fitted to 22 swath borders in Sentinel-1 tiles, all of 12.7 to 12.9 degrees against the columns.
-WEDGE_SLOPE = math.tan(math.radians(12.8))
-# Choice: beyond half, little is left to learn from; it also keeps the area formula of the wedge to its simple cases.
-_MAX_WEDGE_SHARE = 0.5
 
 # (image, label, generator) -> (image, label), as `slick_paste.SlickPaste` does it.
 Paste = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
@@ -43,28 +38,6 @@ def inverse_symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
     """What `symmetry` with this index was given."""
     turned = tensor.flip(-1) if index >= 4 else tensor
     return torch.rot90(turned, -(index % 4), dims=(-2, -1))
-
-
-def wedge_mask(size: tuple[int, int], share: float, side: int, device: torch.device) -> torch.Tensor:
-    """(H, W) bool: the pixels that lie wholly beyond a slanted straight line, as outside a swath.
-
-    Args:
-        size: rows and columns.
-        share: area beyond the line, 0..0.5 of the tile; pixels on the line are not beyond it.
-        side: 0..7, one of the eight symmetries of a line that cuts off the left side.
-        device: where the mask is needed.
-    """
-    height, width = size[::-1] if side % 2 else size
-    # How far the line goes across from the first row to the last, and where it is in the middle row, in widths. With
-    # a slope of 0.2 over a square, a share of .3 lies left of a line from .4 to .2; a share of .025 is a triangle,
-    # whose line would be at -.1 in the last row, .1 in the first and 0 in the middle.
-    across = WEDGE_SLOPE * height / width
-    middle = share if share >= across / 2 else math.sqrt(2 * across * share) - across / 2
-    # The corner of a pixel that is nearest the line is the lower right one.
-    right = torch.arange(1, width + 1, device=device) / width
-    lower = torch.arange(1, height + 1, device=device)[:, None] / height - 0.5
-    beyond = right + across * lower < middle
-    return symmetry(beyond, side)
 
 
 def turned_and_scaled(
@@ -95,7 +68,7 @@ def turned_and_scaled(
 
 
 class BatchAugment:
-    """Random symmetries, turns, no-data wedges, pasted slicks, gain and speckle for normalised batches, in this order.
+    """Random symmetries, turns, pasted slicks and gain for normalised batches, in this order.
 
     Args:
         symmetries: draw one of the eight symmetries per tile (of the four that keep the shape where tiles are not
@@ -105,10 +78,6 @@ class BatchAugment:
             logarithm; 0 leaves the size.
         gain: a factor drawn from [1 - gain, 1 + gain] per tile multiplies the DN: the scene's level that inference
             takes from fewer tiles than training differs by about as much. 0 is off.
-        speckle: noise of a standard deviation drawn from [0, speckle] per tile is added to the log, which multiplies
-            the DN by about as much. 0 is off.
-        wedge_prob: share of the tiles that lose a wedge, as at a swath's border. 0 is off.
-        wedge_share: the wedge takes up to so much of the tile, in (0, 0.5].
         paste: what pastes slicks, or None.
         seed: seed of the generator.
 
@@ -123,9 +92,6 @@ class BatchAugment:
         turn_prob: float = 0.0,
         turn_scale: float = 0.2,
         gain: float = 0.2,
-        speckle: float = 0.0,
-        wedge_prob: float = 0.0,
-        wedge_share: float = 0.3,
         paste: Paste | None = None,
         seed: int = 0,
     ) -> None:
@@ -133,11 +99,6 @@ class BatchAugment:
         self.turn_prob = probability("turn_prob", turn_prob)
         self.turn_scale = number("turn_scale", turn_scale, low=0, high=1, low_allowed=True)
         self.gain = number("gain", gain, low=0, high=1, low_allowed=True)
-        self.speckle = number("speckle", speckle, low=0, high=1, low_allowed=True)
-        self.wedge_prob = probability("wedge_prob", wedge_prob)
-        self.wedge_share = number("wedge_share", wedge_share, low=0)
-        if self.wedge_share > _MAX_WEDGE_SHARE:
-            raise ConfigError(f"wedge_share: expected at most {_MAX_WEDGE_SHARE}, but got {wedge_share!r}.")
         self.paste = paste
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -152,31 +113,13 @@ class BatchAugment:
             image, label = self._turn(image, label)
         if self.turn_prob > 0:
             image, label = self._turn_freely(image, label)
-        # Before the slicks, which keep off no-data: after them, it would cut some to crumbs.
-        if self.wedge_prob > 0:
-            image, label = self._cut(image, label)
+        # Slicks keep off the no-data that turns bring.
         if self.paste is not None:
             image, label = self.paste(image, label, self.generator)
         if self.gain > 0:
             factor = 1 + self.gain * (2 * torch.rand(len(image), 1, 1, 1, generator=self.generator) - 1)
             shifted = (image + factor.log().to(image.device)).clamp(-LOG_LIMIT, LOG_LIMIT)
             image = torch.where(label == NO_DATA_LABEL, image, shifted)
-        if self.speckle > 0:
-            deviation = self.speckle * torch.rand(len(image), 1, 1, 1, generator=self.generator)
-            noise = deviation * torch.randn(image.shape, generator=self.generator)
-            noisy = (image + noise.to(image.device)).clamp(-LOG_LIMIT, LOG_LIMIT)
-            image = torch.where(label == NO_DATA_LABEL, image, noisy)
-        return image, label
-
-    def _cut(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        size = (image.shape[-2], image.shape[-1])
-        image, label = image.clone(), label.clone()
-        numbers = torch.rand(len(image), 3, generator=self.generator).tolist()
-        for tile, truth, (chance, share, side) in zip(image, label, numbers, strict=True):
-            if chance < self.wedge_prob:
-                beyond = wedge_mask(size, share * self.wedge_share, int(N_SYMMETRIES * side), image.device)
-                tile.masked_fill_(beyond, 0.0)
-                truth.masked_fill_(beyond, NO_DATA_LABEL)
         return image, label
 
     def _turn_freely(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

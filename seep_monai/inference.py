@@ -24,7 +24,6 @@ from seep_monai.errors import ConfigError, DataError
 from seep_monai.instances import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, Mask
 from seep_monai.objects.finding import drawn_map
 from seep_monai.objects.judge import ObjectJudge
-from seep_monai.objects.places import MIDDLE
 from seep_monai.tiff import TiffMeta, read_tiff, valid_mask, write_tiff
 from seep_monai.transforms import NORMALISATION_VERSION
 
@@ -129,8 +128,7 @@ class SaveSeepMapsd(MapTransform):
 
     def _drawn(self, tile: Mapping[Hashable, Any], probabilities: Floats, valid: Mask) -> ClassMap:
         image = tile["image"][0].cpu().numpy()
-        place = tile.get("place", MIDDLE)
-        return drawn_map(probabilities, image, self.settings, self.judge, valid=valid, place=place)
+        return drawn_map(probabilities, image, self.settings, self.judge, valid=valid)
 
 
 def _scene_levels(paths: list[Path], scenes: list[str], band: int | None) -> dict[str, float]:

@@ -104,8 +104,7 @@ def check_training_numbers(values: dict[str, Any]) -> None:
     number("weight_decay", values["weight_decay"], low=0, low_allowed=True)
     number("average_decay", values["average_decay"], low=0, high=1, low_allowed=True)
     number("warmup_share", values["warmup_share"], low=0, high=1, low_allowed=True)
-    number("speckle", values["speckle"], low=0, high=1, low_allowed=True)
-    for name in ("turn_prob", "wedge_prob", "paste_prob"):
+    for name in ("turn_prob", "paste_prob"):
         probability(name, values[name])
     if values["max_epochs"] % values["val_interval"]:
         raise ConfigError(

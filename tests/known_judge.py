@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from seep_monai.objects.judge import MATCH_MEASURES, ObjectJudge, naming_measures
+from seep_monai.objects.judge import MATCH_MEASURES, NAMING_MEASURES, ObjectJudge
 from seep_monai.objects.regression import SoftmaxRegression
 
 
@@ -16,20 +16,17 @@ def known_judge(
     bias: float = 0.0,
     levels: tuple[float, ...] = (0.3, 0.6),
     priors: tuple[float, ...] = (1 / 7,) * 7,
-    tile_columns: Mapping[str, int] | None = None,
     tta: bool = False,
 ) -> ObjectJudge:
     """The log odds of a match are `bias` and the weighted `match` measures; classes have their network's shares."""
     weights = np.array([[0.0] * len(MATCH_MEASURES), [(match or {}).get(name, 0.0) for name in MATCH_MEASURES]])
-    names = naming_measures(tile_columns is not None)
-    naming = np.array([[float(name == f"own_share_{k}") for name in names] for k in range(1, 8)])
+    naming = np.array([[float(name == f"own_share_{k}") for name in NAMING_MEASURES] for k in range(1, 8)])
     return ObjectJudge(
         levels,
         # Scales so large that nothing lies four standard deviations from the mean.
         _unscaled(weights, np.array([0.0, bias])),
         _unscaled(naming, np.zeros(7)),
         np.array(priors),
-        tile_columns,
         tta,
     )
 

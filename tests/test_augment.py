@@ -10,7 +10,6 @@ from seep_monai.augment import (
     BatchAugment,
     symmetry,
     turned_and_scaled,
-    wedge_mask,
 )
 from seep_monai.errors import ConfigError
 
@@ -180,65 +179,7 @@ def flat_batch(n_tiles: int = 100, shape: tuple[int, int] = (32, 32)) -> tuple[t
     return torch.full((n_tiles, 1, *shape), 0.5), torch.ones(n_tiles, 1, *shape, dtype=torch.uint8)
 
 
-def test_speckle_has_a_deviation_of_its_own_per_tile_up_to_the_given_one() -> None:
-    image, label = flat_batch()
-    changed, truth = BatchAugment(symmetries=False, gain=0, speckle=0.1, seed=0)(image, label)
-    deviations = (changed - image).flatten(1).std(1)
-    # 1024 pixels tell a deviation to 2 %.
-    assert 0.09 < float(deviations.max()) < 0.108
-    assert float(deviations.min()) < 0.01
-    assert float((changed - image).mean()) == pytest.approx(0, abs=0.001)
-    assert torch.equal(truth, label)
-
-
-def test_speckle_keeps_no_data_and_the_range() -> None:
-    image, label = torch.full((20, 1, 8, 8), 1.99), torch.ones(20, 1, 8, 8, dtype=torch.uint8)
-    image[:, :, 0], label[:, :, 0] = 0, 255
-    changed, _ = BatchAugment(symmetries=False, gain=0, speckle=0.2, seed=0)(image, label)
-    assert float(changed[:, :, 0].abs().max()) == 0
-    assert float(changed.max()) == 2.0
-
-
-@pytest.mark.parametrize("side", range(N_SYMMETRIES))
-def test_wedge_is_a_half_plane_of_the_swath_s_slope_and_the_given_share(side: int) -> None:
-    mask = symmetry(wedge_mask((256, 256), 0.3, side, torch.device("cpu")), 0)
-    # Back to the left side: the inverse of a mirrored turn is itself, of k turns 4 - k turns.
-    left = symmetry(mask, side if side >= 4 else -side % 4).numpy()
-    widths = left.sum(1)
-    assert (np.diff(left.astype(int), axis=1) <= 0).all()
-    slope = np.polyfit(np.arange(256), widths, 1)[0]
-    assert slope == pytest.approx(-np.tan(np.radians(12.8)), abs=0.003)
-    assert 0.295 < left.mean() <= 0.3
-
-
-@pytest.mark.parametrize("shape", [(256, 256), (64, 192), (192, 64)])
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.4, 0.5])
-def test_wedge_takes_at_most_its_share_of_any_tile(shape: tuple[int, int], share: float) -> None:
-    for side in range(N_SYMMETRIES):
-        mask = wedge_mask(shape, share, side, torch.device("cpu"))
-        assert mask.shape == shape
-        assert share - 0.02 < float(mask.float().mean()) <= share
-
-
-def test_wedges_write_no_data_and_leave_the_rest() -> None:
-    image, label = flat_batch(400)
-    changed, truth = BatchAugment(symmetries=False, gain=0, wedge_prob=0.5, wedge_share=0.4, seed=0)(image, label)
-    gone = truth == 255
-    assert bool((changed[gone] == 0).all())
-    assert torch.equal(changed[~gone], image[~gone])
-    assert torch.equal(truth[~gone], label[~gone])
-    shares = gone.flatten(1).float().mean(1)
-    assert float(shares.max()) <= 0.4
-    # 400 tiles at one half: four standard deviations are 40; a few wedges are too thin for one pixel.
-    assert 155 < int((shares > 0).sum()) < 240
-
-
-def test_gain_and_speckle_leave_wedges_at_the_level() -> None:
-    changed, truth = BatchAugment(speckle=0.1, wedge_prob=1, seed=0)(*flat_batch())
-    assert float(changed[truth == 255].abs().max()) == 0
-
-
-def test_paste_comes_after_the_wedges_with_the_same_generator() -> None:
+def test_paste_comes_after_the_turns_with_the_same_generator() -> None:
     seen = []
 
     def paste(
@@ -247,7 +188,7 @@ def test_paste_comes_after_the_wedges_with_the_same_generator() -> None:
         seen.append((int((label == 255).sum()), generator))
         return image, label
 
-    augment = BatchAugment(wedge_prob=1, paste=paste, seed=0)
+    augment = BatchAugment(turn_prob=1, paste=paste, seed=0)
     augment(*flat_batch())
     assert seen[0][0] > 0
     assert seen[0][1] is augment.generator
@@ -255,11 +196,11 @@ def test_paste_comes_after_the_wedges_with_the_same_generator() -> None:
 
 def test_generator_set_back_goes_on_with_the_same_batches() -> None:
     batch = flat_batch(8)
-    augment = BatchAugment(speckle=0.1, wedge_prob=0.5, seed=0)
+    augment = BatchAugment(turn_prob=0.5, seed=0)
     augment(*batch)
     state = augment.generator.get_state()
     expected = augment(*batch)
-    resumed = BatchAugment(speckle=0.1, wedge_prob=0.5, seed=1)
+    resumed = BatchAugment(turn_prob=0.5, seed=1)
     resumed.generator.set_state(state)
     assert all(torch.equal(one, same) for one, same in zip(resumed(*batch), expected, strict=True))
 
@@ -274,13 +215,8 @@ def test_effects_that_are_off_draw_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("speckle", -0.1),
-        ("speckle", 1),
         ("turn_prob", 2),
         ("turn_scale", -1),
-        ("wedge_prob", 1.1),
-        ("wedge_share", 0),
-        ("wedge_share", 0.6),
     ],
 )
 def test_effect_out_of_range_names_itself(name: str, value: float) -> None:

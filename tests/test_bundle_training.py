@@ -131,7 +131,7 @@ def test_training_resumed_equals_one_that_was_not_stopped(dataset: Path, tmp_pat
 def test_training_with_every_effect_resumed_equals_one_that_was_not_stopped(
     dataset: Path, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    effects = {"speckle": 0.1, "wedge_prob": 0.5, "paste_prob": 1.0, "max_epochs": 2}
+    effects = {"turn_prob": 0.5, "paste_prob": 1.0, "max_epochs": 2}
     with caplog.at_level("INFO"):
         train(dataset, tmp_path / "whole", **effects)
     assert "slick bank: " in caplog.text

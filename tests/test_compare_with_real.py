@@ -18,7 +18,7 @@ from seep_monai.realism.comparison_report import (
     ColumnOptions,
     ComparisonPlan,
     measured,
-    parse_tile_cols,
+    parse_tile_columns,
     plan_comparison,
     shuffled_tiles,
     write_comparison,
@@ -114,10 +114,24 @@ def test_plan_of_missing_or_empty_folder_is_refused(folders: tuple[Path, Path], 
         plan_comparison(tmp_path, folders[1], columns=ColumnOptions())
 
 
-@pytest.mark.parametrize("text", ["19", "0418=", "=19", "0418=x", "04=1,04=2", "0418=19,"])
-def test_tile_cols_in_another_form_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="--real_tile_cols"):
-        parse_tile_cols(text)
+@pytest.mark.parametrize(
+    "text",
+    ["19", "", "0418=19", "{'0418': }", "{'0418': x}", "{'0418': '19'}", "{'0418': 0}", "{[]: 19}", "['0418', 19]"],
+)
+def test_tile_columns_in_another_form_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--real_tile_columns: expected columns .*'0418': 19"):
+        parse_tile_columns(text)
+
+
+def test_script_takes_tile_columns_as_a_training_does(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*map(str, folders), "--output_dir", str(tmp_path), "--real_tile_columns", "{'0000': 3}"]
+    monkeypatch.setattr("sys.argv", ["compare_with_real.py", *words])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    content = json.loads((tmp_path / "calibration.json").read_text())
+    assert content["real"]["left_out"] == []
+    assert "the tile columns are not known" in content["simulated"]["left_out"][0]
 
 
 def test_numbers_out_of_range_are_refused(folders: tuple[Path, Path]) -> None:

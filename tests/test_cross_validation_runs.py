@@ -147,12 +147,6 @@ def test_options_of_the_evaluation_alone_go_to_no_training(tmp_path: Path) -> No
     assert [given["tta"] for _, given in run.calls[3:5]] == ["True", "True"]
 
 
-def test_options_of_the_fitting_go_to_nothing_else(tmp_path: Path) -> None:
-    run = FileWriter()
-    train_folds(make_settings("data", ["--use_place", "True"], n_folds=N_FOLDS), tmp_path, run)
-    assert [given.get("use_place") for _, given in run.calls] == [None] * 3 + ["True", None] * 3
-
-
 def test_columns_of_the_grid_go_to_every_step(tmp_path: Path) -> None:
     run = FileWriter()
     train_folds(make_settings("data", ["--tile_columns", "{'0': 9}"], n_folds=N_FOLDS), tmp_path, run)
@@ -164,12 +158,12 @@ def test_judge_that_was_fitted_otherwise_is_fitted_again_and_scored(
     tmp_path: Path, settings: CrossValidationSettings
 ) -> None:
     train_folds(settings, tmp_path, FileWriter())
-    placed, again, back = FileWriter(), FileWriter(), FileWriter()
-    with_place = make_settings("data", ["--use_place", "True"], n_folds=N_FOLDS)
-    score_folds(with_place, tmp_path, placed)
-    score_folds(with_place, tmp_path, again)
+    plain, again, back = FileWriter(), FileWriter(), FileWriter()
+    without_tta = make_settings("data", ["--tta", "False"], n_folds=N_FOLDS)
+    score_folds(without_tta, tmp_path, plain)
+    score_folds(without_tta, tmp_path, again)
     train_folds(settings, tmp_path, back)
-    assert placed.tasks == back.tasks == SCORINGS
+    assert plain.tasks == back.tasks == SCORINGS
     assert again.tasks == SCORINGS[1::2]
 
 

@@ -123,8 +123,8 @@ def test_grids_of_one_group_of_scenes_do_not_mix() -> None:
 
 @pytest.mark.parametrize("tile", ["045551.3", "041869.x", "041869.0", "041869"])
 def test_tile_without_a_place_raises(tile: str) -> None:
-    with pytest.raises(DataError, match=r"SCENE\.NUMBER.*do that"):
-        tile_cell(tile, COLUMNS_OF, remedy="do that")
+    with pytest.raises(DataError, match=r"SCENE\.NUMBER.*--tile_columns auto"):
+        tile_cell(tile, COLUMNS_OF)
 
 
 @pytest.mark.parametrize("columns", [19, "Auto", {"0418": 0}, {"0418": "19"}, {"0418": True}, None])

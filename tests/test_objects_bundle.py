@@ -110,21 +110,5 @@ def test_inference_cuts_judged_objects_at_their_own_operating_point(
     assert written["instance_settings"]["score_threshold"] == chosen
 
 
-def test_place_goes_from_the_fitting_to_evaluation_and_inference(dataset: Path, trained: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    description = fit(dataset, tmp_path, tta=False, use_place=True, tile_columns={"0000": 2})
-    assert description["objects"]["tile_columns"] == {"0000": 2}
-    assert evaluate(dataset, tmp_path)["instance_mode"] == "judged"
-    infer(dataset / "train_images_256", tmp_path, tmp_path / "out")
-    other = tmp_path / "other.tif"
-    shutil.copy(dataset / "train_images_256" / "000001.000002.tif", other)
-    assert "SCENE.NUMBER" in message_of(infer, other, tmp_path, tmp_path / "out")
-
-
 def test_fitting_to_another_part_is_refused(dataset: Path, trained: Path) -> None:
     assert "Leave --part out" in message_of(fit, dataset, trained, part="test")
-
-
-def test_place_without_columns_names_the_option(dataset: Path, trained: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    assert "--tile_columns" in message_of(fit, dataset, tmp_path, tta=False, use_place=True)

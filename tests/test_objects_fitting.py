@@ -18,7 +18,6 @@ from seep_monai.objects.fitting import (
     tile_objects,
 )
 from seep_monai.objects.judge import ObjectJudge
-from seep_monai.objects.measures import MEASURE_NAMES
 
 
 def test_best_partner_is_the_truth_with_the_highest_iou() -> None:
@@ -94,13 +93,6 @@ def test_fitted_objects_hold_all_that_evaluation_needs() -> None:
     # Blobs are drawn at .85 and nothing else above 0.
     assert 0 < fitted["map_threshold"] <= 0.85
     assert fitted["operating_point"]["seep"]["f1"] == pytest.approx(1.0)
-
-
-def test_place_has_a_part_in_the_naming_only_where_it_is_given() -> None:
-    tiles = [random_tile(seed) for seed in range(8)]
-    placed = fit_judge(tiles, tile_columns={"0418": 19})
-    assert placed.naming.weights.shape[1] == fit_judge(tiles).naming.weights.shape[1] + 3
-    assert len(MEASURE_NAMES) == placed.naming.weights.shape[1]
 
 
 def test_tiles_without_a_match_raise() -> None:

@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 from known_judge import known_judge
 
-from seep_monai.dataset.grid import SceneContext
 from seep_monai.errors import DataError
 from seep_monai.objects.judge import ObjectJudge
 from seep_monai.objects.measures import MEASURE_NAMES
-from seep_monai.objects.places import MIDDLE, tile_place
-from seep_monai.objects.steps import placed_items
 
 
 def measures(**given: float) -> np.ndarray:
@@ -46,14 +43,13 @@ def test_class_that_was_never_seen_is_never_named() -> None:
     assert judge.names(np.array([[0.1, 0.9, 0, 0, 0, 0, 0]])).tolist() == [1]
 
 
-@pytest.mark.parametrize("tile_columns", [None, {"0418": 19}])
-def test_judge_through_json_judges_alike(tile_columns: dict[str, int] | None) -> None:
-    judge = known_judge(match={"area": 0.3, "contrast": -2.0}, bias=0.1, tile_columns=tile_columns, tta=True)
+def test_judge_through_json_judges_alike() -> None:
+    judge = known_judge(match={"area": 0.3, "contrast": -2.0}, bias=0.1, tta=True)
     again = ObjectJudge.from_json(json.loads(json.dumps(judge.to_json(), allow_nan=False)))
     table = np.random.default_rng(0).normal(size=(5, len(MEASURE_NAMES)))
     assert (again.match_prob(table) == judge.match_prob(table)).all()
     assert (again.class_prob(table) == judge.class_prob(table)).all()
-    assert (again.levels, again.tile_columns, again.tta) == (judge.levels, tile_columns, True)
+    assert (again.levels, again.tta) == (judge.levels, True)
 
 
 def test_judge_of_other_measures_raises() -> None:
@@ -68,22 +64,3 @@ def test_judge_that_lacks_a_part_raises() -> None:
     del content["levels"]
     with pytest.raises(DataError, match="Fit it again"):
         ObjectJudge.from_json(content)
-
-
-def test_place_is_the_tile_of_the_grid_where_it_is_used() -> None:
-    # Number 40 is the index 39: row 2, column 1 of 19.
-    judge, items = known_judge(tile_columns={"0418": 19}), [{"tile": "041869.40"}]
-    assert placed_items(items, judge, SceneContext()) == [{"tile": "041869.40", "place": (2 / 20, 1 / 18)}]
-    assert placed_items([{"tile": "any"}], known_judge(), SceneContext()) == [{"tile": "any"}]
-
-
-def test_place_in_a_scene_that_the_judge_does_not_know_is_that_of_the_present_grid() -> None:
-    judge, found = known_judge(tile_columns={"041869.": 19}), SceneContext(32, {"new.": 5}, found=True)
-    items = [{"tile": tile} for tile in ("041869.40", "new.8", "nowhere.8")]
-    assert [item["place"] for item in placed_items(items, judge, found)] == [(0.1, 1 / 18), (0.05, 0.5), MIDDLE]
-
-
-@pytest.mark.parametrize("tile", ["045551.3", "041869.x", "041869.0", "041869"])
-def test_tile_without_a_place_raises(tile: str) -> None:
-    with pytest.raises(DataError, match=r"SCENE\.NUMBER"):
-        tile_place(tile, {"0418": 19})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -20,7 +18,6 @@ def measured(
     image: np.ndarray | None = None,
     prob: float = 0.8,
     valid: np.ndarray | None = None,
-    **options: Any,
 ) -> list[dict[str, float]]:
     """The measures of the one level's candidates of a map that is `prob` on the mask, three quarters of it class 2."""
     seep = np.where(mask, prob, 0.0)
@@ -29,7 +26,7 @@ def measured(
     known = np.ones(mask.shape, bool) if valid is None else valid
     pixels = np.where(mask, SLICK, SEA) if image is None else image
     found = find_candidates(seep, (0.5,), valid=known)
-    table = measure_candidates(found, pixels, probabilities, valid=known, **options)
+    table = measure_candidates(found, pixels, probabilities, valid=known)
     assert table.dtype == np.float32
     assert np.isfinite(table).all()
     return [dict(zip(MEASURE_NAMES, row.tolist(), strict=True)) for row in table]
@@ -70,7 +67,6 @@ def test_cross_has_a_branch_and_four_ends() -> None:
 def test_contrast_is_that_to_the_sea_around() -> None:
     [found] = measured(bar(slice(30, 33), slice(10, 50)))
     assert found["contrast"] == pytest.approx(SLICK - SEA, abs=1e-6)
-    assert found["sea_level"] == pytest.approx(SEA, abs=1e-6)
     assert (found["sd_inside"], found["sd_ring"]) == (pytest.approx(0, abs=1e-6), pytest.approx(0, abs=1e-6))
     assert found["target"] == pytest.approx(0, abs=1e-6)
 
@@ -82,7 +78,7 @@ def test_contrast_leaves_no_data_and_other_seeps_out() -> None:
     image = np.where(mask, SLICK, SEA)
     image[other], image[~valid] = -1.0, 5.0
     found, _ = measured(mask | other, image=image, valid=valid)
-    assert found["sea_level"] == pytest.approx(SEA, abs=1e-6)
+    assert found["contrast"] == pytest.approx(SLICK - SEA, abs=1e-6)
     assert found["target"] == pytest.approx(0, abs=1e-6)
 
 
@@ -142,11 +138,6 @@ def test_neighbour_beyond_twelve_pixels_is_far() -> None:
     # Rows 13 and 25 are twelve apart.
     assert np.exp(measured(near)[0]["other_distance"]) == pytest.approx(12)
     assert np.exp(measured(far)[0]["other_distance"]) == pytest.approx(FAR_PX)
-
-
-def test_place_is_passed_on() -> None:
-    [found] = measured(bar(slice(30, 33), slice(10, 50)), place=(0.25, 0.75))
-    assert (found["swath_row"], found["swath_col"]) == (0.25, 0.75)
 
 
 def test_no_candidates_give_an_empty_table() -> None:

@@ -62,7 +62,6 @@ def test_benchmark_training_prints_its_ratio(dataset: Path) -> None:
         "benchmark_training",
         "benchmark_simulator",
         "compare_with_real",
-        "classify_domains",
         "compare_contrast",
         "compare_runs",
     ],

@@ -18,10 +18,8 @@ NUMBERS: dict[str, Any] = {
     "max_grad_norm": 1,
     "patience": 0,
     "n_panels": 0,
-    "speckle": 0.0,
     "average_decay": 0.9,
     "turn_prob": 0,
-    "wedge_prob": 0,
     "paste_prob": 1,
     "paste_max_slicks": 1,
 }
@@ -40,13 +38,13 @@ def test_boolean_of_anything_else_raises(value: object) -> None:
 
 @pytest.mark.parametrize("value", [0, 0.3, 1])
 def test_probability_from_0_to_1_is_itself(value: float) -> None:
-    assert settings.probability("wedge_prob", value) == value
+    assert settings.probability("turn_prob", value) == value
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, math.nan, True, "0.5", None])
 def test_probability_of_anything_else_raises(value: object) -> None:
-    with pytest.raises(ConfigError, match="wedge_prob: expected a number from 0 to 1"):
-        settings.probability("wedge_prob", value)
+    with pytest.raises(ConfigError, match="turn_prob: expected a number from 0 to 1"):
+        settings.probability("turn_prob", value)
 
 
 def test_check_training_numbers_of_good_ones_passes() -> None:
@@ -72,8 +70,8 @@ def test_check_training_numbers_of_good_ones_passes() -> None:
         ("weight_decay", -1e-9),
         ("warmup_share", 1),
         ("max_grad_norm", 0),
-        ("speckle", -0.1),
-        ("wedge_prob", 1.1),
+        ("average_decay", -0.1),
+        ("turn_prob", 1.1),
         ("paste_prob", "often"),
         ("paste_prob", True),
         ("paste_max_slicks", 0),

@@ -152,7 +152,7 @@ def _judge_kind(fold: Fold) -> dict[str, Any] | None:
     objects = fold.description.get("objects")
     if fold.origin["instance_mode"] != "judged" or not objects:
         return None
-    return {key: objects.get(key) for key in ("tta", "tile_columns")}
+    return {"tta": objects.get("tta")}
 
 
 def _check_same(first: Fold, fold: Fold, source: str, pairs: Mapping[str, tuple[Any, Any]]) -> None:

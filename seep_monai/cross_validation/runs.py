@@ -144,7 +144,7 @@ def _evaluate(settings: CrossValidationSettings, place: Path, run: Runner) -> No
     (place / SCORED_FILE).unlink(missing_ok=True)
     (place / "eval" / SCORED_TILES_FILE).unlink(missing_ok=True)
     _run([*words, *_options(settings.evaluation_overrides)], place, run)
-    write_json(place / SCORED_FILE, settings.scoring_overrides)
+    write_json(place / SCORED_FILE, settings.evaluation_overrides)
 
 
 def _run(words: Sequence[str], place: Path, run: Runner) -> None:
@@ -226,7 +226,7 @@ def _noted(path: Path) -> dict[str, str] | None:
 def _is_scored(place: Path, settings: CrossValidationSettings) -> bool:
     """Whether the test part was scored with the weights and as asked for."""
     path = place / "eval" / SCORED_TILES_FILE
-    if not path.is_file() or scored_overrides(place) != settings.scoring_overrides:
+    if not path.is_file() or scored_overrides(place) != settings.evaluation_overrides:
         return False
     try:
         origin: dict[str, Any] = read_origin(path)

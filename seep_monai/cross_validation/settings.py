@@ -22,9 +22,8 @@ DEFAULT_N_FOLDS = 4
 # Overrides of train.json that an evaluation takes as well; all others are stored with the weights.
 _INSTANCE_IDS = ("instance_mode", "instance_high", "instance_low", "min_size_px")
 _SHARED_IDS = ("images_dir", "masks_dir", "tile_columns", "device", "amp", "batch_size", "n_panels", *_INSTANCE_IDS)
-# What evaluate.json and fit_objects.json have beside their options: steps, and the part, which is always that of the
-# test, or of the fitting.
-_STEPS = ("part", "description", "judge", "evaluation", "evaluating", "fitting")
+# What evaluate.json has beside its options: steps, and the part, which is always that of the test.
+_STEPS = ("part", "description", "judge", "evaluation", "evaluating")
 _OWN_IDS = ("bundle_root", "output_dir", "ckpt_dir", "run_name", "run_dir", "fold", "resume", "overwrite")
 
 
@@ -61,26 +60,21 @@ class CrossValidationSettings:
     @property
     def training_overrides(self) -> dict[str, str]:
         """Those that a training takes; it knows no judged objects, since the judge is fitted after it."""
-        alone = evaluation_ids() | fitting_ids()
+        alone = evaluation_ids()
         taken = {name: value for name, value in self.overrides.items() if name not in alone}
         return {name: value for name, value in taken.items() if (name, value) != ("instance_mode", JUDGED)}
 
     @property
     def fitting_overrides(self) -> dict[str, str]:
         """Those that the fitting of the judge takes."""
-        taken = {*_SHARED_IDS, *evaluation_ids(), *fitting_ids()} - {*_INSTANCE_IDS}
+        taken = {*_SHARED_IDS, *evaluation_ids()} - {*_INSTANCE_IDS}
         return {name: value for name, value in sorted(self.overrides.items()) if name in taken}
 
     @property
     def evaluation_overrides(self) -> dict[str, str]:
-        """Those that an evaluation takes."""
+        """Those that an evaluation takes: all that the scores of a fold hang on beside its weights."""
         taken = {*_SHARED_IDS, *evaluation_ids()}
         return {name: value for name, value in sorted(self.overrides.items()) if name in taken}
-
-    @property
-    def scoring_overrides(self) -> dict[str, str]:
-        """All that the scores of a fold hang on beside its weights."""
-        return self.evaluation_overrides | (self.fitting_overrides if self.judged else {})
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary that can be written to JSON."""
@@ -95,7 +89,7 @@ def make_settings(
     Raises:
         ConfigError: if a word is no override that all folds can share, or a number is out of range.
     """
-    overrides = parse_overrides(words, _ids("train.json") | evaluation_ids() | fitting_ids())
+    overrides = parse_overrides(words, _ids("train.json") | evaluation_ids())
     checksum = file_sha256(config_path("train.json"))
     return CrossValidationSettings(str(Path(dataset_dir).absolute()), n_folds, seed, overrides, checksum)
 
@@ -103,12 +97,6 @@ def make_settings(
 def evaluation_ids() -> set[str]:
     """Options of evaluate.json that train.json has not."""
     return {name for name in _ids("evaluate.json") - _ids("train.json") if "#" not in name} - {*_STEPS}
-
-
-def fitting_ids() -> set[str]:
-    """Options of fit_objects.json that evaluate.json and train.json have not."""
-    known = _ids("evaluate.json") | _ids("train.json")
-    return {name for name in _ids("fit_objects.json") - known if "#" not in name} - {*_STEPS}
 
 
 def config_path(name: str) -> Path:

@@ -51,15 +51,12 @@ class SceneContext:
         """See `tile_cell`; None of a tile of which no neighbour is known."""
         if self.found and not self.has_place(tile):
             return None
-        return self._cell(tile)
-
-    def _cell(self, tile: str) -> Cell:
-        return tile_cell(tile, self.tile_columns, remedy=_REMEDY)
+        return tile_cell(tile, self.tile_columns)
 
     def has_place(self, tile: str) -> bool:
         """Whether the name says where the tile lies."""
         try:
-            self._cell(tile)
+            tile_cell(tile, self.tile_columns)
         except DataError:
             return False
         return True
@@ -69,25 +66,24 @@ class SceneContext:
         return {"margin_px": self.margin_px, "tile_columns": dict(self.tile_columns), "found": self.found}
 
 
-def tile_cell(tile: str, tile_columns: Mapping[str, int], *, remedy: str) -> Cell:
+def tile_cell(tile: str, tile_columns: Mapping[str, int]) -> Cell:
     """Row and column of a tile in its scene's grid, from 0.
 
     Args:
         tile: `SCENE.NUMBER`, the number counting from 1 row by row.
         tile_columns: number of columns by the beginning of the scene's name.
-        remedy: what the message says is to be done.
 
     Raises:
         DataError: if the name has no number, or no columns are given for its scene.
 
-    >>> tile_cell("041869.21", {"0418": 19}, remedy="")
+    >>> tile_cell("041869.21", {"0418": 19})
     (1, 1)
     """
     named, columns = tile_number(tile), scene_columns(tile, tile_columns)
     if named is None or columns is None:
         raise DataError(
             f"{tile}: expected a name SCENE.NUMBER and a number of columns for its scene, but tile_columns is "
-            f"{dict(tile_columns)}. {remedy}"
+            f"{dict(tile_columns)}. {_REMEDY}"
         )
     return divmod(named[1] - 1, columns)
 
@@ -103,20 +99,23 @@ def tile_number(tile: str) -> tuple[str, int] | None:
 
 
 def scene_columns(tile: str, tile_columns: Mapping[str, int]) -> int | None:
-    """The number of columns of a tile's scene: that of the longest beginning; one that ends with a dot is a whole name.
+    """The number of columns of a tile's scene: that of the longest beginning of the tile's name; None without one.
 
-    >>> scene_columns("S1.2025.000004", {"S": 9, "S1": 12, "S1.": 19})
-    12
+    >>> scene_columns("041869.000004", {"04": 12, "0418": 19}), scene_columns("041869.000004", {"0418.": 19})
+    (19, None)
     """
-    scene = tile.rpartition(".")[0]
-    fitting = [
-        start for start in tile_columns if (scene == start[:-1] if start[-1:] == "." else tile.startswith(start))
-    ]
+    fitting = [start for start in tile_columns if tile.startswith(start)]
     return tile_columns[max(fitting, key=len)] if fitting else None
 
 
-def checked_columns(tile_columns: object) -> dict[str, int]:
+def checked_columns(
+    tile_columns: object, *, expected: str = "tile_columns: expected auto, or columns"
+) -> dict[str, int]:
     """The numbers of columns by the beginnings of scene names.
+
+    Args:
+        tile_columns: as it was given.
+        expected: how the message begins: the option, and what else it takes.
 
     Raises:
         ConfigError: for anything but a dictionary of whole numbers above 0.
@@ -125,7 +124,4 @@ def checked_columns(tile_columns: object) -> dict[str, int]:
         counts = [n for n in tile_columns.values() if isinstance(n, int) and not isinstance(n, bool) and n > 0]
         if len(counts) == len(tile_columns):
             return {str(beginning): n for beginning, n in tile_columns.items()}
-    raise ConfigError(
-        f"tile_columns: expected auto, or columns by the beginning of scene names, such as {{'0418': 19}}, but got "
-        f"{tile_columns!r}."
-    )
+    raise ConfigError(f"{expected} by the beginning of scene names, such as {{'0418': 19}}, but got {tile_columns!r}.")

@@ -9,7 +9,7 @@ from seep_monai.objects.fitting import FittingTiles, tile_objects
 
 
 class ObjectTiles:
-    """Gathers what `fit_objects` needs; batches name the `part` and the `place` of each tile."""
+    """Gathers what `fit_objects` needs; batches name the `part` of each tile."""
 
     def __init__(self) -> None:
         self.tiles = FittingTiles()
@@ -29,5 +29,5 @@ class ObjectTiles:
             truth = tile["label"][0].cpu().numpy().astype(np.uint8)
             probabilities = tile["pred"].float().cpu().numpy()
             image = tile["image"][0].cpu().numpy()
-            found = tile_objects(probabilities, image, truth, place=source["place"])
+            found = tile_objects(probabilities, image, truth)
             (self.tiles.training if source["part"] == "training" else self.tiles.validation).append(found)

@@ -13,7 +13,6 @@ from seep_monai.handlers.writer import RunWriter
 from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings
 from seep_monai.objects.finding import drawn_map
 from seep_monai.objects.judge import ObjectJudge
-from seep_monai.objects.places import MIDDLE
 from seep_monai.report.panels import TilePicture, panel
 
 
@@ -59,8 +58,8 @@ class TilePictures:
             truth = tile["label"][0].cpu().numpy().astype(np.uint8)
             probabilities = tile["pred"].float().cpu().numpy()
             image = tile["image"][0].cpu().numpy()
-            valid, place = truth != NO_DATA_LABEL, source.get("place", MIDDLE)
-            prediction = drawn_map(probabilities, image, self.settings, self.judge, valid=valid, place=place)
+            valid = truth != NO_DATA_LABEL
+            prediction = drawn_map(probabilities, image, self.settings, self.judge, valid=valid)
             self.pictures[name] = TilePicture(name, image, truth, prediction)
 
     def write(self, engine: Engine) -> None:

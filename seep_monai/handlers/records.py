@@ -22,7 +22,6 @@ from seep_monai.metrics import pixel_scores
 from seep_monai.metrics.recall import missed_px
 from seep_monai.objects.finding import find_seeps
 from seep_monai.objects.judge import ObjectJudge
-from seep_monai.objects.places import MIDDLE
 from seep_monai.report.panels import TilePicture
 from seep_monai.report.summary import ScoredTiles
 
@@ -79,9 +78,8 @@ class TileRecords:
         truth = tile["label"][0].cpu().numpy().astype(np.uint8)
         probabilities: Floats = tile["pred"].float().cpu().numpy()
         image = tile["image"][0].cpu().numpy()
-        place = source.get("place", MIDDLE)
         valid = truth != NO_DATA_LABEL
-        found = find_seeps(probabilities, image, self.settings, self.judge, valid=valid, place=place)
+        found = find_seeps(probabilities, image, self.settings, self.judge, valid=valid)
         known = without_no_data(truth, truth=truth)
         true = class_components(known)
         self.tiles.add(

@@ -23,7 +23,6 @@ from seep_monai.instances import (
 from seep_monai.objects.candidates import Candidates, Indices, choose, find_candidates
 from seep_monai.objects.judge import ObjectJudge
 from seep_monai.objects.measures import measure_candidates
-from seep_monai.objects.places import MIDDLE, Place
 
 # Choice: COCO's AP ranks detections of a class far below; they would only fill files.
 MIN_DETECTION_SCORE = 1e-3
@@ -36,7 +35,6 @@ def find_seeps(
     judge: ObjectJudge | None,
     *,
     valid: Mask,
-    place: Place = MIDDLE,
 ) -> Instances:
     """The instances of a tile: by the judge where there is one, else `find_instances`.
 
@@ -52,12 +50,11 @@ def find_seeps(
         settings: with a judge, `high` and `low` draw the map.
         judge: how objects are rated, chosen and named; None: they are not.
         valid: (H, W) bool, False = no-data.
-        place: see `measure_candidates`.
     """
     if judge is None:
         return find_instances(probabilities, settings, valid=valid)
     candidates = find_candidates(1 - probabilities[0], judge.levels, valid=valid)
-    measures = measure_candidates(candidates, image, probabilities, valid=valid, place=place)
+    measures = measure_candidates(candidates, image, probabilities, valid=valid)
     by_class, seeps, detections = judged_objects(candidates, measures, judge, settings)
     drawn = object_map(probabilities, high=settings.high, low=settings.low, valid=valid)
     if settings.min_size_px > 1 or settings.score_threshold > 0:
@@ -72,12 +69,11 @@ def drawn_map(
     judge: ObjectJudge | None,
     *,
     valid: Mask,
-    place: Place = MIDDLE,
 ) -> ClassMap:
     """The class map of `find_seeps` alone, without labelling where nothing can be dropped and nothing is judged."""
     if judge is None:
         return painted_map(probabilities, settings, valid=valid)
-    return find_seeps(probabilities, image, settings, judge, valid=valid, place=place).classes
+    return find_seeps(probabilities, image, settings, judge, valid=valid).classes
 
 
 def judged_objects(

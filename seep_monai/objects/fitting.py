@@ -7,7 +7,6 @@ serve best. Test scenes have no part in it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,9 +30,8 @@ from seep_monai.metrics.operating_point import operating_point
 from seep_monai.metrics.records import instance_rows
 from seep_monai.objects.candidates import DEFAULT_LEVELS, Candidates, find_candidates
 from seep_monai.objects.finding import judged_objects
-from seep_monai.objects.judge import MATCH_MEASURES, ObjectJudge, columns, naming_measures
+from seep_monai.objects.judge import MATCH_MEASURES, NAMING_MEASURES, ObjectJudge, columns
 from seep_monai.objects.measures import measure_candidates
-from seep_monai.objects.places import MIDDLE, Place
 from seep_monai.objects.regression import fit_regression
 
 logger = logging.getLogger(__name__)
@@ -75,20 +73,19 @@ class FittingTiles:
     validation: list[TileObjects] = field(default_factory=list)
 
 
-def tile_objects(probabilities: Floats, image: Floats, truth: ClassMap, *, place: Place = MIDDLE) -> TileObjects:
+def tile_objects(probabilities: Floats, image: Floats, truth: ClassMap) -> TileObjects:
     """What fitting needs of one tile.
 
     Args:
         probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels.
         image: (H, W) log of DN over the scene's level.
         truth: (H, W) uint8, 0..7 and 255 = no-data.
-        place: see `measure_candidates`.
     """
     valid = truth != NO_DATA_LABEL
     known = without_no_data(truth, truth=truth)
     by_class, seeps = class_components(known), seep_components(known)
     candidates = find_candidates(1 - probabilities[0], DEFAULT_LEVELS, valid=valid)
-    measures = measure_candidates(candidates, image, probabilities, valid=valid, place=place)
+    measures = measure_candidates(candidates, image, probabilities, valid=valid)
     iou, partner = best_partners(candidates, by_class)
     of_class = np.concatenate([[0], by_class.classes])[partner]
     bins = np.minimum(((1 - probabilities[0][valid]) * _N_BINS).astype(np.int64), _N_BINS - 1)
@@ -112,14 +109,11 @@ def best_partners(candidates: Candidates, truth: Components) -> tuple[npt.NDArra
     return iou, partner
 
 
-def fit_judge(
-    tiles: list[TileObjects], *, tile_columns: Mapping[str, int] | None = None, tta: bool = False
-) -> ObjectJudge:
+def fit_judge(tiles: list[TileObjects], *, tta: bool = False) -> ObjectJudge:
     """The judge of these tiles.
 
     Args:
         tiles: to fit to.
-        tile_columns: where given, the naming knows the place (`ObjectJudge`); then the tiles were measured with it.
         tta: whether their probabilities are means over the eight symmetries.
 
     Raises:
@@ -138,15 +132,11 @@ def fit_judge(
     # A slick may be too long or too short to be one; for the few examples of a class, squares are too much.
     match = fit_regression(*of_match, 2, ridge=MATCH_RIDGE, squares=True)
     named = classes > 0
-    naming = fit_regression(
-        measures[named][:, columns(naming_measures(tile_columns is not None))],
-        classes[named] - 1,
-        N_SEEP_CLASSES,
-        ridge=NAMING_RIDGE,
-    )
+    of_naming = measures[named][:, columns(NAMING_MEASURES)], classes[named] - 1
+    naming = fit_regression(*of_naming, N_SEEP_CLASSES, ridge=NAMING_RIDGE)
     counts = np.bincount(classes[named], minlength=N_CLASSES)[1:]
     logger.info("judge: %d of %d candidates match, by class %s", matched.sum(), len(matched), counts.tolist())
-    return ObjectJudge(DEFAULT_LEVELS, match, naming, counts / counts.sum(), tile_columns, tta)
+    return ObjectJudge(DEFAULT_LEVELS, match, naming, counts / counts.sum(), tta)
 
 
 def best_map_threshold(tiles: list[TileObjects]) -> float:
@@ -160,9 +150,7 @@ def best_map_threshold(tiles: list[TileObjects]) -> float:
     return float((1 + np.argmax(dice[1:])) / _N_BINS)
 
 
-def fit_objects(
-    tiles: FittingTiles, *, tile_columns: Mapping[str, int] | None = None, tta: bool = False
-) -> dict[str, Any]:
+def fit_objects(tiles: FittingTiles, *, tta: bool = False) -> dict[str, Any]:
     """What `model.json` keeps: `objects` (the judge), `map_threshold` and `operating_point`.
 
     The operating point is that of the validation tiles by a judge that has not seen them.
@@ -170,8 +158,8 @@ def fit_objects(
     Raises:
         DataError: see `fit_judge`.
     """
-    judge = fit_judge(tiles.training + tiles.validation, tile_columns=tile_columns, tta=tta)
-    stranger = fit_judge(tiles.training, tile_columns=tile_columns, tta=tta)
+    judge = fit_judge(tiles.training + tiles.validation, tta=tta)
+    stranger = fit_judge(tiles.training, tta=tta)
     rows = []
     for image_id, tile in enumerate(tiles.validation):
         _, seeps, detections = judged_objects(tile.candidates, tile.measures, stranger, InstanceSettings())

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from seep_monai.classes import N_SEEP_CLASSES
 from seep_monai.errors import DataError
-from seep_monai.objects.measures import CONTEXT, CONTRAST, MEASURE_NAMES, NAMING, OUTLINE, PLACE, SHAPE
+from seep_monai.objects.measures import CONTEXT, CONTRAST, MEASURE_NAMES, NAMING, OUTLINE, SHAPE
 from seep_monai.objects.regression import SoftmaxRegression
 
 MATCH_MEASURES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT)
@@ -28,10 +28,8 @@ class ObjectJudge:
     Attributes:
         levels: of the candidates.
         match: probabilities of no match and match, from `MATCH_MEASURES`.
-        naming: probabilities of the classes 1..7 of a match, from `NAMING_MEASURES`, and from `PLACE` where used.
+        naming: probabilities of the classes 1..7 of a match, from `NAMING_MEASURES`.
         class_priors: (7,) share of each class among the matches it was fitted to; 0 for one that was never seen.
-        tile_columns: where given, the naming knows the place in the swath and the brightness of the sea; see
-            `places.tile_place`.
         tta: whether the probabilities are means over the eight symmetries.
     """
 
@@ -39,13 +37,7 @@ class ObjectJudge:
     match: SoftmaxRegression
     naming: SoftmaxRegression
     class_priors: npt.NDArray[np.float64]
-    tile_columns: Mapping[str, int] | None = None
     tta: bool = False
-
-    @property
-    def use_place(self) -> bool:
-        """Whether the naming knows the place."""
-        return self.tile_columns is not None
 
     def match_prob(self, measures: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """(n,) probability that a candidate and a true seep are partners at IoU .50."""
@@ -53,7 +45,7 @@ class ObjectJudge:
 
     def class_prob(self, measures: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """(n, 7) probability of the classes 1..7, given that the candidate is a seep."""
-        return self.naming.probabilities(measures[:, columns(naming_measures(self.use_place))])
+        return self.naming.probabilities(measures[:, columns(NAMING_MEASURES)])
 
     def names(self, class_prob: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """(n,) mask values 1..7: the class with the highest probability over the root of its prior.
@@ -71,10 +63,9 @@ class ObjectJudge:
             "levels": list(self.levels),
             "match_measures": list(MATCH_MEASURES),
             "match": self.match.to_json(),
-            "naming_measures": list(naming_measures(self.use_place)),
+            "naming_measures": list(NAMING_MEASURES),
             "naming": self.naming.to_json(),
             "class_priors": self.class_priors.tolist(),
-            "tile_columns": self.tile_columns and dict(self.tile_columns),
             "tta": self.tta,
         }
 
@@ -86,23 +77,17 @@ class ObjectJudge:
             DataError: if something is missing, or it was fitted to other measures.
         """
         try:
-            tile_columns = content["tile_columns"]
             measured = tuple(content["match_measures"]), tuple(content["naming_measures"])
             regressions = [SoftmaxRegression.from_json(content[key]) for key in ("match", "naming")]
             priors = np.array(content["class_priors"], np.float64)
             levels, tta = tuple(content["levels"]), bool(content["tta"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"object judge: cannot be read ({error!r}). Fit it again (run fitting).") from error
-        if measured != (MATCH_MEASURES, naming_measures(tile_columns is not None)) or len(priors) != N_SEEP_CLASSES:
+        if measured != (MATCH_MEASURES, NAMING_MEASURES) or len(priors) != N_SEEP_CLASSES:
             raise DataError(
                 "object judge: was fitted to other measures than this version takes. Fit it again (run fitting)."
             )
-        return cls(levels, regressions[0], regressions[1], priors, tile_columns, tta)
-
-
-def naming_measures(use_place: bool) -> tuple[str, ...]:
-    """What the naming looks at."""
-    return (*NAMING_MEASURES, *PLACE) if use_place else NAMING_MEASURES
+        return cls(levels, regressions[0], regressions[1], priors, tta)
 
 
 def columns(names: tuple[str, ...]) -> list[int]:

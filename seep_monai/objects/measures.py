@@ -14,7 +14,6 @@ from skimage.morphology import skeletonize
 from seep_monai.classes import N_CLASSES
 from seep_monai.instances import Floats, Mask
 from seep_monai.objects.candidates import Candidates, Indices
-from seep_monai.objects.places import MIDDLE, Place
 from seep_monai.ring import RING_PX, Window, in_ring, window_around
 
 # Choice: a ship or rig at the start of a slick lies within so many px.
@@ -32,20 +31,13 @@ CONTRAST = ("contrast", "core_contrast", "sd_inside", "sd_ring", "visibility", "
 OUTLINE = ("level", "prob_mean", "prob_max", "prob_sd", "prob_edge", "prob_ring")
 CONTEXT = ("other_area", "other_distance", "sea_sd")
 NAMING = tuple(f"{of}_share_{k}" for of in ("own", "tile") for k in range(1, N_CLASSES))
-# Ties the judge to one region and one pass, so that it is used only where asked for.
-PLACE = ("sea_level", "swath_row", "swath_col")
-MEASURE_NAMES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT, *NAMING, *PLACE)
+MEASURE_NAMES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT, *NAMING)
 
 _NEIGHBOURS = np.ones((3, 3), int)
 
 
 def measure_candidates(
-    candidates: Candidates,
-    image: Floats,
-    probabilities: Floats,
-    *,
-    valid: Mask,
-    place: Place = MIDDLE,
+    candidates: Candidates, image: Floats, probabilities: Floats, *, valid: Mask
 ) -> npt.NDArray[np.float32]:
     """(n, len(MEASURE_NAMES)) measures of each candidate.
 
@@ -54,11 +46,10 @@ def measure_candidates(
         image: (H, W) log of DN over the scene's level, no-data 0.
         probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels.
         valid: (H, W) bool, False = no-data.
-        place: row and column of the image in its scene (`places.tile_place`); the middle where it is not known.
     """
     scene = _Surroundings(image, probabilities, valid)
     rows = [
-        (*scene.measures(pixels, candidates.shape, float(level)), float(place[0]), float(place[1]))
+        scene.measures(pixels, candidates.shape, float(level))
         for pixels, level in zip(candidates.pixels, candidates.levels, strict=True)
     ]
     return np.array(rows, np.float32).reshape(len(rows), len(MEASURE_NAMES))
@@ -78,21 +69,21 @@ class _Surroundings:
         self.tile_shares = _log_shares(probabilities[1:, (self.seep_prob >= TILE_PROB) & valid])
 
     def measures(self, pixels: Indices, shape: tuple[int, int], level: float) -> tuple[float, ...]:
-        """All but the place, in the order of MEASURE_NAMES."""
+        """Those of one candidate, in the order of MEASURE_NAMES."""
         rows, cols = np.divmod(pixels, shape[1])
         window = window_around(rows, cols, shape, margin_px=TARGET_PX)
         mask = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), bool)
         mask[rows - window[0].start, cols - window[1].start] = True
         # The window reaches as far as anything that is looked for.
         distance_px = distance_transform_edt(~mask)
-        contrast, sea_level = self._contrast(window, mask, distance_px)
+        contrast = self._contrast(window, mask, distance_px)
         outline = self._outline(window, mask, distance_px, level)
         form = _shape(rows, cols, mask, _borders(rows, cols, shape))
         context = self._context(window, mask, distance_px)
         shares = _log_shares(self.probabilities[1:, rows, cols])
-        return (*form, *contrast, *outline, *context, *shares, *self.tile_shares, sea_level)
+        return (*form, *contrast, *outline, *context, *shares, *self.tile_shares)
 
-    def _contrast(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[tuple[float, ...], float]:
+    def _contrast(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[float, ...]:
         image, free = self.image[window], self.valid[window] & ~self.seep[window]
         ring = image[in_ring(distance_px) & free]
         near = image[(distance_px <= TARGET_PX) & self.valid[window]]
@@ -101,7 +92,7 @@ class _Surroundings:
         sd_ring = float(ring.std()) if ring.size else self.sea_sd
         contrast = float(inside.mean()) - sea
         bright = near > sea + TARGET_LOG_RATIO
-        values = (
+        return (
             contrast,
             float(np.quantile(inside, 0.1)) - sea,
             float(inside.std()),
@@ -110,7 +101,6 @@ class _Surroundings:
             float(near.max()) - sea,
             np.log1p(np.count_nonzero(bright)),
         )
-        return values, sea
 
     def _outline(self, window: Window, mask: Mask, distance_px: Floats, level: float) -> tuple[float, ...]:
         prob = self.seep_prob[window]

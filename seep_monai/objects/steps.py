@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from monai.inferers import Inferer
 
 from seep_monai import settings
 from seep_monai.checkpoints import DESCRIPTION_FILE, read_description
-from seep_monai.dataset.grid import SceneContext, scene_columns, tile_number
 from seep_monai.entries import entry
 from seep_monai.errors import ConfigError
 from seep_monai.evaluation import JUDGED, EvaluationPlan
@@ -20,7 +19,6 @@ from seep_monai.inferers import SymmetryInferer
 from seep_monai.instances import InstanceSettings
 from seep_monai.objects.fitting import fit_objects
 from seep_monai.objects.judge import ObjectJudge
-from seep_monai.objects.places import MIDDLE, Place, tile_place
 from seep_monai.workflow import write_json
 
 logger = logging.getLogger(__name__)
@@ -98,44 +96,19 @@ def inferer(inner: Inferer, tta: object, judge: ObjectJudge | None = None) -> In
 
 
 @entry
-def fitting_items(evaluation: EvaluationPlan, use_place: object, context: SceneContext) -> list[dict[str, Any]]:
-    """The tiles to fit to, each with its part and place."""
+def fitting_items(evaluation: EvaluationPlan) -> list[dict[str, Any]]:
+    """The tiles to fit to, each with its part."""
     if evaluation.part != "validation":
         raise ConfigError(
             f"part: the judge is fitted to training and validation tiles, but got {evaluation.part}. Leave --part out."
         )
-    columns = _columns(use_place, context)
-    return [
-        item | {"part": part, "place": _place(item["tile"], columns, context)}
-        for part in _FITTED_PARTS
-        for item in evaluation.plan.items(part)
-    ]
+    return [item | {"part": part} for part in _FITTED_PARTS for item in evaluation.plan.items(part)]
 
 
 @entry
-def placed_items(
-    items: Sequence[Mapping[str, Any]], judge: ObjectJudge | None, context: SceneContext
-) -> list[dict[str, Any]]:
-    """The items with the place of each tile, where the judge is to know it.
-
-    Args:
-        items: with `tile` (name).
-        judge: knows the grids it was fitted on.
-        context: knows those of further scenes.
-    """
-    if judge is None or judge.tile_columns is None:
-        return [dict(item) for item in items]
-    columns = {**judge.tile_columns, **context.tile_columns}
-    return [{**item, "place": _place(str(item["tile"]), columns, context)} for item in items]
-
-
-@entry
-def store_objects(
-    objects: ObjectTiles, ckpt_dir: str, *, use_place: object, context: SceneContext, tta: object
-) -> None:
+def store_objects(objects: ObjectTiles, ckpt_dir: str, *, tta: object) -> None:
     """Fit the judge to the gathered tiles, and keep it in `model.json`, in the place of an older one."""
-    averaged = settings.boolean("tta", tta)
-    fitted = fit_objects(objects.tiles, tile_columns=_columns(use_place, context), tta=averaged)
+    fitted = fit_objects(objects.tiles, tta=settings.boolean("tta", tta))
     description = read_description(ckpt_dir)
     description |= {
         "objects": fitted["objects"],
@@ -150,21 +123,3 @@ def store_objects(
         fitted["map_threshold"],
         "undefined" if point["f1"] is None else f"{point['f1']:.3f}",
     )
-
-
-def _place(tile: str, columns: Mapping[str, int] | None, context: SceneContext) -> Place:
-    """Of a tile; the middle where it is not to be known, or no grid was found at the borders of its scene's tiles."""
-    if columns is None or (context.found and tile_number(tile) and scene_columns(tile, columns) is None):
-        return MIDDLE
-    return tile_place(tile, columns)
-
-
-def _columns(use_place: object, context: SceneContext) -> dict[str, int] | None:
-    if not settings.boolean("use_place", use_place):
-        return None
-    if not context.tile_columns:
-        raise ConfigError(
-            "use_place: expected tiles in a grid, but none is known of their scenes. Give --tile_columns, or leave "
-            "--use_place out."
-        )
-    return dict(context.tile_columns)

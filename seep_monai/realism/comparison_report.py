@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from seep_monai.dataset.grid import checked_columns, scene_columns
 from seep_monai.dataset.pairs import Pair, find_pairs
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.realism.comparison import compare
@@ -59,7 +61,7 @@ class ColumnOptions:
     """Tile columns of scenes that no `simulation.json` tells.
 
     Attributes:
-        real: start of a scene's name -> tile columns; the longest start that fits counts.
+        real: beginning of a scene's name -> tile columns; the longest one that fits counts.
         simulated: tile columns of all simulated scenes, None where they are not known.
     """
 
@@ -72,25 +74,20 @@ class ColumnOptions:
                 raise ConfigError(f"tile columns: expected 1 or more, but got {columns}. Mend the option.")
 
 
-def parse_tile_cols(text: str) -> dict[str, int]:
-    """The tile columns by start of the scene's name.
+def parse_tile_columns(text: str) -> dict[str, int]:
+    """The tile columns by the beginning of the scene's name.
 
     Raises:
-        ConfigError: if the text is not START=COLUMNS, several joined by commas.
+        ConfigError: if the text is no dictionary of whole numbers above 0.
 
-    >>> parse_tile_cols("0418=19,0455=20")
+    >>> parse_tile_columns("{'0418': 19, '0455': 20}")
     {'0418': 19, '0455': 20}
     """
-    columns = {}
-    for part in text.split(","):
-        start, equals, number = part.strip().partition("=")
-        if not (start and equals and number.isdecimal()) or start in columns:
-            raise ConfigError(
-                f"--real_tile_cols: expected START=COLUMNS,START=COLUMNS with different starts, such as "
-                f"0418=19,0455=20, but got {text!r}. Mend {part.strip()!r}."
-            )
-        columns[start] = int(number)
-    return columns
+    try:
+        columns = ast.literal_eval(text)
+    except (SyntaxError, ValueError, TypeError):
+        columns = text
+    return checked_columns(columns, expected="--real_tile_columns: expected columns")
 
 
 def plan_comparison(
@@ -125,8 +122,8 @@ def plan_comparison(
             )
     sets = [find_pairs(folder / IMAGES_DIR, folder / MASKS_DIR) for folder in (real_dir, simulated_dir)]
     real, simulated = (_drawn(pairs, n_tiles, seed) for pairs in sets)
-    by_start, of_all = dict(columns.real), {} if columns.simulated is None else {"": columns.simulated}
-    tile_cols = (_tile_cols(real_dir, real, by_start), _tile_cols(simulated_dir, simulated, of_all))
+    of_all = {} if columns.simulated is None else {"": columns.simulated}
+    tile_cols = (_tile_cols(real_dir, real, columns.real), _tile_cols(simulated_dir, simulated, of_all))
     return ComparisonPlan(real, simulated, (len(sets[0]), len(sets[1])), tile_cols, seed)
 
 
@@ -227,17 +224,11 @@ def _picked(pairs: Sequence[Pair], n: int, rng: np.random.Generator) -> list[Pai
     return [pairs[place] for place in sorted(rng.choice(len(pairs), n, replace=False))]
 
 
-def _tile_cols(folder: Path, pairs: Sequence[Pair], by_start: Mapping[str, int]) -> dict[str, int]:
-    """Scene -> tile columns, from the folder's `simulation.json` first, then by the start of the scene's name."""
-    found = {}
+def _tile_cols(folder: Path, pairs: Sequence[Pair], by_beginning: Mapping[str, int]) -> dict[str, int]:
+    """Scene -> tile columns, from the folder's `simulation.json` first, then by the beginning of the scene's name."""
     recorded = _recorded_tile_cols(folder / RECORD_NAME)
-    for scene in {pair.scene for pair in pairs}:
-        starts = [start for start in by_start if scene.startswith(start)]
-        if scene in recorded:
-            found[scene] = recorded[scene]
-        elif starts:
-            found[scene] = by_start[max(starts, key=len)]
-    return found
+    found = {pair.scene: recorded.get(pair.scene, scene_columns(pair.name, by_beginning)) for pair in pairs}
+    return {scene: columns for scene, columns in found.items() if columns is not None}
 
 
 def _recorded_tile_cols(path: Path) -> dict[str, int]:
