@@ -38,7 +38,7 @@ def stored_judge(description: Mapping[str, Any], mode: str | None) -> ObjectJudg
     if mode == JUDGED and stored is None:
         raise ConfigError(
             "instance_mode: expected class or object, but got judged, and no judge was fitted to these weights yet. "
-            "Fit one first (run fitting, see the README)."
+            "Fit one first (run fitting, see README)."
         )
     return ObjectJudge.from_json(stored) if stored is not None and mode in (None, JUDGED) else None
 
