@@ -1,8 +1,4 @@
-"""Geo-referencing of a raster: GeoTIFF tags -> affine transform -> map coordinates of pixel centres.
-
-Array positions are (row, col), map coordinates (x, y). A transform is (a, b, c, d, e, f) on pixel corners:
-x = a * col + b * row + c, y = d * col + e * row + f, with (row, col) = (0, 0) at the outer corner of the first pixel.
-"""
+"""GeoTIFF tags of a tile, taken from one file and put unchanged into another; what they mean is left to GDAL."""
 
 from __future__ import annotations
 
@@ -13,70 +9,20 @@ import numpy as np
 
 from seep_monai.errors import TiffError
 
-Transform = tuple[float, float, float, float, float, float]
 GeoTags = dict[int, tuple[float, ...] | str]
 
-PIXEL_SCALE = 33550
-TIEPOINTS = 33922
-MODEL_TRANSFORMATION = 34264
-GEO_KEYS = 34735
-GEO_DOUBLES = 34736
-GEO_TEXT = 34737
 # GDAL's own tag: the no-data value as text.
 NO_DATA = 42113
 
 # Type letters of struct, as the GeoTIFF standard sets them.
 TAG_DTYPES = {
-    PIXEL_SCALE: "d",
-    TIEPOINTS: "d",
-    MODEL_TRANSFORMATION: "d",
-    GEO_KEYS: "H",
-    GEO_DOUBLES: "d",
-    GEO_TEXT: "s",
+    33550: "d",  # pixel scale
+    33922: "d",  # tiepoints
+    34264: "d",  # transformation
+    34735: "H",  # geo keys
+    34736: "d",  # numbers that the keys point to
+    34737: "s",  # text that the keys point to
 }
-_RASTER_TYPE_KEY = 1025
-_PIXEL_IS_POINT = 2
-
-
-def transform_from_tags(geo_tags: GeoTags) -> Transform | None:
-    """The affine transform on pixel corners that GeoTIFF tags state, None where they state none.
-
-    Pixel scale with a tiepoint goes before a transformation matrix, y falls with the row whatever the sign of the
-    scale, and coordinates of pixel centres ("pixel is point") are moved to the corner: all as GDAL reads them.
-    Ground control points (tiepoints without a scale) are no affine transform.
-
-    Args:
-        geo_tags: values by tag number.
-
-    >>> transform_from_tags({33550: (10.0, 10.0, 0.0), 33922: (0.0, 0.0, 0.0, 500.0, 900.0, 0.0)})
-    (10.0, 0.0, 500.0, 0.0, -10.0, 900.0)
-    """
-    scale = _numbers(geo_tags, PIXEL_SCALE)
-    tiepoints = _numbers(geo_tags, TIEPOINTS)
-    matrix = _numbers(geo_tags, MODEL_TRANSFORMATION)
-    if len(scale) >= 2 and scale[0] != 0 and scale[1] != 0 and len(tiepoints) >= 6:
-        col, row, _, x, y, _ = tiepoints[:6]
-        a, b, d, e = scale[0], 0.0, 0.0, -abs(scale[1])
-        c, f = x - a * col, y - e * row
-    elif len(matrix) == 16:
-        a, b, c, d, e, f = (matrix[i] for i in (0, 1, 3, 4, 5, 7))
-    else:
-        return None
-    if _is_point(geo_tags):
-        c, f = c - (a + b) / 2, f - (d + e) / 2
-    return a, b, c, d, e, f
-
-
-def centre_affine(transform: Transform | None) -> np.ndarray:
-    """The (3, 3) float64 matrix that takes (row, col, 1) to (x, y, 1) of the pixel's centre; identity for None.
-
-    >>> centre_affine((10.0, 0.0, 500.0, 0.0, -10.0, 900.0)) @ [0, 0, 1]
-    array([505., 895.,   1.])
-    """
-    if transform is None:
-        return np.eye(3)
-    a, b, c, d, e, f = transform
-    return np.array([[b, a, c + (a + b) / 2], [e, d, f + (d + e) / 2], [0.0, 0.0, 1.0]])
 
 
 def tags_of(value_of: Callable[[int], Any]) -> GeoTags:
@@ -117,15 +63,3 @@ def _plain(value: Any) -> tuple[float, ...] | str:
 
 def _packed(value: tuple[float, ...] | str) -> tuple[float, ...] | bytes:
     return value.encode() if isinstance(value, str) else value
-
-
-def _numbers(geo_tags: GeoTags, code: int) -> tuple[float, ...]:
-    value = geo_tags.get(code, ())
-    return () if isinstance(value, str) else tuple(float(number) for number in value)
-
-
-def _is_point(geo_tags: GeoTags) -> bool:
-    # The directory is a header of four numbers, then (key, location, count, value) for each key.
-    directory = _numbers(geo_tags, GEO_KEYS)
-    keys = (directory[i : i + 4] for i in range(4, len(directory) - 3, 4))
-    return any(key[0] == _RASTER_TYPE_KEY and key[3] == _PIXEL_IS_POINT for key in keys)

@@ -45,14 +45,12 @@ class TiffImage:
     Attributes:
         array: (H, W), in the file's dtype (one of `DTYPES`) and native byte order.
         no_data: value of the GDAL no-data tag, may be NaN; None without the tag.
-        transform: affine on pixel corners (see `geo`), None without one (also with ground control points only).
         geo_tags: the file's GeoTIFF tags by number, unchanged.
         description: the ImageDescription tag, None without one.
     """
 
     array: np.ndarray
     no_data: float | None
-    transform: geo.Transform | None
     geo_tags: geo.GeoTags
     description: str | None
 
@@ -66,20 +64,17 @@ class TiffMeta:
     """
 
     no_data: float | None = None
-    transform: geo.Transform | None = None
     geo_tags: geo.GeoTags = field(default_factory=dict)
     source_dtype: str | None = None
 
     def to_meta(self) -> dict[str, str]:
-        """The four metadata entries."""
+        """The three metadata entries."""
         return {key: json.dumps(value) for key, value in vars(self).items()}
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any]) -> TiffMeta:
         """The values in the metadata of one image; the defaults where they are absent."""
         stored = {key: json.loads(meta[key]) for key in vars(cls()) if key in meta}
-        if stored.get("transform"):
-            stored["transform"] = tuple(stored["transform"])
         tags = stored.get("geo_tags", {})
         stored["geo_tags"] = {int(code): v if isinstance(v, str) else tuple(v) for code, v in tags.items()}
         return cls(**stored)
@@ -188,8 +183,8 @@ class TiffReader(ImageReader):
     Registered when `seep_monai` is imported: `LoadImaged(keys)` finds it by the file's suffix. Give no `reader=`, for
     MONAI replaces a named reader that raises by another one in silence.
 
-    Metadata: `original_channel_dim` ("no_channel"), `spatial_shape` (H, W), `affine` (3 x 3: (row, col) -> (x, y) of
-    the pixel's centre, identity without a transform), and the keys of `TiffMeta`.
+    Metadata: `original_channel_dim` ("no_channel"), `spatial_shape` (H, W) and the keys of `TiffMeta`. There is no
+    `affine`: MONAI then takes the identity, in px.
 
     Args:
         band: as in `read_tiff`; `LoadImaged(keys, band=2)` passes it on.
@@ -214,8 +209,7 @@ class TiffReader(ImageReader):
         return img.array, {
             "original_channel_dim": "no_channel",
             "spatial_shape": np.array(img.array.shape),
-            "affine": geo.centre_affine(img.transform),
-            **TiffMeta(img.no_data, img.transform, img.geo_tags, img.array.dtype.name).to_meta(),
+            **TiffMeta(img.no_data, img.geo_tags, img.array.dtype.name).to_meta(),
         }
 
 
@@ -280,12 +274,10 @@ def _image(page: Any, sample: int, path: PathLike) -> TiffImage:
     bands = page.asarray(squeeze=False) if stored else np.full(page.shaped, page.nodata, page.dtype)
     # (planar samples, depth, H, W, contiguous samples)
     array = bands[sample, 0, :, :, 0] if bands.shape[4] == 1 else bands[0, 0, :, :, sample]
-    geo_tags = geo.tags_of(page.tags.valueof)
     return TiffImage(
         array=np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")),
         no_data=no_data,
-        transform=geo.transform_from_tags(geo_tags),
-        geo_tags=geo_tags,
+        geo_tags=geo.tags_of(page.tags.valueof),
         description=page.description if _DESCRIPTION in page.tags else None,
     )
 

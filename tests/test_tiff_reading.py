@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import rasterio
 import tifffile
-from tiff_files import NORTH_UP, ROTATED, make_gcp_tiff, make_geo_tiff, make_tiff, pixels
+from tiff_files import make_gcp_tiff, make_geo_tiff, make_tiff, pixels
 
 from seep_monai.errors import TiffError
-from seep_monai.tiff import no_data_value, read_tiff, valid_mask, write_tiff
+from seep_monai.tiff import no_data_value, read_tiff, valid_mask
 
 # --- reading pixels
 
@@ -129,7 +129,7 @@ def test_read_no_data_nan_is_nan(tmp_path):
 def test_read_plain_file_has_no_metadata(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", pixels(), metadata=None)
     image = read_tiff(tmp_path / "a.tif")
-    assert (image.no_data, image.transform, image.geo_tags, image.description) == (None, None, {}, None)
+    assert (image.no_data, image.geo_tags, image.description) == (None, {}, None)
 
 
 def test_read_unreadable_no_data_tag_raises(tmp_path):
@@ -143,26 +143,8 @@ def test_read_description_is_its_text(tmp_path):
     assert read_tiff(tmp_path / "a.tif").description == "calibrated"
 
 
-@pytest.mark.parametrize("transform", [NORTH_UP, ROTATED])
-@pytest.mark.parametrize("meaning", ["Area", "Point"])
-def test_read_transform_equals_rasterio(tmp_path, transform, meaning):
-    path = make_geo_tiff(tmp_path / "a.tif", pixels(), transform)
-    with rasterio.open(path, "r+") as file:
-        file.update_tags(AREA_OR_POINT=meaning)
-    with rasterio.open(path) as file:
-        np.testing.assert_allclose(read_tiff(path).transform, tuple(file.transform)[:6], rtol=0, atol=1e-9)
-
-
-def test_read_tiepoint_off_the_corner_and_negative_scale_equals_rasterio(tmp_path):
-    tags = {33550: (10.0, -20.0, 0.0), 33922: (3.0, 4.0, 0.0, 700.0, 900.0, 0.0), 34735: (1, 1, 0, 1, 1024, 0, 1, 1)}
-    write_tiff(tmp_path / "a.tif", pixels(), geo_tags=tags)
-    with rasterio.open(tmp_path / "a.tif") as file:
-        assert read_tiff(tmp_path / "a.tif").transform == tuple(file.transform)[:6]
-
-
-def test_read_ground_control_points_are_no_transform(tmp_path):
+def test_read_ground_control_points_are_among_the_tags(tmp_path):
     image = read_tiff(make_gcp_tiff(tmp_path / "a.tif", pixels()))
-    assert image.transform is None
     # 5 x 6 points of (col, row, 0, x, y, z)
     assert len(image.geo_tags[33922]) == 180
 

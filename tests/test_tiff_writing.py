@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import tifffile
-from tiff_files import NORTH_UP, ROTATED, georeference, make_geo_tiff, pixels
+from tiff_files import NORTH_UP, ROTATED, georeference, make_gcp_tiff, make_geo_tiff, pixels
 
 from seep_monai.errors import TiffError
 from seep_monai.tiff import read_tiff, write_tiff
@@ -56,9 +56,18 @@ def test_write_description_beyond_ascii_is_read_back(tmp_path):
 
 
 @pytest.mark.parametrize("transform", [NORTH_UP, ROTATED])
-def test_write_geo_tags_of_affine_file_are_kept(tmp_path, transform):
+@pytest.mark.parametrize("meaning", ["Area", "Point"])
+def test_write_geo_tags_of_affine_file_are_kept(tmp_path, transform, meaning):
     source = make_geo_tiff(tmp_path / "a.tif", pixels(), transform)
+    with rasterio.open(source, "r+") as file:
+        file.update_tags(AREA_OR_POINT=meaning)
     write_tiff(tmp_path / "b.tif", pixels(), geo_tags=read_tiff(source).geo_tags)
+    assert georeference(tmp_path / "b.tif") == georeference(source)
+
+
+def test_write_control_points_are_kept(tmp_path):
+    source = make_gcp_tiff(tmp_path / "a.tif", pixels())
+    write_tiff(tmp_path / "b.tif", pixels(), no_data=0, geo_tags=read_tiff(source).geo_tags)
     assert georeference(tmp_path / "b.tif") == georeference(source)
 
 
