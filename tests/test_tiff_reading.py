@@ -110,7 +110,8 @@ def test_read_mask_page_is_no_band(tmp_path):
         path = make_tiff(tmp_path / "a.tif", array)
         with rasterio.open(path, "r+") as file:
             file.write_mask(array > 100)
-    assert len(tifffile.TiffFile(path).pages) == 2
+    with tifffile.TiffFile(path) as file:
+        assert len(file.pages) == 2
     np.testing.assert_array_equal(read_tiff(path).array, array)
 
 
