@@ -21,7 +21,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from seep_monai.dataset.grid import SceneContext
-from seep_monai.dataset.plan import Plan
+from seep_monai.dataset.plan import Plan, trained_scenes
 from seep_monai.errors import ConfigError, DataError, TrainingError
 from seep_monai.workflow import write_json
 
@@ -89,7 +89,7 @@ def start_from(network: nn.Module, ckpt_dir: str | os.PathLike[str], plan: Plan)
             tests on.
     """
     description = read_description(ckpt_dir)
-    seen = {entry["scene"] for entry in description["plan"]["training"]}
+    seen = trained_scenes(description["plan"])
     judged = {tile.scene for part in ("validation", "test") for tile in plan.parts[part]}
     if seen & judged:
         raise DataError(

@@ -144,12 +144,15 @@ def make_plan(
     network: SegResNetSettings,
     *,
     band: int | None = None,
+    extra_dir: str | None = None,
     **split: Any,
 ) -> plans.Plan:
     """The audited and divided data set, with something to learn and to choose by; `split` are the `SplitSettings`."""
     split["allow_leak"] = settings.boolean("allow_leak", split.get("allow_leak", False))
     folders = (str(dataset_dir), str(images_dir), str(masks_dir))
-    plan = plans.make_plan(*folders, SplitSettings(**split), size_multiple=network.size_multiple, band=band)
+    extra_dir = None if extra_dir is None else str(extra_dir)
+    options: dict[str, Any] = {"size_multiple": network.size_multiple, "band": band, "extra_dir": extra_dir}
+    plan = plans.make_plan(*folders, SplitSettings(**split), **options)
     for part in ("training", "validation"):
         if not any(sum(tile.class_pixels[1:]) for tile in plan.tiles(part)):
             raise DataError(
@@ -169,8 +172,8 @@ def make_loss(
     weighted_terms: Sequence[str],
     device: torch.device | str,
 ) -> SeepLoss:
-    """The loss with class weights from the training part's counts."""
-    weights = statistics.class_weights(class_weights, statistics.count_classes(plan.tiles("training")), by=weights_by)
+    """The loss with class weights from the counts of the training tiles."""
+    weights = statistics.class_weights(class_weights, statistics.count_classes(plan.training_tiles()), by=weights_by)
     logger.info("class weights of labels 1..7: %s", ", ".join(f"{weight:.2f}" for weight in weights))
     return SeepLoss(weights, shares, weighted_terms).to(device)
 
@@ -182,7 +185,7 @@ def tile_sampler(plan: plans.Plan, sampling: str) -> WeightedRandomSampler | Non
         raise ConfigError(f"sampling: expected one of {', '.join(SAMPLINGS)}, but got {sampling!r}.")
     if sampling == "shuffle":
         return None
-    weights = statistics.rarity_weights(plan.tiles("training"))
+    weights = statistics.rarity_weights(plan.training_tiles())
     return WeightedRandomSampler(weights, len(weights))
 
 
@@ -202,7 +205,7 @@ def make_paste(
 
     Args:
         plan: the plan, which counts the classes.
-        items: the training part's normalised tiles.
+        items: the normalised training tiles.
         prob: share of the tiles that get slicks.
         max_slicks: most slicks per tile.
         class_weights: rule or seven numbers, as for the loss.
@@ -210,7 +213,7 @@ def make_paste(
     """
     if not settings.probability("paste_prob", prob):
         return None
-    weights = statistics.class_weights(class_weights, statistics.count_classes(plan.tiles("training")), by=weights_by)
+    weights = statistics.class_weights(class_weights, statistics.count_classes(plan.training_tiles()), by=weights_by)
     bank = SlickBank.from_items(items)
     if not bank.slicks:
         logger.warning("nothing is pasted, for no slick of the training tiles can be: %s", bank)
@@ -304,6 +307,8 @@ def train(
     for part, tiles in plan.parts.items():
         scenes = sorted({tile.scene for tile in tiles})
         logger.info("%s: %d tiles of %d scenes: %s", part, len(tiles), len(scenes), ", ".join(scenes))
+    if plan.extra:
+        logger.info("extra training tiles: %d of %d scenes", len(plan.extra.tiles), len(plan.extra.scene_levels))
     logger.info("%s", SceneContext(**best.description["context"]))
     if plan.leaky:
         logger.warning(LEAK_NOTE)
@@ -333,7 +338,7 @@ def _check_run(trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir:
         checkpoints.check_resume(
             best.folder,
             best.network,
-            fingerprint=plan.fingerprint,
+            fingerprint=plan.training_fingerprint,
             max_epochs=trainer.state.max_epochs,
             key_metric=best.key_metric,
             context=best.description["context"],

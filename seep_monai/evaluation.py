@@ -11,7 +11,7 @@ from typing import Any
 from seep_monai.checkpoints import DESCRIPTION_FILE
 from seep_monai.classes import checked_class_names
 from seep_monai.dataset.audit import Audit
-from seep_monai.dataset.plan import PARTS, Plan, audit_data, parts_from_lists, whole_plan
+from seep_monai.dataset.plan import PARTS, Plan, audit_data, parts_from_lists, trained_scenes, whole_plan
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.handlers.records import TileRecords
@@ -108,12 +108,11 @@ def plan_evaluation(
                 f"all of it with --part all, or give the --dataset_dir of the training. ({error})"
             ) from error
         plan, stored_leak = whole_plan(dataset_dir, audit, settings), False
-    trained_scenes = {entry["scene"] for entry in stored["training"]}
     scored_scenes = {tile.scene for tile in plan.tiles(part)}
     return EvaluationPlan(
         plan=plan,
         part=part,
-        leaky=stored_leak or bool(trained_scenes & scored_scenes),
+        leaky=stored_leak or bool(trained_scenes(stored) & scored_scenes),
         class_names=checked_class_names(description["class_names"]),
         settings=instances,
         weights_sha256=description["sha256"],

@@ -115,6 +115,34 @@ def test_training_from_weights_that_are_not_there_is_refused(dataset: Path, tmp_
     assert "expected trained weights" in message_of(train, dataset, tmp_path, initial_weights=str(tmp_path / "none"))
 
 
+def test_training_with_extra_tiles_sees_them_and_marks_them(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    extra = renamed(dataset, tmp_path / "extra", scene="9")
+    train(dataset, tmp_path / "run", extra_dataset_dir=str(extra))
+    description = json.loads((tmp_path / "run" / "models" / "model.json").read_text())
+    without = json.loads((trained / "models" / "model.json").read_text())
+    last, last_without = (
+        torch.load(out / "models" / "last.pt", weights_only=True) for out in (tmp_path / "run", trained)
+    )
+
+    assert description["plan"]["extra"]["n_tiles"] == 18
+    assert description["plan_fingerprint"] == without["plan_fingerprint"]
+    # Two epochs of 6 and of 6 + 18 tiles in batches of 4.
+    assert (last_without["iteration"], last["iteration"]) == (4, 12)
+    assert evaluate(dataset, tmp_path / "run")["leaky"] is False
+    # Scored on the extra tiles themselves, the weights are judged on what they were trained on.
+    assert evaluate(extra, tmp_path / "run", part="all")["leaky"] is True
+    assert "another plan" in message_of(train, dataset, tmp_path / "run", max_epochs=3, resume=True, run_name="two")
+
+
+def renamed(dataset: Path, folder: Path, *, scene: str) -> Path:
+    """A copy whose scenes begin with another digit."""
+    for kind in ("images", "masks"):
+        (folder / f"train_{kind}_256").mkdir(parents=True)
+        for path in (dataset / f"train_{kind}_256").iterdir():
+            shutil.copy(path, folder / f"train_{kind}_256" / f"{scene}{path.name[1:]}")
+    return folder
+
+
 def test_unknown_sampling_is_refused(dataset: Path, tmp_path: Path) -> None:
     assert "expected one of shuffle, rarest_class" in message_of(train, dataset, tmp_path, sampling="fair")
 

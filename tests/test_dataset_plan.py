@@ -291,3 +291,61 @@ def test_fingerprint_level_changed_changes(folder: Path, write_pairs: Callable[.
     assert after.scene_levels["000"] == 150.0
     assert names(after, "training") == names(before, "training")
     assert after.fingerprint != before.fingerprint
+
+
+def extra_set(write_pairs: Callable[..., Path], folder: Path, *, scene: str = "900", size: int = 8) -> Path:
+    """Two tiles with class 7, of DN 50."""
+    mask = np.zeros((size, size), np.uint8)
+    mask[0, :3] = 7
+    image = np.full((size, size), 50, np.uint16)
+    return write_pairs({f"{scene}.{number}": (image, mask) for number in (1, 2)}, folder=folder)
+
+
+def with_extra(folder: Path, extra_dir: Path) -> Plan:
+    images, masks = folder / "train_images_256", folder / "train_masks_256"
+    return make_plan(folder, images, masks, FOLDS, size_multiple=8, extra_dir=extra_dir)
+
+
+def test_extra_tiles_are_trained_on_and_in_no_part(
+    folder: Path, write_pairs: Callable[..., Path], tmp_path: Path
+) -> None:
+    without = plan_of(folder)
+    plan = with_extra(folder, extra_set(write_pairs, tmp_path / "extra"))
+    assert plan.parts == without.parts
+    assert [tile.name for tile in plan.training_tiles()] == [*names(without, "training"), "900.1", "900.2"]
+    assert [item["scene_level"] for item in plan.training_items()[-2:]] == [50.0, 50.0]
+    assert plan.training_items()[:-2] == without.items("training") == without.training_items()
+    assert [item["tile"] for item in plan.extra_items()] == ["900.1", "900.2"]
+
+
+def test_extra_tiles_change_the_fingerprint_of_the_training_alone(
+    folder: Path, write_pairs: Callable[..., Path], tmp_path: Path
+) -> None:
+    without = plan_of(folder)
+    plan = with_extra(folder, extra_set(write_pairs, tmp_path / "extra"))
+    other = with_extra(folder, extra_set(write_pairs, tmp_path / "other", scene="901"))
+    assert plan.fingerprint == other.fingerprint == without.fingerprint == without.training_fingerprint
+    assert len({plan.training_fingerprint, other.training_fingerprint, without.fingerprint}) == 3
+
+
+def test_extra_tiles_are_counted_in_the_stored_plan(
+    folder: Path, write_pairs: Callable[..., Path], tmp_path: Path
+) -> None:
+    extra = with_extra(folder, extra_set(write_pairs, tmp_path / "extra")).to_json()["extra"]
+    assert extra["n_tiles"] == 2
+    assert extra["scenes"] == ["900"]
+    assert plan_of(folder).to_json()["extra"] is None
+
+
+def test_extra_tiles_of_a_scene_of_the_data_set_are_refused(
+    folder: Path, write_pairs: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"other scenes than the data set's, but both have 003\."):
+        with_extra(folder, extra_set(write_pairs, tmp_path / "extra", scene="003"))
+
+
+def test_extra_tiles_of_another_size_are_refused(
+    folder: Path, write_pairs: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"size \(8, 8\), but got \(16, 16\)"):
+        with_extra(folder, extra_set(write_pairs, tmp_path / "extra", size=16))

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 Part = Literal["training", "validation", "test"]
 PARTS: tuple[str, ...] = get_args(Part)
+EXTRA_FOLDERS = ("train_images_256", "train_masks_256")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Plan:
         scene_levels: median valid DN per scene over all tiles of the data set.
         settings: how it was divided.
         left_out: tiles that are all no-data.
+        extra: tiles of a second data set that are trained on beside the training part, and never scored.
     """
 
     dataset_dir: Path
@@ -41,6 +43,7 @@ class Plan:
     scene_levels: dict[str, float]
     settings: SplitSettings
     left_out: tuple[str, ...] = ()
+    extra: Audit | None = None
 
     @property
     def leaky(self) -> bool:
@@ -57,11 +60,18 @@ class Plan:
         """SHA-256 over the parts' tiles with their scenes and class pixels, in order, and the scenes' levels.
 
         A moved tile, a mask with other counts and a changed level change it; a change of an image that leaves the
-        scene's median does not.
+        scene's median does not. Extra tiles do not count: they are no part of what is scored.
         """
-        lines = [f"{part} {tile.name} {tile.scene} {tile.class_pixels}" for part in PARTS for tile in self.parts[part]]
-        lines += [f"{scene} {level!r}" for scene, level in sorted(self.scene_levels.items())]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        lines = [line for part in PARTS for line in _tile_lines(part, self.parts[part])]
+        return _sha256(lines + _level_lines(self.scene_levels))
+
+    @property
+    def training_fingerprint(self) -> str:
+        """The fingerprint of all that a training sees: with the extra tiles, where there are some."""
+        if self.extra is None:
+            return self.fingerprint
+        lines = [self.fingerprint, *_tile_lines("extra", self.extra.tiles), *_level_lines(self.extra.scene_levels)]
+        return _sha256(lines)
 
     def tiles(self, part: str) -> tuple[Tile, ...]:
         """The tiles of one part, or of `all` parts.
@@ -81,16 +91,19 @@ class Plan:
 
     def items(self, part: str) -> list[dict[str, Any]]:
         """What MONAI's data sets take: one dictionary per tile of the part, with absolute paths."""
-        return [
-            {
-                "image": str(tile.image.absolute()),
-                "label": str(tile.mask.absolute()),
-                "tile": tile.name,
-                "scene": tile.scene,
-                "scene_level": self.scene_levels[tile.scene],
-            }
-            for tile in self.tiles(part)
-        ]
+        return _items(self.tiles(part), self.scene_levels)
+
+    def training_tiles(self) -> tuple[Tile, ...]:
+        """All tiles that are trained on: those of the training part, then the extra ones."""
+        return self.tiles("training") + (self.extra.tiles if self.extra else ())
+
+    def training_items(self) -> list[dict[str, Any]]:
+        """The `training_tiles` as MONAI's data sets take them."""
+        return self.items("training") + self.extra_items()
+
+    def extra_items(self) -> list[dict[str, Any]]:
+        """The extra tiles as MONAI's data sets take them."""
+        return _items(self.extra.tiles, self.extra.scene_levels) if self.extra else []
 
     def to_json(self) -> dict[str, Any]:
         """A decathlon list with the counts, levels and settings beside it; paths relative to `dataset_dir`."""
@@ -103,6 +116,7 @@ class Plan:
             "settings": asdict(self.settings),
             "fingerprint": self.fingerprint,
             "leaky": self.leaky,
+            "extra": self.extra and _summary(self.extra),
         }
 
     def _entry(self, tile: Tile) -> dict[str, str]:
@@ -121,12 +135,24 @@ def make_plan(
     *,
     size_multiple: int,
     band: int | None = None,
+    extra_dir: str | os.PathLike[str] | None = None,
 ) -> Plan:
     """Find, audit and divide the pairs of one data set.
 
+    Args:
+        dataset_dir: the folder that relative paths start from.
+        images_dir: folder of the images.
+        masks_dir: folder of the masks.
+        settings: how to divide them.
+        size_multiple: see `audit_pairs`.
+        band: see `audit_pairs`.
+        extra_dir: folder of a second data set (`train_images_256`, `train_masks_256`), all of whose tiles are trained
+            on; None: there is none.
+
     Raises:
         DataError: see `find_pairs`, `audit_pairs`, `split_tiles`, `read_lists` and `parts_from_lists`; or if scenes
-            stand in several parts of a split file without `allow_leak`.
+            stand in several parts of a split file without `allow_leak`, or extra tiles have another size or scenes of
+            the data set.
         ConfigError: if the settings contradict each other or the data.
     """
     audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple, band=band)
@@ -137,7 +163,8 @@ def make_plan(
         parts = parts_from_lists(lists, audit, dataset_dir=Path(dataset_dir), source=settings.split_file)
         _warn_unlisted(parts, audit, settings.split_file)
     _check_leak(parts, settings)
-    return Plan(Path(dataset_dir), parts, audit.scene_levels, settings, audit.left_out)
+    extra = None if extra_dir is None else _audit_extra(Path(extra_dir), audit, size_multiple=size_multiple, band=band)
+    return Plan(Path(dataset_dir), parts, audit.scene_levels, settings, audit.left_out, extra)
 
 
 def audit_data(
@@ -151,6 +178,25 @@ def audit_data(
     """Pairs found and audited, see `find_pairs` and `audit_pairs`."""
     pairs = find_pairs(images_dir, masks_dir, scene_pattern=settings.scene_pattern)
     return audit_pairs(pairs, size_multiple=size_multiple, band=band)
+
+
+def _audit_extra(folder: Path, audit: Audit, *, size_multiple: int, band: int | None) -> Audit:
+    """The extra tiles, which are named SCENE.TILE whatever the scene pattern of the data set is."""
+    images, masks = (folder / name for name in EXTRA_FOLDERS)
+    extra = audit_data(images, masks, SplitSettings(), size_multiple=size_multiple, band=band)
+    shared = sorted(extra.scene_levels.keys() & audit.scene_levels.keys())
+    if shared:
+        raise DataError(
+            f"{folder}: expected extra tiles of other scenes than the data set's, but both have {listed(shared)}. They "
+            "would be trained on and scored. Rename or remove them, or leave out --extra_dataset_dir."
+        )
+    shapes = [tiles[0].shape for tiles in (audit.tiles, extra.tiles) if tiles]
+    if len(set(shapes)) > 1:
+        raise DataError(
+            f"{folder}: expected extra tiles of the data set's size {shapes[0]}, but got {shapes[1]}. Simulate or cut "
+            "them in that size."
+        )
+    return extra
 
 
 def whole_plan(dataset_dir: str | os.PathLike[str], audit: Audit, settings: SplitSettings) -> Plan:
@@ -203,10 +249,46 @@ def parts_from_lists(
     return {part: tuple(tile for _, tile in pairs if tile is not None) for part, pairs in found.items()}
 
 
+def trained_scenes(stored: Mapping[str, Any]) -> set[str]:
+    """The scenes that a stored plan (`Plan.to_json`) trains on, those of extra tiles too."""
+    return {entry["scene"] for entry in stored["training"]} | {*(stored.get("extra") or {"scenes": ()})["scenes"]}
+
+
 def shared_scenes(parts: dict[str, tuple[Tile, ...]]) -> list[str]:
     """Scenes that stand in more than one part, sorted."""
     scenes = [_scenes(tiles) for tiles in parts.values()]
     return sorted({scene for i, one in enumerate(scenes) for other in scenes[i + 1 :] for scene in one & other})
+
+
+def _items(tiles: Iterable[Tile], scene_levels: dict[str, float]) -> list[dict[str, Any]]:
+    return [
+        {
+            "image": str(tile.image.absolute()),
+            "label": str(tile.mask.absolute()),
+            "tile": tile.name,
+            "scene": tile.scene,
+            "scene_level": scene_levels[tile.scene],
+        }
+        for tile in tiles
+    ]
+
+
+def _summary(extra: Audit) -> dict[str, Any]:
+    """What is kept of the extra tiles: an evaluation does not need them."""
+    scenes = sorted(extra.scene_levels)
+    return {"n_tiles": len(extra.tiles), "scenes": scenes, "counts": count_classes(extra.tiles).to_json()}
+
+
+def _tile_lines(part: str, tiles: Iterable[Tile]) -> list[str]:
+    return [f"{part} {tile.name} {tile.scene} {tile.class_pixels}" for tile in tiles]
+
+
+def _level_lines(scene_levels: dict[str, float]) -> list[str]:
+    return [f"{scene} {level!r}" for scene, level in sorted(scene_levels.items())]
+
+
+def _sha256(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _scenes(tiles: Iterable[Tile]) -> set[str]:

@@ -35,14 +35,15 @@ def make_context(
     """How far a training sees beyond the edges of its tiles; not at all where no columns are given or found.
 
     Args:
-        plan: whose tiles all need a place where columns are given.
+        plan: whose tiles, extra ones too, all need a place where columns are given.
         network: must be able to halve tiles with their margins.
         context_px: of `SceneContext`.
         tile_columns: of `SceneContext`, or `AUTO` to find them at the tiles' borders.
         band: of the images.
     """
     if tile_columns == AUTO:
-        context = _completed(SceneContext(context_px, {}, found=True), context_px, plan.items("all"), band)
+        items = plan.items("all") + plan.extra_items()
+        context = _completed(SceneContext(context_px, {}, found=True), context_px, items, band)
     else:
         context = SceneContext(context_px, tile_columns)  # type: ignore[arg-type]
     if 2 * context.margin_px % network.size_multiple:
@@ -50,7 +51,7 @@ def make_context(
             f"context_px: expected a multiple of {network.size_multiple / 2:g}, so that the network can halve tiles "
             f"with their margins, but got {context_px}."
         )
-    for tile in plan.tiles("all") if context.margin_px else ():
+    for tile in (*plan.tiles("all"), *plan.training_tiles()) if context.margin_px else ():
         context.cell(tile.name)
         if context.margin_px > min(tile.shape):
             raise ConfigError(f"context_px: expected at most a tile's {min(tile.shape)} px, but got {context_px}.")
