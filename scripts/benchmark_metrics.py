@@ -31,7 +31,7 @@ import torch
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
-from seep_monai.instances import Components, class_components
+from seep_monai.instances.components import Components, class_components
 from seep_monai.metrics import IOU_THRESHOLDS, InstanceAveragePrecision, instance_scores, unique_tiles
 from seep_monai.metrics.records import instance_rows
 

@@ -21,7 +21,7 @@ import yaml
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigWorkflow
 
-from seep_monai.cross_validation.settings import parse_overrides
+from seep_monai.crossval.settings import parse_overrides
 from seep_monai.errors import ConfigError
 from seep_monai.simulate.sample import make_sample_data
 

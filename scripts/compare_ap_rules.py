@@ -14,7 +14,7 @@ import numpy as np
 
 from seep_monai.errors import DataError, SeepError, listed
 from seep_monai.metrics.ap_rules import rules_text, scores_by_rule
-from seep_monai.report.scored_tiles import read_scored_tiles
+from seep_monai.report.scored_tiles_file import read_scored_tiles
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.coco.files import GROUND_TRUTH_FILE
 from seep_monai.coco.results import MaskTable, mask_table, read_image_ids, read_results
 from seep_monai.errors import DataError, SeepError, listed
-from seep_monai.instances import ClassMap, Floats, Mask, class_components
+from seep_monai.files import make_folder, write_json, write_text
+from seep_monai.instances.components import ClassMap, Floats, Mask, class_components
 from seep_monai.report.contrast import above, contrast_summary, contrast_text, seep_detections, tile_contrasts
-from seep_monai.scoring import find_masks
+from seep_monai.report.scoring import find_masks
 from seep_monai.tiff import read_tiff, valid_mask
-from seep_monai.workflow import make_folder, write_json, write_text
 
 
 def main() -> None:

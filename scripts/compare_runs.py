@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from seep_monai.cross_validation.comparison import write_comparison
+from seep_monai.crossval.comparison import write_comparison
 from seep_monai.errors import SeepError
-from seep_monai.workflow import make_folder
+from seep_monai.files import make_folder
 
 
 def main() -> None:

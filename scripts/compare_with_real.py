@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from seep_monai.calibration.comparison import KS_LIMIT
+from seep_monai.calibration.comparison_report import (
+    ColumnOptions,
+    parse_tile_columns,
+    plan_comparison,
+    write_comparison,
+)
+from seep_monai.calibration.comparison_text import verdict_text
 from seep_monai.errors import SeepError
-from seep_monai.realism.comparison import KS_LIMIT
-from seep_monai.realism.comparison_report import ColumnOptions, parse_tile_columns, plan_comparison, write_comparison
-from seep_monai.realism.comparison_text import verdict_text
 
 
 def main() -> None:

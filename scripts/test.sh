@@ -5,5 +5,6 @@
 ruff check .
 ruff format --check .
 mypy
+lint-imports
 # Two threads on two busy cores take longer than one: torch's threads wait for each other.
 OMP_NUM_THREADS=1 python -m pytest "$@"

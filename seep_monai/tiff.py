@@ -177,6 +177,25 @@ def valid_mask(array: np.ndarray, no_data: float | None) -> np.ndarray:
         return array != value
 
 
+def finite_fault(dn: np.ndarray, valid: np.ndarray, path: object) -> str | None:
+    """What is wrong if the valid DN hold NaN or infinity, else None.
+
+    Args:
+        dn: pixels of an image.
+        valid: True where data exist, the same shape.
+        path: the file, for the message.
+    """
+    if np.issubdtype(dn.dtype, np.integer):
+        return None
+    n_wrong = int((valid & ~np.isfinite(dn)).sum())
+    if not n_wrong:
+        return None
+    return (
+        f"{path}: expected finite values, but {n_wrong} pixels are NaN or infinite and not the declared no-data. "
+        "Declare them in the GDAL no-data tag or repair the file."
+    )
+
+
 class TiffReader(ImageReader):
     """MONAI reader of .tif and .tiff files; rows first, one band.
 

@@ -8,8 +8,7 @@ import json
 import logging
 import os
 import platform
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,46 +72,6 @@ def check_ids() -> None:
         near = difflib.get_close_matches(unknown[0], sorted(known), n=1)
         hint = f"Did you mean --{near[0]}?" if near else f"Known ids: {', '.join(sorted(known))}."
         raise ConfigError(f"--{unknown[0]}: the config files have no such id. {hint}")
-
-
-def make_folder(path: object, *, option: str) -> Path:
-    """The folder, made where it is missing, and shown to be writable.
-
-    Raises:
-        ConfigError: if a file stands in its place or it cannot be written.
-    """
-    # A name of digits comes from the command line as a number.
-    folder = Path(str(path))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ConfigError(
-            f"{folder}: expected a folder that can be written, but got {error.strerror or error}. Choose another with "
-            f"{option}."
-        ) from error
-    return folder
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write the whole file or nothing, in UTF-8."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write the whole file or nothing: to a temporary name beside it, then renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """`write_text` of JSON with four spaces; NaN and infinity are refused, they are not JSON."""
-    write_text(path, json.dumps(content, indent=4, allow_nan=False) + "\n")
 
 
 def versions() -> dict[str, str]:

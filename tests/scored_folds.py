@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES
-from seep_monai.cross_validation.pooling import Fold
+from seep_monai.crossval.pooling import Fold
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.handlers import TileRecords
-from seep_monai.report.scored_tiles import write_scored_tiles
-from seep_monai.report.summary import ScoredTiles
+from seep_monai.metrics.scored_tiles import ScoredTiles
+from seep_monai.report.scored_tiles_file import write_scored_tiles
 
 N_FOLDS = 3
 # Fold 0 tests a and d, fold 1 b and e, fold 2 c and f.
@@ -54,7 +54,7 @@ def scored_tiles(scenes: Iterable[str], *, seed: int = 0, share_missed: float = 
         tile = {"label": truth[None], "pred": prediction, "image": np.zeros((1, 32, 32), np.float32)}
         tensors = {key: torch.from_numpy(value) for key, value in tile.items()}
         records.add({"tile": name, "scene": name[0]}, tensors)
-    return records.tiles
+    return records.records.tiles
 
 
 def origin(**changes: Any) -> dict[str, Any]:

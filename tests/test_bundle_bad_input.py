@@ -14,7 +14,7 @@ import tifffile
 import torch
 from bundle_runs import copied, message_of, train
 
-from seep_monai.checkpoints import LastCheckpoint
+from seep_monai.handlers.checkpoints import LastCheckpoint
 from seep_monai.tiff import read_tiff
 
 pytestmark = pytest.mark.usefixtures("closed_log")

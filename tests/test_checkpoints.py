@@ -10,8 +10,9 @@ import torch
 from ignite.engine import Engine
 
 from seep_monai import checkpoints
-from seep_monai.checkpoints import Best, BestCheckpoint
+from seep_monai.checkpoints import Best
 from seep_monai.errors import ConfigError, DataError
+from seep_monai.handlers.checkpoints import BestCheckpoint
 
 
 def validated(handler: BestCheckpoint, epoch: int, **metrics: float) -> None:

@@ -21,7 +21,7 @@ from seep_monai.coco import CocoRecords, MaskTable, label_runs, read_image_ids, 
 from seep_monai.coco.results import beside_truth, mask_table, painted
 from seep_monai.coco.rle import boxes, decoded_counts, encoded, meeting_pieces, pixels_of, runs_of_counts
 from seep_monai.errors import DataError
-from seep_monai.instances import class_components, class_map
+from seep_monai.instances.components import class_components, class_map
 from seep_monai.metrics import InstanceAveragePrecision, overlaps
 
 HEADLINE = ("mAP", "mAP50", "mAP75", "mAR100")

@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seep_monai.checkpoints import Best, BestCheckpoint
+from seep_monai.checkpoints import Best
 from seep_monai.dataset.audit import Tile
 from seep_monai.errors import ConfigError, TrainingError
 from seep_monai.handlers import (
@@ -26,6 +26,7 @@ from seep_monai.handlers import (
     choose_tiles,
     progress_bar,
 )
+from seep_monai.handlers.checkpoints import BestCheckpoint
 from seep_monai.handlers.curves import validation_tags
 
 

@@ -13,7 +13,7 @@ from scored_folds import origin, scored_tiles
 from seep_monai.metrics import instance_scores
 from seep_monai.metrics.ap_rules import coco_ap, rules_text, scores_by_rule, ultralytics_ap
 from seep_monai.metrics.average_precision import GroupDetections
-from seep_monai.report.scored_tiles import write_scored_tiles
+from seep_monai.report.scored_tiles_file import write_scored_tiles
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "compare_ap_rules.py"
 

@@ -23,7 +23,7 @@ from coco_oracle import (
 )
 from scipy import ndimage
 
-from seep_monai.instances import InstanceSettings
+from seep_monai.instances.components import InstanceSettings
 from seep_monai.metrics import InstanceAveragePrecision
 from seep_monai.metrics.average_precision import (
     IOU_THRESHOLDS,

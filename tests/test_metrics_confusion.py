@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from seep_monai.errors import ConfigError
-from seep_monai.instances import Components, class_components
+from seep_monai.instances.components import Components, class_components
 from seep_monai.metrics import instance_confusion, normalised
 from seep_monai.metrics.confusion import confusion_rows
 from seep_monai.metrics.records import RowKind, to_matrix, unique_tiles

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_metrics_confusion import row_components
 
-from seep_monai.instances import class_components
+from seep_monai.instances.components import class_components
 from seep_monai.metrics.errors import DETECTION_OUTCOMES, TRUTH_OUTCOMES, error_counts, error_summary
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.instances import Components, class_components
+from seep_monai.instances.components import Components, class_components
 from seep_monai.metrics.matching import bits_to_matched, detection_order, match_components
 from seep_monai.metrics.overlap import joint_histogram, overlaps
 

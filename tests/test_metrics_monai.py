@@ -12,7 +12,7 @@ import torch.distributed as dist
 from monai.data import MetaTensor
 
 from seep_monai.errors import SeepError
-from seep_monai.instances import InstanceSettings, find_instances
+from seep_monai.instances.components import InstanceSettings, find_instances
 from seep_monai.metrics import InstanceAveragePrecision, PixelScores
 
 DROPPING = InstanceSettings(min_size_px=30, score_threshold=0.7)

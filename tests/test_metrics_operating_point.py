@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from seep_monai.instances import ANY_SEEP, InstanceSettings, find_instances
+from seep_monai.instances.components import ANY_SEEP, InstanceSettings, find_instances
 from seep_monai.metrics.average_precision import AT_50, IOU_THRESHOLDS, count_truth
 from seep_monai.metrics.operating_point import operating_point, score_curve
 from seep_monai.metrics.records import ROW_DTYPE, RowKind, tile_rows

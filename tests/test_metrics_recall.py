@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES
-from seep_monai.instances import class_components, seep_components
+from seep_monai.instances.components import class_components, seep_components
 from seep_monai.metrics.recall import (
     GROUPINGS,
     RECALL_BINS,
@@ -18,7 +18,8 @@ from seep_monai.metrics.recall import (
     recall_summary,
     ring_ratios,
 )
-from seep_monai.report.summary import ScoredTiles, summarised
+from seep_monai.metrics.scored_tiles import ScoredTiles
+from seep_monai.report.summary import summarised
 
 EIGHT = np.ones((3, 3), int)
 

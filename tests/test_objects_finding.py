@@ -9,7 +9,7 @@ from known_judge import known_judge
 from pycocotools import mask as coco_mask
 
 from seep_monai.coco.files import prediction_records
-from seep_monai.instances import (
+from seep_monai.instances.components import (
     ANY_SEEP,
     Instances,
     InstanceSettings,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seep_monai.errors import DataError
-from seep_monai.instances import class_components
+from seep_monai.instances.components import class_components
 from seep_monai.objects.candidates import find_candidates
 from seep_monai.objects.fitting import (
     FittingTiles,

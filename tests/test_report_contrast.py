@@ -12,7 +12,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from seep_monai.coco.results import MaskTable, mask_table
-from seep_monai.instances import ANY_SEEP
+from seep_monai.instances.components import ANY_SEEP
 from seep_monai.report.contrast import above, contrast_summary, contrast_text, seep_detections, tile_contrasts
 from seep_monai.tiff import write_tiff
 

@@ -9,8 +9,9 @@ import torch
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES
 from seep_monai.handlers import TileRecords
-from seep_monai.instances import InstanceSettings
+from seep_monai.instances.components import InstanceSettings
 from seep_monai.metrics import InstanceAveragePrecision, PixelScores
+from seep_monai.report.records import EvaluationRecords
 from seep_monai.report.summary import place, summarised
 
 
@@ -38,11 +39,11 @@ def tiles() -> list[tuple[dict[str, Any], dict[str, torch.Tensor]]]:
 
 
 @pytest.fixture(scope="module")
-def records(tiles: list[tuple[dict[str, Any], dict[str, torch.Tensor]]]) -> TileRecords:
+def records(tiles: list[tuple[dict[str, Any], dict[str, torch.Tensor]]]) -> EvaluationRecords:
     gathered = TileRecords()
     for source, tile in tiles:
         gathered.add(source, tile)
-    return gathered
+    return gathered.records
 
 
 @pytest.mark.parametrize("settings", [InstanceSettings(), InstanceSettings(mode="object", high=0.6, low=0.4)])
@@ -54,12 +55,12 @@ def test_tile_records_score_as_the_metrics_do(
         gathered.add(source, tile)
         instances(y_pred=[tile["pred"]], y=[tile["label"]])
         pixels(y_pred=[tile["pred"]], y=[tile["label"]])
-    scores = gathered.tiles.scores()
+    scores = gathered.records.tiles.scores()
     expected = {**instances.aggregate(), **pixels.aggregate()}
     assert {key: scores[key] for key in expected} == pytest.approx(expected, nan_ok=True, abs=1e-12)
 
 
-def test_tile_records_keep_the_worst_and_the_best_tiles(records: TileRecords) -> None:
+def test_tile_records_keep_the_worst_and_the_best_tiles(records: EvaluationRecords) -> None:
     worst, best = ([dice for dice, _ in pairs] for pairs in (records.worst, records.best))
     assert worst == sorted(worst)
     assert best == sorted(best, reverse=True)
@@ -68,7 +69,7 @@ def test_tile_records_keep_the_worst_and_the_best_tiles(records: TileRecords) ->
 
 
 def test_tile_records_keep_the_tiles_with_the_most_missed_pixels(
-    tiles: list[tuple[dict[str, Any], dict[str, torch.Tensor]]], records: TileRecords
+    tiles: list[tuple[dict[str, Any], dict[str, torch.Tensor]]], records: EvaluationRecords
 ) -> None:
     missed = {}
     for source, tile in tiles:
@@ -78,12 +79,12 @@ def test_tile_records_keep_the_tiles_with_the_most_missed_pixels(
     assert all(missed[picture.name] == number for number, picture in records.missed)
 
 
-def test_summary_is_json_without_nan(records: TileRecords) -> None:
+def test_summary_is_json_without_nan(records: EvaluationRecords) -> None:
     metrics = summarised(records.tiles, DEFAULT_CLASS_NAMES)
     assert json.loads(json.dumps(metrics, allow_nan=False))["seep"]["dice"] == metrics["seep"]["dice"]
 
 
-def test_summary_intervals_hold_their_figures(records: TileRecords) -> None:
+def test_summary_intervals_hold_their_figures(records: EvaluationRecords) -> None:
     metrics = summarised(records.tiles, DEFAULT_CLASS_NAMES)
     low, high = metrics["ci95"]["seep.dice"]
     assert low < metrics["seep"]["dice"] < high
@@ -96,11 +97,11 @@ def test_summary_of_few_scenes_has_no_intervals(
     gathered = TileRecords()
     for source, tile in tiles[:12]:
         gathered.add(source, tile)
-    intervals = summarised(gathered.tiles, DEFAULT_CLASS_NAMES)["ci95"]
+    intervals = summarised(gathered.records.tiles, DEFAULT_CLASS_NAMES)["ci95"]
     assert set(intervals.values()) == {None}
 
 
-def test_summary_confusion_rows_add_up_to_the_true_instances(records: TileRecords) -> None:
+def test_summary_confusion_rows_add_up_to_the_true_instances(records: EvaluationRecords) -> None:
     metrics = summarised(records.tiles, DEFAULT_CLASS_NAMES)
     rows = np.array(metrics["confusion_matrix"]["counts"]).sum(axis=1)[:7]
     assert rows.tolist() == [metrics["classes"][str(k)]["n_instances"] for k in range(1, 8)]

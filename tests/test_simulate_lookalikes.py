@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from seep_monai.calibration.dark_areas import LARGE_PX, edge_width_px
 from seep_monai.errors import SeepError
-from seep_monai.realism.dark_areas import LARGE_PX, edge_width_px
 from seep_monai.simulate.bands import BiogenicFilm, InternalWaves, ShipWake, draw_ship_wake
 from seep_monai.simulate.lookalikes import KINDS, draw_lookalikes, gain_on
 from seep_monai.simulate.patches import LowWindPatch, RainCell, WindFront, draw_low_wind_patch

@@ -14,7 +14,7 @@ import sys
 sys.modules.update(dict.fromkeys(["rasterio", "shapely", "pyogrio", "pyproj"]))
 """
 IMPORTING = """
-import seep_monai, seep_monai.entries, seep_monai.model_steps, seep_monai.objects.steps, seep_monai.dataset.steps
+import seep_monai, seep_monai.steps
 """
 TRAINING = """
 from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 from monai.bundle import ConfigWorkflow, create_workflow
 
 import seep_monai
-from seep_monai import workflow
+from seep_monai import files, workflow
 from seep_monai.errors import ConfigError
 
 PACKAGE_BUNDLE = Path(seep_monai.__file__).resolve().parent.parent / "bundle"
@@ -92,15 +92,15 @@ def test_make_folder_with_a_file_in_its_place_raises(tmp_path: Path) -> None:
     place = tmp_path / "eval"
     place.write_text("in the way")
     with pytest.raises(ConfigError, match=r"eval: expected a folder that can be written.*--output_dir"):
-        workflow.make_folder(place, option="--output_dir")
+        files.make_folder(place, option="--output_dir")
     assert place.read_text() == "in the way"
 
 
 def test_write_json_failing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "metrics.json"
-    workflow.write_json(target, {"mAP": 0.5})
+    files.write_json(target, {"mAP": 0.5})
     with pytest.raises(ValueError, match="JSON"):
-        workflow.write_json(target, {"mAP": float("nan")})
+        files.write_json(target, {"mAP": float("nan")})
     assert json.loads(target.read_text()) == {"mAP": 0.5}
     assert list(tmp_path.iterdir()) == [target]
 
@@ -113,7 +113,7 @@ def test_write_text_interrupted_before_the_rename_leaves_no_temporary_file(
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        workflow.write_text(tmp_path / "a.txt", "text")
+        files.write_text(tmp_path / "a.txt", "text")
     assert list(tmp_path.iterdir()) == []
 
 

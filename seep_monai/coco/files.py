@@ -14,8 +14,8 @@ from typing import Any
 from seep_monai.classes import DEFAULT_CLASS_NAMES, SEEP_LABELS, checked_class_names
 from seep_monai.coco.rle import boxes, encoded, label_runs
 from seep_monai.errors import DataError
-from seep_monai.instances import Components
-from seep_monai.workflow import write_json, write_text
+from seep_monai.files import write_json, write_text
+from seep_monai.instances.components import Components
 
 GROUND_TRUTH_FILE = "ground_truth_coco.json"
 PREDICTIONS_FILE = "predictions_coco.json"

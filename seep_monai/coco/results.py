@@ -21,7 +21,7 @@ import numpy.typing as npt
 from seep_monai.classes import N_SEEP_CLASSES
 from seep_monai.coco.rle import Ints, Runs, decoded_counts, label_runs, meeting_pieces, pixels_of, runs_of_counts
 from seep_monai.errors import DataError
-from seep_monai.instances import ClassMap, Components
+from seep_monai.instances.components import ClassMap, Components
 
 _NEEDED = ("image_id", "category_id", "segmentation", "score")
 # Far above any number of pixels, far below what overflows int64 when summed.

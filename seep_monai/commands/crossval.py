@@ -15,11 +15,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seep_monai.cross_validation.runs import score_folds, train_folds
-from seep_monai.cross_validation.settings import DEFAULT_N_FOLDS, begin, make_settings
-from seep_monai.cross_validation.summary import write_summary
+from seep_monai.crossval.runs import score_folds, train_folds
+from seep_monai.crossval.settings import DEFAULT_N_FOLDS, begin, make_settings
+from seep_monai.crossval.summary import write_summary
 from seep_monai.errors import SeepError
-from seep_monai.workflow import make_folder
+from seep_monai.files import make_folder
 
 
 def main(words: Sequence[str]) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN
 from seep_monai.errors import SeepError
+from seep_monai.files import make_folder, write_json
+from seep_monai.report.scoring import CocoPredictions, LabelPredictions, Predictions, find_masks, score_predictions
 from seep_monai.report.tables import headline_text
-from seep_monai.scoring import CocoPredictions, LabelPredictions, Predictions, find_masks, score_predictions
-from seep_monai.workflow import make_folder, write_json
 
 
 def main(words: Sequence[str]) -> None:

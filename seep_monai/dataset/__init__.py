@@ -1,0 +1,1 @@
+"""Tiles on disk: pairs, audit, split, neighbours, transforms."""

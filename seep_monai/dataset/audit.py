@@ -17,8 +17,8 @@ from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
 from seep_monai.dataset.level import LevelCounter
 from seep_monai.dataset.pairs import Pair
 from seep_monai.errors import DataError, SeepError, listed
-from seep_monai.instances import class_components
-from seep_monai.tiff import read_tiff, valid_mask
+from seep_monai.instances.components import class_components
+from seep_monai.tiff import finite_fault, read_tiff, valid_mask
 
 logger = logging.getLogger(__name__)
 
@@ -116,25 +116,6 @@ def audit_pair(pair: Pair, *, size_multiple: int, band: int | None = None) -> tu
         class_instances=tuple(np.bincount(class_components(labels).classes, minlength=N_CLASSES)[1:].tolist()),
     )
     return tile, dn[valid]
-
-
-def finite_fault(dn: np.ndarray, valid: np.ndarray, path: object) -> str | None:
-    """What is wrong if the valid DN hold NaN or infinity, else None.
-
-    Args:
-        dn: pixels of an image.
-        valid: True where data exist, the same shape.
-        path: the file, for the message.
-    """
-    if np.issubdtype(dn.dtype, np.integer):
-        return None
-    n_wrong = int((valid & ~np.isfinite(dn)).sum())
-    if not n_wrong:
-        return None
-    return (
-        f"{path}: expected finite values, but {n_wrong} pixels are NaN or infinite and not the declared no-data. "
-        "Declare them in the GDAL no-data tag or repair the file."
-    )
 
 
 @dataclass

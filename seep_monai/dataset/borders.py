@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 
 from seep_monai.dataset.grid import tile_number
-from seep_monai.instances import Floats, Mask
+from seep_monai.instances.components import Floats, Mask
 from seep_monai.tiff import read_tiff, valid_mask
 
 # Choices, made on the real tiles' borders: rows that are averaged, which keeps what goes on across the border and

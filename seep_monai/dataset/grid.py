@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from seep_monai.checks import boolean, whole_number
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.settings import boolean, whole_number
 
 Cell = tuple[int, int]
 

@@ -1,6 +1,7 @@
 """Ignite handlers: scores, curves, panels, guards and the progress bar."""
 
 from seep_monai.handlers.averaging import AverageWeights, averaged_copy
+from seep_monai.handlers.checkpoints import BestCheckpoint, LastCheckpoint
 from seep_monai.handlers.curves import TrainingCurves, ValidationCurves
 from seep_monai.handlers.guards import ClipGradients, StopEarly, StopOnNonFiniteLoss
 from seep_monai.handlers.objects import ObjectTiles
@@ -12,7 +13,9 @@ from seep_monai.handlers.writer import RunWriter
 
 __all__ = [
     "AverageWeights",
+    "BestCheckpoint",
     "ClipGradients",
+    "LastCheckpoint",
     "ObjectTiles",
     "RunWriter",
     "SeepScores",

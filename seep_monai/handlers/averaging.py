@@ -8,7 +8,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from seep_monai.settings import number
+from seep_monai.checks import number
 
 
 def averaged_copy(network: nn.Module, decay: float) -> nn.Module:

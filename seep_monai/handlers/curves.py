@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.handlers.writer import RunWriter
-from seep_monai.losses import SeepLoss
+from seep_monai.network.losses import SeepLoss
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from torch import nn
 
-from seep_monai.checkpoints import BestCheckpoint
 from seep_monai.errors import ConfigError, TrainingError, listed
+from seep_monai.handlers.checkpoints import BestCheckpoint
 
 logger = logging.getLogger(__name__)
 

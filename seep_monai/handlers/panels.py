@@ -10,7 +10,7 @@ from ignite.engine import Engine, Events
 from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.audit import Tile
 from seep_monai.handlers.writer import RunWriter
-from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings
+from seep_monai.instances.components import DEFAULT_SETTINGS, InstanceSettings
 from seep_monai.objects.finding import drawn_map
 from seep_monai.objects.judge import ObjectJudge
 from seep_monai.report.panels import TilePicture, panel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ignite.engine import Engine, Events
 
-from seep_monai.instances import DEFAULT_SETTINGS, InstanceSettings
+from seep_monai.instances.components import DEFAULT_SETTINGS, InstanceSettings
 from seep_monai.metrics import InstanceAveragePrecision, PixelScores
 from seep_monai.metrics.operating_point import operating_point
 

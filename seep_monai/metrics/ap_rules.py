@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import SEEP_LABELS
-from seep_monai.instances import ANY_SEEP, Floats
+from seep_monai.instances.components import ANY_SEEP, Floats
+from seep_monai.markdown import markdown_table
 from seep_monai.metrics.average_precision import (
     AT_50,
     RECALL_LEVELS,
@@ -66,7 +67,7 @@ def rules_text(scores: Mapping[str, Mapping[str, float]]) -> str:
     """A Markdown table, a column per rule."""
     names = list(next(iter(scores.values())))
     rows = [[name, *(f"{scores[rule][name]:.3f}" for rule in scores)] for name in names]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [["AP by", *scores], ["---"] * (len(scores) + 1), *rows])
+    return markdown_table(["AP by", *scores], rows)
 
 
 def _area(recall: Floats, precision: Floats) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import SEEP_LABELS
-from seep_monai.instances import ANY_SEEP
+from seep_monai.instances.components import ANY_SEEP
 from seep_monai.metrics.matching import MAX_DETECTIONS, bits_to_matched
 from seep_monai.metrics.records import RowKind
 

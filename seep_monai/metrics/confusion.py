@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
 from seep_monai.errors import ConfigError
-from seep_monai.instances import ANY_SEEP, Components
+from seep_monai.instances.components import ANY_SEEP, Components
 from seep_monai.metrics.matching import match_components
 from seep_monai.metrics.pixels import Confusion
 from seep_monai.metrics.records import RowKind, header_row

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import N_SEEP_CLASSES, SEEP_LABELS
-from seep_monai.instances import ANY_SEEP, Components
+from seep_monai.instances.components import ANY_SEEP, Components
 from seep_monai.metrics.confusion import CONFUSION_IOU
 from seep_monai.metrics.matching import match_components
 from seep_monai.metrics.overlap import Overlaps, overlaps

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.errors import ConfigError
-from seep_monai.instances import Components
+from seep_monai.instances.components import Components
 from seep_monai.metrics.overlap import Overlaps, overlaps
 
 # Detections that count per tile and class, the best scores first. Source: COCO evaluation, maxDets = 100.

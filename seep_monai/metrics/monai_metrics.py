@@ -19,7 +19,7 @@ from monai.metrics import CumulativeIterationMetric
 
 from seep_monai.classes import N_CLASSES, NO_DATA_LABEL
 from seep_monai.errors import DataError
-from seep_monai.instances import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, painted_map
+from seep_monai.instances.components import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, painted_map
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS, instance_scores
 from seep_monai.metrics.pixels import Confusion, confusion_counts, pixel_scores
 from seep_monai.metrics.records import RowKind, from_matrix, header_row, tile_rows, to_matrix, unique_tiles

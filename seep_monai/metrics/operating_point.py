@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import SEEP_LABELS
-from seep_monai.instances import ANY_SEEP
+from seep_monai.instances.components import ANY_SEEP
 from seep_monai.metrics.average_precision import AT_50, IOU_THRESHOLDS, group_detections
 
 

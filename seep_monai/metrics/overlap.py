@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.errors import DataError
-from seep_monai.instances import Components
+from seep_monai.instances.components import Components
 
 # Choice: a table of all pairs of ids up to this many times the pixels is read faster than their keys are sorted.
 _CELLS_PER_PIXEL = 16

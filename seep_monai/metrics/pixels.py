@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import N_CLASSES, NO_DATA_LABEL, SEEP_LABELS
-from seep_monai.instances import ClassMap
+from seep_monai.instances.components import ClassMap
 
 Confusion = npt.NDArray[np.int64]
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import N_SEEP_CLASSES, NO_DATA_LABEL, SEEP_LABELS
-from seep_monai.instances import ClassMap, Components
+from seep_monai.instances.components import ClassMap, Components
+from seep_monai.instances.ring import Floats, ring_ratio
 from seep_monai.metrics.confusion import CONFUSION_IOU
-from seep_monai.ring import Floats, ring_ratio
 
 # Choice: below 100 px lie half of the instances of the reference tiles, above 1,500 px the pools that nobody overlooks.
 SIZE_EDGES_PX = (100, 500, 1500)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import NO_DATA_LABEL
-from seep_monai.instances import (
+from seep_monai.instances.components import (
     DEFAULT_SETTINGS,
     ClassMap,
     Components,

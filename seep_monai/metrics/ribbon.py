@@ -17,7 +17,14 @@ from skimage.morphology import skeletonize
 
 from seep_monai.classes import N_CLASSES, NO_DATA_LABEL, SEEP_LABELS
 from seep_monai.errors import DataError
-from seep_monai.instances import ANY_SEEP, ClassMap, Components, class_components, seep_components, without_no_data
+from seep_monai.instances.components import (
+    ANY_SEEP,
+    ClassMap,
+    Components,
+    class_components,
+    seep_components,
+    without_no_data,
+)
 from seep_monai.metrics.overlap import overlaps
 from seep_monai.metrics.pixels import ratio
 

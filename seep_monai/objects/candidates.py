@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from seep_monai.instances import Floats, Mask
-from seep_monai.labelling import labelled_pixels
+from seep_monai.instances.components import Floats, Mask
+from seep_monai.instances.labelling import labelled_pixels
 
 # Choice: from where false alarms drown what is found, to where only the cores of clear slicks are left.
 DEFAULT_LEVELS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8)

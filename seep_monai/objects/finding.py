@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt, find_objects
 
 from seep_monai.classes import SEEP_LABELS
-from seep_monai.instances import (
+from seep_monai.instances.components import (
     ANY_SEEP,
     ClassMap,
     Components,

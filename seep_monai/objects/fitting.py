@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES, NO_DATA_LABEL
 from seep_monai.errors import DataError
-from seep_monai.instances import (
+from seep_monai.instances.components import (
     ClassMap,
     Components,
     Floats,

@@ -17,6 +17,8 @@ from seep_monai.errors import DataError
 from seep_monai.objects.measures import CONTEXT, CONTRAST, MEASURE_NAMES, NAMING, OUTLINE, SHAPE
 from seep_monai.objects.regression import SoftmaxRegression
 
+# The name of this way to find instances, beside the modes of `InstanceSettings`.
+JUDGED = "judged"
 MATCH_MEASURES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT)
 NAMING_MEASURES = (*MATCH_MEASURES, *NAMING)
 

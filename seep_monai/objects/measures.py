@@ -12,9 +12,9 @@ from scipy.ndimage import convolve, distance_transform_edt
 from skimage.morphology import skeletonize
 
 from seep_monai.classes import N_CLASSES
-from seep_monai.instances import Floats, Mask
+from seep_monai.instances.components import Floats, Mask
+from seep_monai.instances.ring import RING_PX, Window, in_ring, window_around
 from seep_monai.objects.candidates import Candidates, Indices
-from seep_monai.ring import RING_PX, Window, in_ring, window_around
 
 # Choice: a ship or rig at the start of a slick lies within so many px.
 TARGET_PX = 12

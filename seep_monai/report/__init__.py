@@ -1,0 +1,1 @@
+"""Scores as files and pages: metrics.json, figures, report.html."""

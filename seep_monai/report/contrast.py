@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from seep_monai.coco.results import MaskTable, beside_truth
 from seep_monai.coco.rle import pixels_of
-from seep_monai.instances import ANY_SEEP, ClassMap, Floats, Mask, class_components
+from seep_monai.instances.components import ANY_SEEP, ClassMap, Floats, Mask, class_components
+from seep_monai.instances.ring import MIN_RING_PX, ring_window
+from seep_monai.markdown import markdown_table
 from seep_monai.metrics.errors import FOUND_IOU, TOUCHED_IOU
 from seep_monai.metrics.matching import match_components
 from seep_monai.metrics.overlap import overlaps
-from seep_monai.ring import MIN_RING_PX, ring_window
 
 OUTCOMES = ("found", "outline", "missed", "right", "poor_outline", "false_alarm")
 _TITLES = {
@@ -121,7 +122,7 @@ def contrast_summary(contrasts: Iterable[Contrast]) -> dict[str, Any]:
 
 def contrast_text(summary: Mapping[str, Any]) -> str:
     """A Markdown table of the medians and quartiles."""
-    lines = ["| | n | area, px | darker than the sea, % | visibility, sd |", "|---|---|---|---|---|"]
+    rows = []
     for outcome in OUTCOMES:
         row = summary[outcome]
         cells = [
@@ -129,8 +130,8 @@ def contrast_text(summary: Mapping[str, Any]) -> str:
             _span(row["darker"], 100, "{:.1f}"),
             _span(row["visibility"], 1, "{:.1f}"),
         ]
-        lines.append(f"| {_TITLES[outcome]} | {row['n']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([_TITLES[outcome], str(row["n"]), *cells])
+    return markdown_table(["", "n", "area, px", "darker than the sea, %", "visibility, sd"], rows)
 
 
 def _contrast(log_dn: Floats, mask: Mask, sea: Mask) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,18 +13,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.dataset.statistics import count_classes
-from seep_monai.instances import ANY_SEEP
+from seep_monai.instances.components import ANY_SEEP
 from seep_monai.metrics.average_precision import AT_50, RECALL_LEVELS, group_precision_recall
 from seep_monai.metrics.operating_point import score_curve
 from seep_monai.report.charts import Curve, confusion_figure, line_figure, training_figure
+from seep_monai.report.evaluation import EvaluationPlan
 from seep_monai.report.figures import class_figure, error_figure, recall_figure, tile_figure
 from seep_monai.report.html import Picture, Report, figure_png
 from seep_monai.report.panels import TilePicture
+from seep_monai.report.records import EvaluationRecords
 from seep_monai.report.tables import headline
-
-if TYPE_CHECKING:
-    from seep_monai.evaluation import EvaluationPlan
-    from seep_monai.handlers.records import TileRecords
 
 _TRAINING_CHARTS = (
     ("train/loss",),
@@ -35,7 +33,7 @@ _TRAINING_CHARTS = (
 
 
 def evaluation_charts(
-    records: TileRecords, metrics: Mapping[str, Any], class_names: Sequence[str], pictures: Sequence[TilePicture]
+    records: EvaluationRecords, metrics: Mapping[str, Any], class_names: Sequence[str], pictures: Sequence[TilePicture]
 ) -> dict[str, Picture]:
     """File name without suffix -> chart, in the order in which a reader wants them."""
     title = f"{metrics['part']} part: {headline(metrics)}"
@@ -69,7 +67,7 @@ def evaluation_charts(
 
 
 def evaluation_page(
-    records: TileRecords,
+    records: EvaluationRecords,
     metrics: Mapping[str, Any],
     evaluation: EvaluationPlan,
     charts: Mapping[str, Picture],

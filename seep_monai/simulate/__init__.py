@@ -1,0 +1,1 @@
+"""Simulated SAR tiles with seeps."""

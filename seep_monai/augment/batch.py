@@ -1,0 +1,169 @@
+"""Augmentation of whole batches on the training device, called from the trainer's `prepare_batch`.
+
+Geometry comes before photometry, and labels go the same way as images. The random numbers come from one CPU generator,
+so that a seed gives the same batches on any device and a resumed run goes on with the same numbers. What is switched
+off draws none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from seep_monai.checks import number, probability
+from seep_monai.classes import NO_DATA_LABEL
+from seep_monai.dataset.transforms import LOG_LIMIT
+
+N_SYMMETRIES = 8
+
+# (image, label, generator) -> (image, label), as `slick_paste.SlickPaste` does it.
+Paste = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
+
+
+def symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
+    """One of the square's eight symmetries on the last two dimensions: `index % 4` quarter turns, from 4 on mirrored.
+
+    >>> symmetry(torch.tensor([[1, 2], [3, 4]]), 1).tolist()
+    [[2, 4], [1, 3]]
+    """
+    turned = torch.rot90(tensor, index % 4, dims=(-2, -1))
+    return turned.flip(-1) if index >= 4 else turned
+
+
+def inverse_symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
+    """What `symmetry` with this index was given."""
+    turned = tensor.flip(-1) if index >= 4 else tensor
+    return torch.rot90(turned, -(index % 4), dims=(-2, -1))
+
+
+def turned_and_scaled(
+    image: torch.Tensor, label: torch.Tensor, angles: torch.Tensor, scales: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Image and label turned about the tile's middle and magnified, each pixel that of the nearest place.
+
+    Interpolation would average speckle away, and the network would know a turned tile by its smoothness. What comes
+    from outside the tile is no-data.
+
+    Args:
+        image: (B, 1, H, W) float32, no-data 0.
+        label: (B, 1, H, W) integers 0..7 and 255.
+        angles: (B,) radians, counter-clockwise as seen in the picture.
+        scales: (B,) magnification, above 0.
+    """
+    height, width = image.shape[-2:]
+    cos, sin = angles.cos() / scales, angles.sin() / scales
+    zero = torch.zeros_like(cos)
+    # From a place in the output to one in the input, in halves of width and height: x = (cos X - sin Y) in px.
+    rows = [torch.stack([cos, -sin * height / width, zero], 1), torch.stack([sin * width / height, cos, zero], 1)]
+    grid = functional.affine_grid(torch.stack(rows, 1).to(image), list(image.shape), align_corners=False)
+    # One more than the label, so that the padding's 0 is none of them.
+    both = torch.cat([image, label.to(image) + 1], dim=1)
+    moved = functional.grid_sample(both, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    outside = moved[:, 1:] == 0
+    return moved[:, :1], torch.where(outside, NO_DATA_LABEL, moved[:, 1:] - 1).to(label.dtype)
+
+
+class BatchAugment:
+    """Random symmetries, turns, pasted slicks and gain for normalised batches, in this order.
+
+    Args:
+        symmetries: draw one of the eight symmetries per tile (of the four that keep the shape where tiles are not
+            square).
+        turn_prob: share of the tiles that are turned by any angle and magnified. 0 is off.
+        turn_scale: they are magnified by a factor drawn from [1 / (1 + turn_scale), 1 + turn_scale], evenly in its
+            logarithm; 0 leaves the size.
+        gain: a factor drawn from [1 - gain, 1 + gain] per tile multiplies the DN: the scene's level that inference
+            takes from fewer tiles than training differs by about as much. 0 is off.
+        paste: what pastes slicks, or None.
+        seed: seed of the generator.
+
+    Raises:
+        ConfigError: on a number out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        symmetries: bool = True,
+        turn_prob: float = 0.0,
+        turn_scale: float = 0.2,
+        gain: float = 0.2,
+        paste: Paste | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.symmetries = symmetries
+        self.turn_prob = probability("turn_prob", turn_prob)
+        self.turn_scale = number("turn_scale", turn_scale, low=0, high=1, low_allowed=True)
+        self.gain = number("gain", gain, low=0, high=1, low_allowed=True)
+        self.paste = paste
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Augmented copies.
+
+        Args:
+            image: (B, 1, H, W) float32, log of DN over level, in [-2, 2].
+            label: (B, 1, H, W) integers 0..7 and 255; no-data stays 0 in the image.
+        """
+        if self.symmetries:
+            image, label = self._turn(image, label)
+        if self.turn_prob > 0:
+            image, label = self._turn_freely(image, label)
+        # Slicks keep off the no-data that turns bring.
+        if self.paste is not None:
+            image, label = self.paste(image, label, self.generator)
+        if self.gain > 0:
+            factor = 1 + self.gain * (2 * torch.rand(len(image), 1, 1, 1, generator=self.generator) - 1)
+            shifted = (image + factor.log().to(image.device)).clamp(-LOG_LIMIT, LOG_LIMIT)
+            image = torch.where(label == NO_DATA_LABEL, image, shifted)
+        return image, label
+
+    def _turn_freely(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        chance, angle, scale = torch.rand(3, len(image), generator=self.generator)
+        # The others are left as they are: a turn by 0 would take time and change nothing.
+        picked = (chance < self.turn_prob).nonzero()[:, 0]
+        if not len(picked):
+            return image, label
+        scales = (1 + self.turn_scale) ** (2 * scale[picked] - 1)
+        image, label = image.clone(), label.clone()
+        image[picked], label[picked] = turned_and_scaled(
+            image[picked], label[picked], 2 * math.pi * angle[picked], scales
+        )
+        return image, label
+
+    def _turn(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        square = image.shape[-1] == image.shape[-2]
+        # Half turns and mirrors (0, 2, 4, 6) keep the shape of any rectangle.
+        indices = torch.randint(N_SYMMETRIES if square else N_SYMMETRIES // 2, (len(image),), generator=self.generator)
+        picks = (indices if square else 2 * indices).tolist()
+        turned = [
+            (symmetry(one, pick), symmetry(truth, pick)) for one, truth, pick in zip(image, label, picks, strict=True)
+        ]
+        return torch.stack([pair[0] for pair in turned]), torch.stack([pair[1] for pair in turned])
+
+
+class AugmentBatch:
+    """MONAI's `prepare_batch` with augmentation behind the transfer to the device.
+
+    Args:
+        augment: what to apply to (image, label), or None.
+    """
+
+    def __init__(self, augment: BatchAugment | None = None) -> None:
+        self.augment = augment
+
+    def __call__(
+        self,
+        batchdata: dict[str, Any],
+        device: torch.device | str | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(image, label) on the device."""
+        image = batchdata["image"].to(device=device, non_blocking=non_blocking, **kwargs)
+        label = batchdata["label"].to(device=device, non_blocking=non_blocking)
+        return (image, label) if self.augment is None else self.augment(image, label)

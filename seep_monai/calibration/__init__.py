@@ -1,0 +1,1 @@
+"""Simulated tiles against real ones, statistic by statistic."""

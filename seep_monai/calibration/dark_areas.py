@@ -1,0 +1,119 @@
+"""Large dark areas of a tile, labelled as seep or not, and how sharp their edges are.
+
+A network learns from them whether what is large and dark is a slick: where simulated tiles hold many that carry no
+label, it learns that none is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt, uniform_filter
+from skimage.measure import label, regionprops
+
+from seep_monai.instances.ring import ring_window
+
+Floats = npt.NDArray[np.floating]
+Mask = npt.NDArray[np.bool_]
+
+# Choice: the mean of 7 x 7 px below .7 of the tile's median; the mean averages speckle of 18 % to 3 %.
+_MEAN_PX, _DARK_RATIO = 7, 0.7
+# From here on an area or an instance is large. Choice: ten times a median slick of the reference tiles.
+LARGE_PX = 1500
+# Choice: an area counts as labelled from one half on, and as not labelled below a tenth; what lies between is mixed.
+_LABELLED_SHARE, _UNLABELLED_SHARE = 0.5, 0.1
+# Edges are looked at over so many px on both sides of the outline; the last three on each side are core and sea.
+_REACH_PX, _PLATEAU_PX = 14, 3
+# Of the rise from core to sea. Choice: a fifth and four fifths, which noise does not cross by chance.
+_RISE = (0.2, 0.8)
+
+
+@dataclass(frozen=True)
+class DarkArea:
+    """One large dark area.
+
+    Attributes:
+        area_px: number of pixels.
+        is_seep: True where most of it is labelled as seep, False where hardly any is.
+        edge_px: `edge_width_px` of its outline.
+    """
+
+    area_px: int
+    is_seep: bool
+    edge_px: float
+
+
+def dark_areas(dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8]) -> list[DarkArea]:
+    """The dark areas of `LARGE_PX` or more of one tile that are labelled as seep or not labelled.
+
+    Args:
+        dn: (H, W) uint16, 0 = no-data.
+        classes: (H, W) uint8, 0 = no seep, 1..7 = seep class.
+    """
+    valid = dn > 0
+    if not valid.any():
+        return []
+    share = uniform_filter(valid.astype(np.float64), _MEAN_PX)
+    mean = uniform_filter(dn.astype(np.float64), _MEAN_PX) / np.maximum(share, 1e-9)
+    dark = valid & (mean < _DARK_RATIO * np.median(dn[valid]))
+    found = []
+    for region in regionprops(label(dark, connectivity=1)):
+        own = np.zeros(dark.shape, bool)
+        own[tuple(region.coords.T)] = True
+        seep_share = np.count_nonzero(classes[own]) / region.area
+        if region.area >= LARGE_PX and not _UNLABELLED_SHARE <= seep_share < _LABELLED_SHARE:
+            is_seep = bool(seep_share >= _LABELLED_SHARE)
+            found.append(DarkArea(int(region.area), is_seep, edge_width_px(dn, own, valid)))
+    return found
+
+
+def edge_width_px(dn: Floats | npt.NDArray[np.uint16], area: Mask, valid: Mask) -> float:
+    """How wide the rise from the area to the sea is: the way from 20 to 80 % of it, carried on to all of it.
+
+    The mean DN at each whole distance from the outline is a profile without speckle. A sharp edge along a ragged
+    outline has some px, since the outline is that of a mean over 7 px.
+
+    Args:
+        dn: (H, W) DN.
+        area: (H, W) bool.
+        valid: (H, W) bool, False = no-data.
+
+    Returns:
+        px; NaN where there are no pixels 14 px deep inside or outside, or the area is not darker than what is around.
+    """
+    inside, outside = distance_transform_edt(np.pad(area, 1))[1:-1, 1:-1], distance_transform_edt(~area)
+    # The outline lies between the first pixels inside, at -.5, and the first ones outside, at +.5.
+    steps = np.rint(np.where(area, -inside, outside) + np.where(area, 0.0, -1.0)).astype(int)
+    near = valid & (steps >= -_REACH_PX) & (steps < _REACH_PX)
+    number, total = (np.bincount(steps[near] + _REACH_PX, w, 2 * _REACH_PX) for w in (None, dn[near].astype(float)))
+    if np.any(number == 0):
+        return float("nan")
+    profile = total / number
+    core, sea = profile[:_PLATEAU_PX].mean(), profile[-_PLATEAU_PX:].mean()
+    if core >= sea:
+        return float("nan")
+    rise = np.maximum.accumulate((profile - core) / (sea - core))
+    low, high = (float(np.interp(part, rise, np.arange(len(rise)))) for part in _RISE)
+    return (high - low) / (_RISE[1] - _RISE[0])
+
+
+def core_and_edge(dn: npt.NDArray[np.uint16], instance: Mask, free: Mask) -> tuple[float, float]:
+    """Mean DN of an instance's core, and of its outermost pixels, over that of the sea 2 to 8 px away; NaN without.
+
+    Args:
+        dn: (H, W) uint16.
+        instance: (H, W) bool, on valid pixels only.
+        free: (H, W) bool, True on valid pixels without seep.
+
+    Returns:
+        core (4 px and more inside the outline) and edge (up to 1.5 px inside).
+    """
+    window, ring = ring_window(instance, free)
+    if not ring.any():
+        return float("nan"), float("nan")
+    near = dn[window]
+    sea, depth = near[ring].mean(), distance_transform_edt(np.pad(instance[window], 1))[1:-1, 1:-1]
+    core, edge = depth >= 4, (depth > 0) & (depth <= 1.5)
+    return (float(near[core].mean() / sea) if core.any() else float("nan")), float(near[edge].mean() / sea)

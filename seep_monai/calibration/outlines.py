@@ -1,0 +1,103 @@
+"""Size, shape and contrast of the slicks of one tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from skimage.measure import regionprops
+from skimage.morphology import skeletonize
+
+from seep_monai.instances.components import Components
+from seep_monai.instances.ring import ring_window
+
+# Choice: ten pixels; with speckle of 18 % the mean of fewer is uncertain by more than 6 %.
+_MIN_RING_PX = 10
+# Choice: one pixel; axes are measured between pixel centres, and those of a single pixel or row would be 0.
+_MIN_AXIS_PX = 1.0
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class InstanceMeasures:
+    """The numbers of one instance.
+
+    Attributes:
+        area_px: number of pixels.
+        major_axis_px: major axis of the ellipse with the same second moments, at least 1 px.
+        aspect: major axis / minor axis, both at least 1 px; at least 1.
+        width_px: area / number of skeleton pixels.
+        dn_ratio: mean DN inside / mean DN of the ring; NaN where the ring has fewer than ten pixels of valid sea.
+        touches_border: whether a pixel lies in the tile's first or last row or column.
+    """
+
+    area_px: int
+    major_axis_px: float
+    aspect: float
+    width_px: float
+    dn_ratio: float
+    touches_border: bool
+
+
+def measure_instances(
+    dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8], components: Components
+) -> list[InstanceMeasures]:
+    """The numbers of each instance, in the order of the components.
+
+    Args:
+        dn: (H, W) uint16, 0 = no-data.
+        classes: (H, W) uint8, 0 = no seep, 1..7 = seep class, 0 on no-data.
+        components: the instances of `classes`.
+    """
+    free = (dn > 0) & (classes == 0)
+    measures = []
+    for region in regionprops(components.labels):
+        top, left, bottom, right = region.bbox
+        axes_px = region.axis_major_length, region.axis_minor_length
+        major_px, minor_px = (max(float(axis_px), _MIN_AXIS_PX) for axis_px in axes_px)
+        measures.append(
+            InstanceMeasures(
+                area_px=int(region.area),
+                major_axis_px=major_px,
+                aspect=major_px / minor_px,
+                width_px=width_px(region.image),
+                dn_ratio=dn_ratio(dn, components.labels == region.label, free),
+                touches_border=top == 0 or left == 0 or bottom == dn.shape[0] or right == dn.shape[1],
+            )
+        )
+    return measures
+
+
+def width_px(shape: Mask) -> float:
+    """Mean width of a ribbon: its area over the number of its skeleton's pixels.
+
+    Finer than twice the distance to the edge, which knows odd widths only. A skeleton is shorter than its ribbon by
+    about one width, and a diagonal step counts as 1 px: short and diagonal ribbons come out too wide.
+
+    Args:
+        shape: (h, w) bool, True on the instance, at least once.
+
+    >>> width_px(np.ones((1, 40), bool))
+    1.0
+    """
+    # The margin keeps the thinning off the array's border.
+    return float(np.count_nonzero(shape) / np.count_nonzero(skeletonize(np.pad(shape, 1))))
+
+
+def dn_ratio(dn: npt.NDArray[np.uint16], instance: Mask, free: Mask) -> float:
+    """Mean DN inside over mean DN of the sea 2 to 8 px away.
+
+    Args:
+        dn: (H, W) uint16.
+        instance: (H, W) bool, on valid pixels only, True at least once.
+        free: (H, W) bool, True on valid pixels without seep.
+
+    Returns:
+        NaN where the ring has fewer than ten free pixels.
+    """
+    window, ring = ring_window(instance, free)
+    if np.count_nonzero(ring) < _MIN_RING_PX:
+        return float("nan")
+    return float(dn[window][instance[window]].mean() / dn[window][ring].mean())

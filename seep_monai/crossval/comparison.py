@@ -1,0 +1,158 @@
+"""Two cross-validations of the same scenes, compared in pairs: what differs by more than the choice of scenes explains.
+
+Scenes differ far more among each other than two models do on one scene, so intervals of two runs may overlap although
+one is better on nearly every scene. Each resample therefore draws the same scenes for both runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seep_monai.crossval.pooling import PooledFolds, read_folds
+from seep_monai.crossval.settings import read_settings
+from seep_monai.crossval.summary import (
+    CLASS_KEYS,
+    HEADLINE_KEYS,
+    SCENE_KEYS,
+    scene_scores,
+    scores_at,
+    summarise_settings,
+)
+from seep_monai.crossval.text import comparison_text
+from seep_monai.errors import DataError, listed
+from seep_monai.files import write_json, write_text
+from seep_monai.metrics.records import RowKind
+from seep_monai.metrics.scored_tiles import ScoredTiles
+from seep_monai.report.summary import difference_intervals, place
+
+COMPARISON_FILE = "comparison.json"
+COMPARISON_TEXT_FILE = "comparison.md"
+
+
+def write_comparison(first_dir: Path, second_dir: Path, output_dir: Path) -> str:
+    """Compare the folds below two folders, and write `comparison.json` and `.md`.
+
+    Args:
+        first_dir: the first cross-validation.
+        second_dir: the second one, on the same tiles.
+        output_dir: an existing folder.
+
+    Returns:
+        The text of the latter.
+
+    Raises:
+        DataError: if the folds of either are missing or cannot be pooled, or the two cannot be compared.
+    """
+    sides = {"first": first_dir, "second": second_dir}
+    runs = {name: read_folds(folder) for name, folder in sides.items()}
+    comparison = compare_folds(runs["first"], runs["second"])
+    settings = {name: summarise_settings(run, read_settings(sides[name])) for name, run in runs.items()}
+    for name, run in runs.items():
+        weights = {str(fold.number): fold.origin["weights_sha256"] for fold in run.folds}
+        origin = {"folder": str(sides[name]), "leaky": run.leaky, "weights_sha256": weights}
+        comparison[name] = {**origin, "settings": settings[name]}
+    comparison["settings_differ"] = different_keys(settings["first"], settings["second"])
+    text = comparison_text(comparison)
+    write_json(output_dir / COMPARISON_FILE, comparison)
+    write_text(output_dir / COMPARISON_TEXT_FILE, text)
+    return text
+
+
+def compare_folds(first: PooledFolds, second: PooledFolds) -> dict[str, Any]:
+    """The differences first - second, as a dictionary that can be written to JSON; undefined is None.
+
+    Returns:
+        `n_tiles`, `n_scenes`, `class_names`; `figures.<key>` with `first`, `second`, `difference` and its `ci95` over
+        scenes, for the headline figures and those of each class; `scenes.<scene>` with `n_tiles`, and `first`, `second`
+        and `differences` of `<key>`.
+
+    Raises:
+        DataError: if class names, tiles, their scenes or their truth differ.
+    """
+    if first.class_names != second.class_names:
+        raise DataError(
+            f"comparison: expected the same class names, but got {first.class_names} and {second.class_names}."
+        )
+    check_same_truth(first.tiles, second.tiles)
+    keys = (*HEADLINE_KEYS, *CLASS_KEYS)
+    values = scores_at(keys, first.tiles), scores_at(keys, second.tiles)
+    intervals = {place(key): value for key, value in difference_intervals(first.tiles, second.tiles).items()}
+    by_scene = scene_scores(first), scene_scores(second)
+    return {
+        "n_tiles": len(first.tiles.names),
+        "n_scenes": len(by_scene[0]),
+        "class_names": first.class_names,
+        "figures": {key: _pair(values[0][key], values[1][key]) | {"ci95": intervals[key]} for key in keys},
+        "scenes": {scene: _scene_pair(entry, by_scene[1][scene]) for scene, entry in by_scene[0].items()},
+    }
+
+
+def check_same_truth(first: ScoredTiles, second: ScoredTiles) -> None:
+    """Raise a DataError unless both are records of the same tiles of the same scenes with the same truth.
+
+    Args:
+        first: records of pooled folds, in the order of scenes and names.
+        second: the same.
+    """
+    scenes = [dict(zip(tiles.names, tiles.scenes, strict=True)) for tiles in (first, second)]
+    single = sorted(scenes[0].keys() ^ scenes[1].keys())
+    if single:
+        raise DataError(
+            f"comparison: expected two runs on the same tiles, but {len(single)} stand in one only: {listed(single)}. "
+            "Compare runs on one data set, with all of their folds."
+        )
+    moved = [name for name, scene in scenes[0].items() if scenes[1][name] != scene]
+    if moved:
+        raise DataError(
+            f"comparison: expected the same scene of each tile, but these have two: {listed(moved)}. Score both with "
+            "one --scene_pattern."
+        )
+    changed = [name for i, name in enumerate(first.names) if not _same_truth(first, second, i)]
+    if changed:
+        raise DataError(
+            f"comparison: expected the same truth in both runs, but it differs in {len(changed)} tiles: "
+            f"{listed(changed)}. Score both on the same masks (--score_only)."
+        )
+
+
+def different_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Dotted places at which two dictionaries differ, sorted.
+
+    >>> different_keys({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 4, "d": 3}})
+    ['b.c']
+    """
+    places = []
+    for key in sorted(first.keys() | second.keys()):
+        one, other = first.get(key), second.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            places += [f"{key}.{inner}" for inner in different_keys(one, other)]
+        elif one != other:
+            places.append(key)
+    return places
+
+
+def _same_truth(first: ScoredTiles, second: ScoredTiles, position: int) -> bool:
+    """By the records: true pixels of each class, and class and area of each true instance."""
+    pixels = [tiles.pixels[position].sum(axis=1) for tiles in (first, second)]
+    rows = [tiles.instances[position] for tiles in (first, second)]
+    truths = [side[side["kind"] == RowKind.TRUTH][["group", "area_px"]].tolist() for side in rows]
+    return np.array_equal(*pixels) and truths[0] == truths[1]
+
+
+def _pair(one: float | None, other: float | None) -> dict[str, float | None]:
+    difference = None if one is None or other is None else one - other
+    return {"first": one, "second": other, "difference": difference}
+
+
+def _scene_pair(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    pairs = {key: _pair(one["scores"][key], other["scores"][key]) for key in SCENE_KEYS}
+    return {
+        "n_tiles": one["n_tiles"],
+        "first": {key: pair["first"] for key, pair in pairs.items()},
+        "second": {key: pair["second"] for key, pair in pairs.items()},
+        "differences": {key: pair["difference"] for key, pair in pairs.items()},
+    }

@@ -1,0 +1,204 @@
+"""The folds of one cross-validation read back, and their test parts pooled into one set of scored tiles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seep_monai.checkpoints import MODEL_FILE, read_description
+from seep_monai.crossval.runs import PART, fold_dir, fold_numbers, scored_overrides
+from seep_monai.errors import DataError, listed
+from seep_monai.metrics.scored_tiles import ScoredTiles
+from seep_monai.report.scored_tiles_file import SCORED_TILES_FILE, read_origin, read_scored_tiles
+
+# What must be the same in all folds: otherwise their instances, or their networks, are not of one kind. Where objects
+# are judged, each fold has a judge of its own, and the threshold of its map with it.
+_SHARED_ORIGIN = ("class_names", "instance_mode", "instance_settings")
+_FITTED = {"judged": ("high", "low")}
+_SHARED_DESCRIPTION = ("network", "normalisation_version", "band")
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One fold's test part.
+
+    Attributes:
+        number: from 0.
+        tiles: the records of its tiles.
+        origin: what was scored; see `report.scored_tiles`.
+        description: the content of its `model.json`.
+        overrides: those of its evaluation; None where it was done by hand.
+    """
+
+    number: int
+    tiles: ScoredTiles
+    origin: Mapping[str, Any]
+    description: Mapping[str, Any]
+    overrides: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PooledFolds:
+    """The test parts of all folds as one set.
+
+    Attributes:
+        folds: those that were scored, ascending.
+        tiles: all their tiles, in the order of scenes and names, with image ids 0, 1, ..
+    """
+
+    folds: tuple[Fold, ...]
+    tiles: ScoredTiles
+
+    @property
+    def leaky(self) -> bool:
+        """Whether any fold was scored on scenes that it was trained on."""
+        return any(fold.origin["leaky"] for fold in self.folds)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Of the labels 1..7."""
+        return list(self.folds[0].origin["class_names"])
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """How all folds were divided: the `SplitSettings` without the fold."""
+        return {key: value for key, value in _split(self.folds[0]).items() if key != "fold"}
+
+    @property
+    def missing_folds(self) -> list[int]:
+        """Folds of the plan that were not scored; unknown, so none, where a file says what each fold is."""
+        if self.split["split_file"] is not None:
+            return []
+        return sorted(set(range(self.split["n_folds"])) - {fold.number for fold in self.folds})
+
+
+def read_folds(folder: Path) -> PooledFolds:
+    """All folds below the folder that have weights, pooled.
+
+    Raises:
+        DataError: if there are none, one is not scored by its weights, or they cannot be pooled (see `pool_folds`).
+    """
+    numbers = [n for n in fold_numbers(folder) if (fold_dir(folder, n) / "models" / MODEL_FILE).is_file()]
+    if not numbers:
+        raise DataError(
+            f"{folder}: expected the folds of a cross-validation (fold_0/models, fold_0/eval, ..), but found none. "
+            "Correct the folder, or run seep-monai crossval first."
+        )
+    return pool_folds([_read_fold(fold_dir(folder, number), number) for number in numbers])
+
+
+def pool_folds(folds: Sequence[Fold]) -> PooledFolds:
+    """The folds as one set.
+
+    Args:
+        folds: at least one, of one data set, divided in one way.
+
+    Raises:
+        DataError: if they are not folds of one division of one data set, their class names, instance settings or
+            networks differ, or a tile, or a scene of folds that are not leaky, stands in two test parts.
+    """
+    first = folds[0]
+    for fold in folds:
+        origins = shared_origin(first.origin), shared_origin(fold.origin)
+        _check_same(first, fold, "origin", {key: (origins[0][key], origins[1][key]) for key in _SHARED_ORIGIN})
+        pairs = {key: (first.description[key], fold.description[key]) for key in _SHARED_DESCRIPTION}
+        pairs |= {"context": (first.description.get("context"), fold.description.get("context"))}
+        _check_same(first, fold, "model.json", pairs | {"judge": (_judge_kind(first), _judge_kind(fold))})
+        _check_same(first, fold, "scored.json", {"evaluation's overrides": (first.overrides, fold.overrides)})
+        _check_division(first, fold)
+    _check_disjoint(folds)
+    joined = ScoredTiles()
+    for fold in folds:
+        _append(joined, fold.tiles)
+    order = sorted(range(len(joined.names)), key=lambda i: (joined.scenes[i], joined.names[i]))
+    return PooledFolds(tuple(folds), joined.selected(order))
+
+
+def _read_fold(place: Path, number: int) -> Fold:
+    description = read_description(place / "models")
+    path = place / "eval" / SCORED_TILES_FILE
+    origin = read_origin(path)
+    if origin["weights_sha256"] != description["sha256"] or origin["part"] != PART:
+        raise DataError(
+            f"{path}: expected the {PART} part scored by weights {description['sha256'][:12]}..., but got the "
+            f"{origin['part']} part by {str(origin['weights_sha256'])[:12]}.... Evaluate again with --score_only."
+        )
+    return Fold(number, read_scored_tiles(path), origin, description, scored_overrides(place))
+
+
+def _append(joined: ScoredTiles, tiles: ScoredTiles) -> None:
+    joined.scenes += tiles.scenes
+    joined.instances += tiles.instances
+    joined.confusion += tiles.confusion
+    joined.pixels += tiles.pixels
+    joined.ribbons += tiles.ribbons
+    joined.errors += tiles.errors
+    joined.recall += tiles.recall
+    joined.names += tiles.names
+
+
+def shared_origin(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """The origin of a fold without what each fold has for itself."""
+    own = _FITTED.get(origin["instance_mode"], ())
+    kept = {key: value for key, value in origin["instance_settings"].items() if key not in own}
+    return {**origin, "instance_settings": kept}
+
+
+def _judge_kind(fold: Fold) -> dict[str, Any] | None:
+    """How the judge of a fold was fitted, if its objects are judged."""
+    objects = fold.description.get("objects")
+    if fold.origin["instance_mode"] != "judged" or not objects:
+        return None
+    return {"tta": objects.get("tta")}
+
+
+def _check_same(first: Fold, fold: Fold, source: str, pairs: Mapping[str, tuple[Any, Any]]) -> None:
+    for key, (one, other) in pairs.items():
+        if one != other:
+            raise DataError(
+                f"fold {fold.number}: expected the {key} of fold {first.number} ({source}), {one!r}, but got "
+                f"{other!r}. Only folds that were trained and scored alike can be pooled."
+            )
+
+
+def _check_division(first: Fold, fold: Fold) -> None:
+    """That a fold is the one its folder says, of the first one's division and data."""
+    splits = _split(first), _split(fold)
+    pairs = {key: (splits[0][key], splits[1][key]) for key in splits[0] if key != "fold"}
+    _check_same(first, fold, "plan settings in model.json", pairs)
+    if splits[1]["split_file"] is None and splits[1]["fold"] != fold.number:
+        raise DataError(
+            f"fold_{fold.number}: expected weights that were trained with --fold {fold.number}, but model.json says "
+            f"fold {splits[1]['fold']}. Put each fold into its own folder."
+        )
+    plans = first.description["plan"], fold.description["plan"]
+    if plans[0]["scene_levels"] != plans[1]["scene_levels"] or _images(plans[0]) != _images(plans[1]):
+        raise DataError(
+            f"fold {fold.number}: was trained on other tiles than fold {first.number}. Train all folds on one data set."
+        )
+
+
+def _check_disjoint(folds: Sequence[Fold]) -> None:
+    tiles = Counter(name for fold in folds for name in fold.tiles.names)
+    scenes = Counter(scene for fold in folds for scene in set(fold.tiles.scenes))
+    twice = sorted(name for name, n in tiles.items() if n > 1)
+    if twice:
+        raise DataError(f"expected every tile in one fold's test part, but found in several: {listed(twice)}.")
+    shared = sorted(scene for scene, n in scenes.items() if n > 1)
+    # A leaky division by tile has every scene in all folds; it is marked wherever its figures stand.
+    if shared and not all(fold.origin["leaky"] for fold in folds):
+        raise DataError(
+            f"expected every scene in one fold's test part, but found in several: {listed(shared)}. Train all folds "
+            "with the same data, seed and number of folds."
+        )
+
+
+def _split(fold: Fold) -> dict[str, Any]:
+    return dict(fold.description["plan"]["settings"])
+
+
+def _images(plan: Mapping[str, Any]) -> list[str]:
+    return sorted(entry["image"] for part in ("training", "validation", "test") for entry in plan[part])

@@ -1,0 +1,159 @@
+"""The content of `cross_validation.json`: pooled scores, their spread over folds, each scene, and where they come from.
+
+Pooled scores are computed from the records of all folds' test tiles as one set, since the mean of the folds' values is
+another number: AP ranks all detections together, and a scene with few seeps would weigh as much as one with many.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seep_monai.classes import SEEP_LABELS
+from seep_monai.crossval.pooling import Fold, PooledFolds, read_folds, shared_origin
+from seep_monai.crossval.settings import read_settings
+from seep_monai.crossval.text import summary_text
+from seep_monai.files import write_json, write_text
+from seep_monai.metrics.scored_tiles import ScoredTiles
+from seep_monai.report.summary import place, summarised
+from seep_monai.report.tables import HEADLINE_ROWS
+
+SUMMARY_FILE = "cross_validation.json"
+TEXT_FILE = "cross_validation.md"
+HEADLINE_KEYS = tuple(key for _, key in HEADLINE_ROWS)
+CLASS_KEYS = tuple(f"classes.{k}.{name}" for k in SEEP_LABELS for name in ("dice", "iou", "named", "AP50", "AP10_50"))
+# What is said of each scene: in many of them a class has no truth, so that only seep / no seep can be compared.
+SCENE_KEYS = ("seep.dice", "seep.AP50")
+
+
+def write_summary(folder: Path) -> str:
+    """Pool the folds below the folder, and write `cross_validation.json` and `.md` there.
+
+    Returns:
+        The text of the latter.
+
+    Raises:
+        DataError: if the folds are missing or cannot be pooled (see `read_folds`).
+    """
+    summary = summarise_folds(read_folds(folder), read_settings(folder))
+    text = summary_text(summary)
+    write_json(folder / SUMMARY_FILE, summary)
+    write_text(folder / TEXT_FILE, text)
+    return text
+
+
+def summarise_folds(run: PooledFolds, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that is known of a cross-validation, as a dictionary that can be written to JSON; undefined is None.
+
+    Args:
+        run: the pooled folds.
+        settings: what the folds were trained with; None where they were trained by hand.
+
+    Returns:
+        `n_folds`, `folds_missing`, `n_tiles`, `n_scenes`, `leaky`, `class_names`;
+        `pooled`: scores, intervals over scenes (`ci95`) and confusion in the shape of `metrics.json`;
+        `over_folds.<key>`: `mean`, `std` (of a sample, n - 1), `min`, `max` and `n`, the folds where it is defined;
+        `folds.<f>`: `n_tiles`, `n_scenes`, `scores.<key>`, `scenes` (names of the tiles by scene), `leaky`,
+        `weights_sha256`, `plan_fingerprint`, and `trained` (key metric, its validation value, epoch);
+        `scenes.<scene>`: `folds`, `n_tiles`, `n_instances` (true instances of all classes) and `scores.<key>`;
+        `settings`: `cross_validation` as given, the overrides of the `evaluation` (None: by hand), and what the
+        weights' `model.json` say alike of split, network, instances, normalisation and band.
+    """
+    folds = {str(fold.number): _fold_summary(fold) for fold in run.folds}
+    keys = (*HEADLINE_KEYS, *CLASS_KEYS)
+    return {
+        "n_folds": run.split["n_folds"],
+        "folds_missing": run.missing_folds,
+        "n_tiles": len(run.tiles.names),
+        "n_scenes": len(set(run.tiles.scenes)),
+        "leaky": run.leaky,
+        "class_names": run.class_names,
+        "pooled": summarised(run.tiles, run.class_names),
+        "over_folds": {key: spread([fold["scores"][key] for fold in folds.values()]) for key in keys},
+        "folds": folds,
+        "scenes": scene_scores(run),
+        "settings": summarise_settings(run, settings),
+    }
+
+
+def scene_scores(run: PooledFolds) -> dict[str, dict[str, Any]]:
+    """What is said of each scene, by its name; in the order of names."""
+    folds_of: dict[str, list[int]] = {}
+    for fold in run.folds:
+        for scene in set(fold.tiles.scenes):
+            folds_of.setdefault(scene, []).append(fold.number)
+    summary = {}
+    for scene in sorted(folds_of):
+        tiles = run.tiles.selected(i for i, name in enumerate(run.tiles.scenes) if name == scene)
+        flat = tiles.scores()
+        summary[scene] = {
+            "folds": folds_of[scene],
+            "n_tiles": len(tiles.names),
+            "n_instances": int(flat["n_instances"]),
+            "scores": _at(SCENE_KEYS, flat),
+        }
+    return summary
+
+
+def spread(values: Sequence[float | None]) -> dict[str, float | int | None]:
+    """Mean, standard deviation of a sample, smallest, largest and number of the defined values; None without enough.
+
+    >>> spread([1.0, None, 3.0])
+    {'mean': 2.0, 'std': 1.4142135623730951, 'min': 1.0, 'max': 3.0, 'n': 2}
+    """
+    defined = [value for value in values if value is not None]
+    return {
+        "mean": statistics.fmean(defined) if defined else None,
+        "std": statistics.stdev(defined) if len(defined) > 1 else None,
+        "min": min(defined, default=None),
+        "max": max(defined, default=None),
+        "n": len(defined),
+    }
+
+
+def scores_at(keys: Iterable[str], tiles: ScoredTiles) -> dict[str, float | None]:
+    """The scores of the tiles by their places in `metrics.json`; undefined is None."""
+    return _at(keys, tiles.scores())
+
+
+def summarise_settings(run: PooledFolds, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What all folds were trained and scored with: `settings` of the command, and what `model.json` says of each."""
+    description = run.folds[0].description
+    return {
+        "cross_validation": None if settings is None else dict(settings),
+        "evaluation": None if run.folds[0].overrides is None else dict(run.folds[0].overrides),
+        "split": run.split,
+        "network": description["network"],
+        "context": description.get("context"),
+        **{key: shared_origin(run.folds[0].origin)[key] for key in ("instance_mode", "instance_settings")},
+        "normalisation_version": description["normalisation_version"],
+        "band": description["band"],
+    }
+
+
+def _at(keys: Iterable[str], flat: Mapping[str, float]) -> dict[str, float | None]:
+    placed = {place(name): value for name, value in flat.items()}
+    return {key: None if math.isnan(placed[key]) else placed[key] for key in keys}
+
+
+def _fold_summary(fold: Fold) -> dict[str, Any]:
+    return {
+        "n_tiles": len(fold.tiles.names),
+        "n_scenes": len(set(fold.tiles.scenes)),
+        "leaky": fold.origin["leaky"],
+        "scores": scores_at((*HEADLINE_KEYS, *CLASS_KEYS), fold.tiles),
+        "scenes": _tiles_by_scene(fold.tiles),
+        "weights_sha256": fold.origin["weights_sha256"],
+        "plan_fingerprint": fold.origin["plan_fingerprint"],
+        "trained": fold.description.get("trained"),
+    }
+
+
+def _tiles_by_scene(tiles: ScoredTiles) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for scene, name in sorted(zip(tiles.scenes, tiles.names, strict=True)):
+        names.setdefault(scene, []).append(name)
+    return names

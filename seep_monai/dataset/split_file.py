@@ -1,0 +1,100 @@
+"""Split files: decathlon lists that say which tile is in which part."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Literal, get_args
+
+from seep_monai.dataset.audit import Audit, Tile
+from seep_monai.errors import DataError, listed
+
+Part = Literal["training", "validation", "test"]
+PARTS: tuple[str, ...] = get_args(Part)
+
+
+def read_lists(path: str | os.PathLike[str]) -> dict[str, list[dict[str, str]]]:
+    """The lists of a decathlon file: `training` and `validation`, `test` where given.
+
+    Raises:
+        DataError: if the file is missing, is not JSON, lacks a list, or an entry is not as described.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected a JSON split file, but it cannot be read ({error}).") from error
+    if not isinstance(content, dict) or not content.get("training") or not content.get("validation"):
+        raise DataError(
+            f'{path}: expected non-empty lists "training" and "validation" of {{"image", "label", "scene"}} entries.'
+        )
+    lists = {part: content.get(part) or [] for part in PARTS}
+    for part, entries in lists.items():
+        wrong = [entry for entry in entries if not _is_entry(entry)] if isinstance(entries, list) else [entries]
+        if wrong:
+            raise DataError(
+                f'{path}: expected entries {{"image": path, "label": path, "scene": name}} in "{part}" (the last two '
+                f"may be left out), but got {wrong[0]!r}."
+            )
+    return lists
+
+
+def parts_from_lists(
+    lists: dict[str, list[dict[str, str]]], audit: Audit, *, dataset_dir: Path, source: str
+) -> dict[str, tuple[Tile, ...]]:
+    """The audited tiles that the lists name, in the lists' order; listed tiles that the audit left out are skipped.
+
+    Raises:
+        DataError: if an entry is not in the data set, stands twice, or says another label or scene than the data set.
+    """
+    # A path as written goes before one with links followed: a tile may be a link to another one.
+    by_path = {tile.image.resolve(): tile for tile in audit.tiles} | {_written(t.image): t for t in audit.tiles}
+    found: dict[str, list[tuple[dict[str, str], Tile | None]]] = {part: [] for part in lists}
+    for part, entries in lists.items():
+        for entry in entries:
+            path = dataset_dir / entry["image"]
+            found[part].append((entry, by_path.get(_written(path)) or by_path.get(path.resolve())))
+    _check_found([pair for pairs in found.values() for pair in pairs], audit, dataset_dir, source)
+    return {part: tuple(tile for _, tile in pairs if tile is not None) for part, pairs in found.items()}
+
+
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and "image" in entry
+        and all(isinstance(entry[key], str) for key in ("image", "label", "scene") if key in entry)
+    )
+
+
+def _written(path: Path) -> Path:
+    """The absolute path without `..`, links not followed: it undoes `os.path.relpath` also behind a link."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _check_found(found: list[tuple[dict[str, str], Tile | None]], audit: Audit, dataset_dir: Path, source: str) -> None:
+    left_out = set(audit.left_out)
+    missing = [e["image"] for e, tile in found if tile is None and Path(e["image"]).stem not in left_out]
+    if missing:
+        raise DataError(
+            f"{source}: {len(missing)} of its images are not in {dataset_dir}: {listed(missing)}. Check --dataset_dir "
+            "and the file."
+        )
+    texts = [_contradiction(entry, tile, dataset_dir) for entry, tile in found if tile is not None]
+    wrong = [text for text in texts if text]
+    if wrong:
+        raise DataError(f"{source}: {len(wrong)} entries contradict the data set: {listed(wrong)}. Mend the file.")
+    n_times = Counter(tile.name for _, tile in found if tile is not None)
+    twice = sorted(name for name, n in n_times.items() if n > 1)
+    if twice:
+        raise DataError(f"{source}: expected every tile once, in one part, but found several times: {listed(twice)}.")
+
+
+def _contradiction(entry: dict[str, str], tile: Tile, dataset_dir: Path) -> str:
+    """What an entry says otherwise than the data set; empty if nothing."""
+    if "scene" in entry and entry["scene"] != tile.scene:
+        return f"{entry['image']} of scene {entry['scene']!r} (by --scene_pattern it is {tile.scene!r})"
+    label = dataset_dir / entry["label"] if "label" in entry else tile.mask
+    if _written(label) != _written(tile.mask) and label.resolve() != tile.mask.resolve():
+        return f"{entry['image']} with label {entry['label']} (in the data set it is {tile.mask})"
+    return ""

@@ -1,0 +1,127 @@
+"""From DN to what the network sees: the log of the ratio to the scene's level, and no-data marked in the label."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Transform
+
+from seep_monai.classes import NO_DATA_LABEL
+from seep_monai.errors import ConfigError, DataError
+from seep_monai.tiff import TiffMeta, finite_fault, no_data_value, valid_mask
+
+# Goes into model.json: weights work only with the normalisation they were trained with.
+NORMALISATION_VERSION = 1
+# Choice: e^-2 .. e^2 holds 0.14 .. 7.4 times the level. Slicks (0.7-0.95) and swath trend (0.5-2) lie inside; border
+# noise and ships saturate here instead of ruling the group norms.
+LOG_LIMIT = 2.0
+
+
+def normalise(dn: np.ndarray | torch.Tensor, valid: np.ndarray | torch.Tensor, level: float) -> torch.Tensor:
+    """The log of DN over the scene's level; multiplicative speckle becomes additive and alike everywhere.
+
+    Args:
+        dn: raw counts in linear units (amplitude or intensity), finite where valid, any shape.
+        valid: True where data exist, the same shape.
+        level: the scene's median valid DN, above 0.
+
+    Returns:
+        float32 of the same shape in [-2, 2], saturated beyond; no-data is 0, the scene's level.
+
+    Raises:
+        ConfigError: if the level is not a number above 0.
+    """
+    if not (np.isfinite(level) and level > 0):
+        raise ConfigError(f"scene_level: expected a finite number above 0, but got {level!r}.")
+    counts = torch.as_tensor(dn, dtype=torch.float32)
+    known = torch.as_tensor(valid, dtype=torch.bool)
+    ratio = torch.where(known, counts / level, torch.ones_like(counts))
+    return ratio.clamp_(np.exp(-LOG_LIMIT), np.exp(LOG_LIMIT)).log_()
+
+
+class NormaliseByScene(Transform):
+    """`normalise` for an image that `TiffReader` loaded: its metadata say what is no-data."""
+
+    def __call__(self, image: MetaTensor, level: float) -> tuple[MetaTensor, torch.Tensor]:
+        """The normalised image (1, H, W) with the metadata of `image`, and the mask of valid pixels (1, H, W).
+
+        Raises:
+            ConfigError: if another reader loaded the image, or the level is not a number above 0.
+            DataError: if valid pixels are NaN or infinite: one of them would spoil the whole window.
+        """
+        dn = image.as_tensor()
+        source = TiffMeta.from_meta(image.meta)
+        if source.source_dtype is None:
+            raise ConfigError(
+                "image: expected metadata of seep_monai.tiff.TiffReader, but they came from another reader. "
+                "Load .tif files."
+            )
+        # The loader made float32 of the DN: what no-data is without a tag depends on the file's own dtype.
+        no_data = no_data_value(source.no_data, source.source_dtype)
+        valid = valid_mask(dn.numpy(), no_data)
+        fault = finite_fault(dn.numpy(), valid, image.meta.get("filename_or_obj", "image"))
+        if fault:
+            raise DataError(fault)
+        normalised = normalise(dn, valid, level)
+        result = MetaTensor(normalised, meta=image.meta, applied_operations=image.applied_operations)
+        return result, torch.from_numpy(valid)
+
+
+class NormaliseByScened(MapTransform):
+    """Dictionary version: normalises `image` by `scene_level` and writes label 255 where the image has no data.
+
+    Args:
+        keys: key of the image.
+        label_key: key of the label (1, H, W), made uint8; None where there is none (inference).
+        valid_key: key under which the mask of valid pixels is kept, or None.
+        level_key: key of the scene's level in DN.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        *,
+        label_key: str | None = "label",
+        valid_key: str | None = None,
+        level_key: str = "scene_level",
+    ) -> None:
+        super().__init__(keys)
+        self.normalise = NormaliseByScene()
+        self.label_key, self.valid_key, self.level_key = label_key, valid_key, level_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """A new dictionary with the normalised image and the marked label."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key], valid = self.normalise(result[key], float(result[self.level_key]))
+            if self.label_key is not None:
+                label = torch.as_tensor(result[self.label_key]).to(torch.uint8)
+                result[self.label_key] = torch.where(valid, label, torch.full_like(label, NO_DATA_LABEL))
+            if self.valid_key is not None:
+                result[self.valid_key] = valid
+        return result
+
+
+class CutMargind(MapTransform):
+    """Cuts off what `SceneTiles` has put around a tile, behind the network: (C, H + 2 m, W + 2 m) -> (C, H, W).
+
+    Args:
+        keys: of image, label and prediction.
+        margin_px: m.
+    """
+
+    def __init__(self, keys: KeysCollection, margin_px: int) -> None:
+        super().__init__(keys)
+        self.inside = slice(margin_px, -margin_px or None)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """A new dictionary with the tile alone."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = result[key][..., self.inside, self.inside]
+        return result

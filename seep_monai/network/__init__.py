@@ -1,0 +1,1 @@
+"""The network, its loss, and inference over the symmetries of the image."""

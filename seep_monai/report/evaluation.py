@@ -1,0 +1,127 @@
+"""Which tiles an evaluation scores, by the plan stored with the weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seep_monai.checkpoints import DESCRIPTION_FILE
+from seep_monai.classes import checked_class_names
+from seep_monai.dataset.audit import Audit
+from seep_monai.dataset.plan import Plan, audit_data, trained_scenes, whole_plan
+from seep_monai.dataset.split import SplitSettings
+from seep_monai.dataset.split_file import PARTS, parts_from_lists
+from seep_monai.errors import ConfigError, DataError
+from seep_monai.instances.components import InstanceSettings
+from seep_monai.objects.judge import JUDGED, ObjectJudge
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What is scored.
+
+    Attributes:
+        plan: the data set's plan; for a foreign folder one with all tiles in `test`.
+        part: `training`, `validation`, `test` or `all`.
+        leaky: whether scored scenes were trained on, or the plan leaks.
+        class_names: the seven names stored with the weights.
+        settings: how instances are found.
+        weights_sha256: checksum of the weights.
+        plan_fingerprint: fingerprint of the plan the weights were trained with.
+        description: the content of `model.json`.
+        judge: how objects are judged; None: they are not.
+    """
+
+    plan: Plan
+    part: str
+    leaky: bool
+    class_names: tuple[str, ...]
+    settings: InstanceSettings
+    weights_sha256: str
+    plan_fingerprint: str
+    description: Mapping[str, Any]
+    judge: ObjectJudge | None = None
+
+    @property
+    def instance_mode(self) -> str:
+        """`class`, `object` or `judged`."""
+        return self.settings.mode if self.judge is None else JUDGED
+
+    def items(self) -> list[dict[str, Any]]:
+        """The tiles to score, as MONAI's data sets take them."""
+        return self.plan.items(self.part)
+
+
+def plan_evaluation(
+    description: Mapping[str, Any],
+    part: str | None,
+    *,
+    dataset_dir: str | os.PathLike[str],
+    images_dir: str | os.PathLike[str],
+    masks_dir: str | os.PathLike[str],
+    size_multiple: int,
+    instances: InstanceSettings,
+    judge: ObjectJudge | None = None,
+) -> EvaluationPlan:
+    """The part of the stored plan that is asked for, on audited data.
+
+    Args:
+        description: the content of `model.json`.
+        part: `training`, `validation`, `test` or `all`; None is `test` where the plan has one, else `validation`.
+        dataset_dir: the folder that the stored paths start from.
+        images_dir: folder of the images.
+        masks_dir: folder of the masks.
+        size_multiple: see `audit_pairs`.
+        instances: how instances are found.
+        judge: how objects are judged; None: they are not.
+
+    Raises:
+        DataError: if the data are bad, or not those the weights were trained on and the part is not `all`.
+        ConfigError: if there is no such part.
+    """
+    stored = description["plan"]
+    settings = SplitSettings(**stored["settings"])
+    if part is None:
+        part = "test" if stored["test"] else "validation"
+    if part not in (*PARTS, "all"):
+        raise ConfigError(f"part: expected one of {[*PARTS, 'all']}, but got {part!r}.")
+    audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple, band=description["band"])
+    try:
+        plan = _stored_plan(stored, audit, settings, Path(dataset_dir))
+        stored_leak = bool(stored["leaky"])
+    except DataError as error:
+        if part != "all":
+            raise DataError(
+                f"{dataset_dir}: is not the data set that the weights were trained on, so it has no {part} part. Score "
+                f"all of it with --part all, or give the --dataset_dir of the training. ({error})"
+            ) from error
+        plan, stored_leak = whole_plan(dataset_dir, audit, settings), False
+    scored_scenes = {tile.scene for tile in plan.tiles(part)}
+    return EvaluationPlan(
+        plan=plan,
+        part=part,
+        leaky=stored_leak or bool(trained_scenes(stored) & scored_scenes),
+        class_names=checked_class_names(description["class_names"]),
+        settings=instances,
+        weights_sha256=description["sha256"],
+        plan_fingerprint=description["plan_fingerprint"],
+        description=description,
+        judge=judge,
+    )
+
+
+def _stored_plan(stored: Mapping[str, Any], audit: Audit, settings: SplitSettings, dataset_dir: Path) -> Plan:
+    """The stored plan on the audited tiles.
+
+    Raises:
+        DataError: if these are other data: names, labels or levels differ.
+    """
+    lists = {part: stored[part] for part in PARTS}
+    parts = parts_from_lists(lists, audit, dataset_dir=dataset_dir, source=DESCRIPTION_FILE)
+    plan = Plan(dataset_dir, parts, audit.scene_levels, settings, audit.left_out)
+    if plan.fingerprint != stored["fingerprint"]:
+        raise DataError(f"{DESCRIPTION_FILE}: the tiles have the same names, but other levels or class pixels.")
+    return plan

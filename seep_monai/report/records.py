@@ -1,0 +1,92 @@
+"""Everything that a report needs of each tile, from one search for its instances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seep_monai.classes import DEFAULT_CLASS_NAMES, NO_DATA_LABEL
+from seep_monai.coco import CocoRecords
+from seep_monai.instances.components import (
+    DEFAULT_SETTINGS,
+    ClassMap,
+    Floats,
+    InstanceSettings,
+    class_components,
+    seep_components,
+    without_no_data,
+)
+from seep_monai.metrics import pixel_scores
+from seep_monai.metrics.recall import missed_px
+from seep_monai.metrics.scored_tiles import ScoredTiles
+from seep_monai.objects.finding import find_seeps
+from seep_monai.objects.judge import ObjectJudge
+from seep_monai.report.panels import TilePicture
+
+N_EXTREMES = 4
+Ranked = tuple[float, TilePicture]
+
+
+class EvaluationRecords:
+    """`ScoredTiles`, COCO records and pictures of tiles.
+
+    Attributes:
+        tiles: the records.
+        coco: the instances for the COCO files.
+        worst, best: a few tiles with the lowest and the highest seep Dice, and what it is.
+        missed: a few tiles with the most missed seep pixels, and how many.
+
+    Args:
+        settings: how instances are found.
+        class_names: of the labels 1..7, for the COCO files.
+        judge: what rates and names objects; None: they are not judged.
+    """
+
+    def __init__(
+        self,
+        settings: InstanceSettings = DEFAULT_SETTINGS,
+        class_names: Sequence[str] = DEFAULT_CLASS_NAMES,
+        judge: ObjectJudge | None = None,
+    ) -> None:
+        self.settings, self.judge = settings, judge
+        self.tiles = ScoredTiles()
+        self.coco = CocoRecords(class_names)
+        self.worst: list[Ranked] = []
+        self.best: list[Ranked] = []
+        self.missed: list[Ranked] = []
+
+    def add(self, source: tuple[str, str], image: Floats, truth: ClassMap, probabilities: Floats) -> None:
+        """Take in one tile.
+
+        Args:
+            source: its name and its scene.
+            image: (H, W) log of DN over level, no-data 0.
+            truth: (H, W) uint8, 0..7 and 255 = no-data.
+            probabilities: (8, H, W) float in [0, 1] that sum to 1 over the channels.
+        """
+        valid = truth != NO_DATA_LABEL
+        found = find_seeps(probabilities, image, self.settings, self.judge, valid=valid)
+        known = without_no_data(truth, truth=truth)
+        true = class_components(known)
+        self.tiles.add(
+            source,
+            truth,
+            found.classes,
+            by_class=(true, found.by_class),
+            detections=(true, found.detections),
+            seeps=(seep_components(known), found.seeps),
+            log_dn=image,
+        )
+        self.coco.add_tile(f"{source[0]}.tif", true, found.detections)
+        picture = TilePicture(source[0], image, truth, found.classes)
+        self.missed = _first([*self.missed, (missed_px(found.classes, truth), picture)], largest=True)
+        dice = pixel_scores(self.tiles.pixels[-1])["seep_dice"]
+        if not np.isnan(dice):
+            self.worst = _first([*self.worst, (dice, picture)], largest=False)
+            self.best = _first([*self.best, (dice, picture)], largest=True)
+
+
+def _first(ranked: list[Ranked], *, largest: bool) -> list[Ranked]:
+    """A few pictures with the largest or the smallest numbers: only these stay in memory."""
+    return sorted(ranked, key=lambda pair: -pair[0] if largest else pair[0])[:N_EXTREMES]

@@ -1,0 +1,278 @@
+"""Scores of any other model's predictions against a folder of masks, by the code that scores our own.
+
+Two forms of predictions: a class map per tile (with a seep probability or without), and COCO results with RLE masks.
+Pixels where an image has no data are left out. No-data (255) in a class map of a prediction counts as background: a
+model that leaves pixels out where the image has data missed the seeps there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from seep_monai.classes import DEFAULT_CLASS_NAMES, N_CLASSES, NO_DATA_LABEL
+from seep_monai.coco.results import MaskTable, beside_truth, mask_table, painted, read_image_ids, read_results
+from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, scenes_of
+from seep_monai.errors import DataError, listed
+from seep_monai.instances.components import ClassMap, Components, class_components, seep_components, without_no_data
+from seep_monai.metrics.scored_tiles import ScoredTiles
+from seep_monai.report.summary import summarised
+from seep_monai.tiff import read_tiff, valid_mask
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of one tile.
+
+    Attributes:
+        classes: (H, W) uint8 in 0..7, for the pixel scores and the seeps.
+        masks: its instances of the classes 1..7; a table of components, or of masks that may overlap.
+        seeps: components of classes > 0, with scores.
+    """
+
+    classes: ClassMap
+    masks: Components | MaskTable
+    seeps: Components
+
+
+class Predictions(Protocol):
+    """A model's predictions for a folder of masks; bad files are reported as DataError or TiffError."""
+
+    def tile(self, name: str, valid: npt.NDArray[np.bool_]) -> Prediction:
+        """The prediction of the tile `name`, background where `valid` (H, W) is False."""
+
+
+class LabelPredictions:
+    """Class maps `<name>.tif` or `<name>_classes.tif`: 0..7, and 255 = no-data.
+
+    An instance's score is the mean of the seep probability over it, from `<name>.tif` or `<name>_probability.tif` in
+    [0, 1]; without a folder of probabilities it is 1.
+
+    Args:
+        names: names of the masks.
+        label_dir: folder of the class maps.
+        probability_dir: folder of the summed seep probabilities.
+
+    Raises:
+        DataError: if a mask has no class map, or no probability.
+    """
+
+    def __init__(self, names: Sequence[str], label_dir: PathLike, probability_dir: PathLike | None = None) -> None:
+        self.labels = _files_of(names, label_dir, "_classes", option="--label_dir")
+        self.probabilities = (
+            None
+            if probability_dir is None
+            else _files_of(names, probability_dir, "_probability", option="--probability_dir")
+        )
+
+    def tile(self, name: str, valid: npt.NDArray[np.bool_]) -> Prediction:
+        """See `Predictions`."""
+        path = self.labels[name]
+        labels = read_label_map(path, shape=valid.shape, extra=(NO_DATA_LABEL,))
+        classes = np.where(valid & (labels != NO_DATA_LABEL), labels, 0).astype(np.uint8)
+        scores = self._scores(name, classes)
+        return Prediction(
+            classes,
+            with_mean_scores(class_components(classes), scores),
+            with_mean_scores(seep_components(classes), scores),
+        )
+
+    def _scores(self, name: str, classes: ClassMap) -> npt.NDArray[np.floating]:
+        if self.probabilities is None:
+            return np.ones(classes.shape)
+        return _read_probability(self.probabilities[name], drawn=classes > 0)
+
+
+class CocoPredictions:
+    """COCO results with RLE masks, which may overlap; in the class map the best-scored mask wins a pixel.
+
+    Args:
+        names: names of the masks, sorted.
+        results: the results file; an empty list is a model that found nothing.
+        images: a COCO file that gives each mask's image id by `file_name`; None: ids 1, 2, .. in the order of names.
+
+    Raises:
+        DataError: if a file is bad, a mask has no image id, or a result's image id stands for no mask.
+    """
+
+    def __init__(self, names: Sequence[str], results: PathLike, images: PathLike | None = None) -> None:
+        self.path = results
+        self.records = read_results(results)
+        self.ids = {name: i for i, name in enumerate(names, start=1)} if images is None else read_image_ids(images)
+        missing = sorted(set(names) - self.ids.keys())
+        if missing:
+            raise DataError(f"{images}: expected an image for each mask, but {listed(missing)} have none. Add them.")
+        unknown = sorted(self.records.keys() - {self.ids[name] for name in names})
+        if unknown:
+            remedy = "Give the file that names your images with --coco_images." if images is None else "Add the masks."
+            known = f"ids 1..{len(names)} by the order of mask names" if images is None else f"ids of {images}"
+            raise DataError(
+                f"{results}: expected image {known} with a mask, but got {listed([str(i) for i in unknown])}. {remedy}"
+            )
+
+    def tile(self, name: str, valid: npt.NDArray[np.bool_]) -> Prediction:
+        """See `Predictions`."""
+        height, width = valid.shape
+        try:
+            masks = mask_table(self.records.get(self.ids[name], []), (height, width)).within(valid)
+        except DataError as error:
+            raise DataError(f"{self.path}: {name}: {error}") from error
+        classes, scores = painted(masks)
+        return Prediction(classes, masks, with_mean_scores(seep_components(classes), scores))
+
+
+def find_masks(masks_dir: PathLike) -> dict[str, Path]:
+    """The mask files by name, in the order of names.
+
+    Raises:
+        DataError: if the folder is missing or holds no TIFF, or two files of one name.
+    """
+    folder = Path(masks_dir)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder of masks (.tif), but there is none. Correct --masks_dir.")
+    files = sorted((path for path in folder.iterdir() if path.suffix.lower() in TIFF_SUFFIXES), key=lambda p: p.stem)
+    if not files:
+        raise DataError(f"{folder}: expected masks named *.tif, but found none. Correct --masks_dir.")
+    by_name = {path.stem: path for path in files}
+    if len(by_name) < len(files):
+        twice = sorted({path.stem for path in files if by_name[path.stem] != path})
+        raise DataError(f"{folder}: expected one mask per name, but found two of {listed(twice)}. Remove one of each.")
+    return by_name
+
+
+def score_predictions(
+    masks: dict[str, Path],
+    predictions: Predictions,
+    *,
+    images_dir: PathLike | None = None,
+    scene_pattern: str = DEFAULT_SCENE_PATTERN,
+) -> dict[str, Any]:
+    """The content of `metrics.json`; what only our own weights have is None there.
+
+    Args:
+        masks: mask file by name, in the order of names.
+        predictions: what is scored.
+        images_dir: folder with an image per mask, whose no-data pixels are left out; None: all pixels count.
+        scene_pattern: see `find_pairs`.
+
+    Raises:
+        DataError: if files are missing, sizes differ or a mask holds other values than 0..7.
+        TiffError: if a file cannot be read.
+        ConfigError: if the pattern does not fit the names.
+    """
+    scenes = scenes_of(list(masks), scene_pattern)
+    images = None if images_dir is None else _files_of(list(masks), images_dir, "", option="--images_dir")
+    scene_of = dict(zip(masks, scenes, strict=True))
+    tiles = ScoredTiles()
+    progress = tqdm(masks.items(), desc="score", unit="tile", leave=False, disable=not sys.stderr.isatty())
+    for name, path in progress:
+        truth = read_label_map(path)
+        image = None if images is None else _read_image(images[name], shape=truth.shape)
+        valid = np.ones(truth.shape, bool) if image is None else image[1]
+        truth[~valid] = NO_DATA_LABEL
+        prediction = predictions.tile(name, valid)
+        by_class, seeps = instance_pairs(truth, prediction)
+        log_dn = None if image is None else image[0]
+        source = name, scene_of[name]
+        tiles.add(source, truth, prediction.classes, by_class=by_class, detections=by_class, seeps=seeps, log_dn=log_dn)
+    origin = {"part": "all", "leaky": None, "instance_mode": "class", "weights_sha256": None, "plan_fingerprint": None}
+    counts = {"n_tiles": len(masks), "n_scenes": len(set(scenes))}
+    return {**counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES)}
+
+
+def instance_pairs(truth: ClassMap, prediction: Prediction) -> list[tuple[Components, Components]]:
+    """Truth and prediction for the matching, of each class and of any seep (see `records.instance_rows`).
+
+    Args:
+        truth: (H, W) uint8, 0..7 and 255 = no-data.
+        prediction: the prediction, background where the truth is no-data.
+    """
+    true_map = without_no_data(truth, truth=truth)
+    true_components, masks = class_components(true_map), prediction.masks
+    by_class = beside_truth(true_components, masks) if isinstance(masks, MaskTable) else (true_components, masks)
+    return [by_class, (seep_components(true_map), prediction.seeps)]
+
+
+def with_mean_scores(table: Components, values: npt.NDArray[np.floating]) -> Components:
+    """The table with the mean of `values` (H, W) over each component as its score, summed in float64."""
+    inside = table.labels > 0
+    sums = np.bincount(table.labels[inside] - 1, weights=values[inside], minlength=len(table))
+    return replace(table, scores=sums / table.areas_px)
+
+
+def read_label_map(path: Path, *, shape: tuple[int, ...] | None = None, extra: tuple[int, ...] = ()) -> ClassMap:
+    """(H, W) uint8 labels of a TIFF.
+
+    Args:
+        path: the file, of any dtype.
+        shape: the size it must have; None: any.
+        extra: values allowed beside 0..7.
+
+    Raises:
+        DataError: on another size or other values.
+        TiffError: if the file cannot be read.
+    """
+    array = read_tiff(path).array
+    _check_size(path, array.shape, shape)
+    with np.errstate(invalid="ignore"):
+        labels = array.astype(np.uint8)  # NaN and values out of range become others, which the next line finds
+    strange = (labels != array) | ((labels >= N_CLASSES) & ~np.isin(labels, extra))
+    if strange.any():
+        found = listed([f"{value:g}" for value in np.unique(array[strange])])
+        allowed = f"0..{N_CLASSES - 1}" + "".join(f" and {value} (no-data)" for value in extra)
+        raise DataError(f"{path}: expected labels {allowed}, but found {found}. Map the values to the eight classes.")
+    return labels
+
+
+def _read_probability(path: Path, *, drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
+    """(H, W) probabilities; only those of `drawn` pixels are looked at, so no-data may be anything."""
+    array = read_tiff(path).array
+    _check_size(path, array.shape, drawn.shape)
+    values = array[drawn]
+    if not np.all((values >= 0) & (values <= 1)):
+        low, high = np.min(values), np.max(values)
+        raise DataError(
+            f"{path}: expected probabilities in 0..1 wherever a seep is drawn, but got {low:g} to {high:g}. "
+            "Apply softmax to logits, divide bytes by 255, and leave no NaN there."
+        )
+    return array
+
+
+def _read_image(path: Path, *, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """(H, W) logarithm of DN, 0 on no-data, and where the image has data."""
+    image = read_tiff(path)
+    _check_size(path, image.array.shape, shape)
+    valid = valid_mask(image.array, image.no_data)
+    # Intensities of 0 or below, which calibration may leave, count as the smallest step above.
+    dn = np.where(valid, np.maximum(image.array, np.finfo(np.float32).tiny), 1)
+    return np.log(dn, dtype=np.float64), valid
+
+
+def _check_size(path: Path, size: tuple[int, ...], expected: tuple[int, ...] | None) -> None:
+    if expected is not None and size != expected:
+        raise DataError(f"{path}: expected the mask's size {expected}, but got {size}. Predict at full resolution.")
+
+
+def _files_of(names: Sequence[str], folder: PathLike, ending: str, *, option: str) -> dict[str, Path]:
+    """The file of each name: `<name>.tif`, or with the ending before the suffix."""
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder}: expected a folder, but there is none. Correct {option}.")
+    present = {path.stem: path for path in Path(folder).iterdir() if path.suffix.lower() in TIFF_SUFFIXES}
+    files = {name: present.get(name + ending, present.get(name)) for name in names}
+    missing = [name for name, path in files.items() if path is None]
+    if missing:
+        raise DataError(
+            f"{folder}: expected one file per mask, but found none for {len(missing)} of {len(names)}: "
+            f"{listed(missing)}. Add them, or correct {option}."
+        )
+    return {name: path for name, path in files.items() if path is not None}

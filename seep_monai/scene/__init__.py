@@ -1,0 +1,1 @@
+"""Inference on images: what is read, and the maps that are written."""

@@ -1,0 +1,92 @@
+"""What the bundle's config files call: each function is one step and ends the program with one message on bad input.
+
+MONAI wraps an error inside an expression in its own, under two tracebacks; a SystemExit passes through. So the library
+raises `SeepError`, and only the functions here turn it into `SystemExit(message)`, exit code 1 (`errors.entry`).
+"""
+
+from seep_monai.steps.evaluation import begin_evaluation, evaluation_plan, inferer, run_engine, write_evaluation
+from seep_monai.steps.fitting import fitting_items, store_objects
+from seep_monai.steps.inference import begin_inference, checked_overlap, items_to_infer, window_size
+from seep_monai.steps.neighbours import inference_context, make_context, scene_tiles, stored_context
+from seep_monai.steps.setup import (
+    amp_settings,
+    boolean,
+    bundle_root,
+    check_ids,
+    default_amp,
+    default_device,
+    default_run_name,
+    on_terminal,
+    path,
+    place_network,
+    stop_log,
+    use_amp,
+)
+from seep_monai.steps.training import (
+    check_training,
+    instance_settings,
+    make_augment,
+    make_loss,
+    make_paste,
+    make_plan,
+    model_description,
+    network_settings,
+    tile_sampler,
+    train,
+)
+from seep_monai.steps.weights import (
+    inference_instances,
+    load_best,
+    read_description,
+    stored_band,
+    stored_instances,
+    stored_judge,
+    stored_network_settings,
+)
+
+__all__ = [
+    "amp_settings",
+    "begin_evaluation",
+    "begin_inference",
+    "boolean",
+    "bundle_root",
+    "check_ids",
+    "check_training",
+    "checked_overlap",
+    "default_amp",
+    "default_device",
+    "default_run_name",
+    "evaluation_plan",
+    "fitting_items",
+    "inference_context",
+    "inference_instances",
+    "inferer",
+    "instance_settings",
+    "items_to_infer",
+    "load_best",
+    "make_augment",
+    "make_context",
+    "make_loss",
+    "make_paste",
+    "make_plan",
+    "model_description",
+    "network_settings",
+    "on_terminal",
+    "path",
+    "place_network",
+    "read_description",
+    "run_engine",
+    "scene_tiles",
+    "stop_log",
+    "store_objects",
+    "stored_band",
+    "stored_context",
+    "stored_instances",
+    "stored_judge",
+    "stored_network_settings",
+    "tile_sampler",
+    "train",
+    "use_amp",
+    "window_size",
+    "write_evaluation",
+]

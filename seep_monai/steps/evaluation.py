@@ -1,0 +1,88 @@
+"""Evaluation: what is scored, how the network is run, what is written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine
+from monai.inferers import Inferer
+
+from seep_monai import checkpoints, checks, files
+from seep_monai.errors import ConfigError, entry
+from seep_monai.handlers.panels import TilePictures
+from seep_monai.handlers.records import TileRecords
+from seep_monai.instances.components import InstanceSettings
+from seep_monai.network.inferers import SymmetryInferer
+from seep_monai.network.segresnet import SegResNetSettings
+from seep_monai.objects.judge import ObjectJudge
+from seep_monai.report.evaluation import EvaluationPlan, plan_evaluation
+from seep_monai.report.results import write_results
+
+logger = logging.getLogger(__name__)
+
+
+@entry
+def run_engine(engine: Engine) -> None:
+    """Run an evaluator."""
+    engine.run()
+
+
+@entry
+def evaluation_plan(
+    description: Mapping[str, Any],
+    part: str | None,
+    *,
+    dataset_dir: str,
+    images_dir: str,
+    masks_dir: str,
+    network: SegResNetSettings,
+    instances: InstanceSettings,
+    judge: ObjectJudge | None = None,
+    **given: Any,
+) -> EvaluationPlan:
+    """What to score, by the plan in `model.json`; settings of the training that are given must agree with it."""
+    stored = {**description, **description["plan"]["settings"]}
+    checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, given)
+    folders = {"dataset_dir": str(dataset_dir), "images_dir": str(images_dir), "masks_dir": str(masks_dir)}
+    options: dict[str, Any] = {**folders, "size_multiple": network.size_multiple, "judge": judge}
+    return plan_evaluation(description, part, instances=instances, **options)
+
+
+@entry
+def begin_evaluation(evaluation: EvaluationPlan, output_dir: str) -> None:
+    """First step of an evaluation, when there are weights and tiles: a place to write to."""
+    files.make_folder(output_dir, option="--output_dir")
+    files.make_folder(Path(str(output_dir)) / "figures", option="--output_dir")
+    logger.info("scoring %d tiles of the %s part", len(evaluation.items()), evaluation.part)
+
+
+@entry
+def write_evaluation(
+    records: TileRecords, evaluation: EvaluationPlan, pictures: TilePictures, *, output_dir: str
+) -> None:
+    """Last step of an evaluation: metrics, COCO files, figures and the report."""
+    text = write_results(records.records, evaluation, list(pictures.pictures.values()), Path(str(output_dir)))
+    logger.info("%s part, 95 %% intervals over scenes in brackets:\n%s", evaluation.part, text)
+    logger.info("written to %s", output_dir)
+
+
+@entry
+def inferer(inner: Inferer, tta: object, judge: ObjectJudge | None = None) -> Inferer:
+    """The inferer, with `tta` averaged over the eight symmetries of the image; None: as the judge was fitted, else not.
+
+    Args:
+        inner: what runs the network once.
+        tta: a boolean, or None.
+        judge: its measures hold for the probabilities it was fitted to.
+    """
+    fitted = None if judge is None else judge.tta
+    averaged = bool(fitted) if tta is None else checks.boolean("tta", tta)
+    if fitted is not None and averaged != fitted:
+        raise ConfigError(
+            f"tta: expected {fitted}, as the judge of objects was fitted, but got {tta}. Fit it again with --tta "
+            f"{tta}, or leave objects unjudged (--instance_mode object)."
+        )
+    return SymmetryInferer(inner) if averaged else inner
