@@ -1,7 +1,7 @@
 """Apply known wrong implementations to a copy of the package, one at a time, and show which test catches each.
 
 Prints one line per mutation with the first test that fails. Exit code 1 if one survives, if the tests fail without any,
-or if a mutation no longer fits the code (its fragment is not found exactly as often as expected: mend the list below).
+or if a mutation no longer fits the code (its fragment is not found as often as expected: correct the list below).
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def main() -> None:
         for mutation in chosen:
             mutated(mutation, folder)
         if failed := first_failure(folder):
-            raise SystemExit(f"expected tests that pass without a mutation, but got: {failed}. Mend them first.")
+            raise SystemExit(f"expected tests that pass without a mutation, but got: {failed}. Correct them first.")
         survivors = [mutation.name for mutation in chosen if not caught(mutation, folder)]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} caught")
     if survivors:
@@ -240,7 +240,7 @@ def mutated(mutation: Mutation, folder: Path) -> str:
     pattern = r"\s*".join(re.escape(part) for part in re.findall(r"\w+|[^\w\s]", mutation.fragment))
     changed, n = re.subn(pattern, lambda _: mutation.replacement, text)
     if not n:
-        raise SystemExit(f"{mutation.file}: found no {mutation.fragment!r} for {mutation.name!r}. Mend the mutation.")
+        raise SystemExit(f"{mutation.file}: found no {mutation.fragment!r} for {mutation.name!r}. Correct it.")
     return changed + mutation.appended
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to a trained and evaluated bundle: set-up, sample data, training, the judge of objects, evaluation, a table.
+# From nothing to a trained and evaluated bundle: set-up, sample data, training, the object classifier, evaluation, a table.
 # Runs again from any folder; what a former run of it made is replaced, and nothing else: it has folders of its own.
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 

@@ -6,6 +6,7 @@ one.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import math
@@ -19,25 +20,27 @@ import torch
 from torch import nn
 
 from seep_monai.dataset.grid import SceneContext
-from seep_monai.dataset.plan import Plan, trained_scenes
-from seep_monai.errors import ConfigError, DataError, TrainingError
-from seep_monai.files import file_sha256
+from seep_monai.dataset.plan import Plan
+from seep_monai.errors import ConfigError, DataError, TrainingError, listed
+from seep_monai.files import file_sha256, write_bytes
 
 logger = logging.getLogger(__name__)
 
 MODEL_FILE = "model.pt"
 DESCRIPTION_FILE = "model.json"
 LAST_FILE = "last.pt"
+# Of model.json. Raised with every change of what its keys mean.
+DESCRIPTION_FORMAT = 2
+# What model.json says of the trainings that came before: it goes on with a run that is resumed.
+ANCESTRY_KEYS = ("initial_weights_sha256", "trained_scenes", "chosen_scenes")
 
 
 def save_atomic(path: Path, content: Any) -> None:
-    """`torch.save` to a temporary file beside `path`, then rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(content, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """`torch.save`, the whole file or nothing; equal content gives equal bytes."""
+    # Into memory first: given a path, torch writes the temporary file's name into the archive.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
@@ -59,6 +62,11 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
         raise DataError(
             f"{description}: expected JSON with the key sha256, but it cannot be read ({error!r})."
         ) from error
+    if content.get("format") != DESCRIPTION_FORMAT:
+        raise DataError(
+            f"{description}: expected format {DESCRIPTION_FORMAT}, but got {content.get('format', 'none')}: another "
+            "version of seep_monai wrote it. Train again, or install the version that its key versions names."
+        )
     actual = file_sha256(model)
     if stored != actual:
         raise DataError(
@@ -66,6 +74,23 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
             "Put the two files of one training run together."
         )
     return content
+
+
+def ancestry(plan: Plan, initial_weights: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """The scenes that a training and those before it train on and choose by, and the weights it starts from.
+
+    Args:
+        plan: of this training.
+        initial_weights: folder of the weights that it starts from, or None.
+    """
+    trained = {tile.scene for tile in plan.training_tiles()}
+    chosen = {tile.scene for tile in plan.parts["validation"]}
+    sha256 = None
+    if initial_weights is not None:
+        before = read_description(initial_weights)
+        trained, chosen = trained.union(before["trained_scenes"]), chosen.union(before["chosen_scenes"])
+        sha256 = before["sha256"]
+    return dict(zip(ANCESTRY_KEYS, (sha256, sorted(trained), sorted(chosen)), strict=True))
 
 
 def start_from(network: nn.Module, ckpt_dir: str | os.PathLike[str], plan: Plan) -> None:
@@ -77,16 +102,17 @@ def start_from(network: nn.Module, ckpt_dir: str | os.PathLike[str], plan: Plan)
         plan: of this training.
 
     Raises:
-        DataError: if the weights are missing or do not fit, or were trained on scenes that this training validates or
-            tests on.
+        DataError: if the weights are missing or do not fit, or they or those that they started from were trained or
+            chosen on scenes that this training validates or tests on.
     """
     description = read_description(ckpt_dir)
-    seen = trained_scenes(description["plan"])
-    judged = {tile.scene for part in ("validation", "test") for tile in plan.parts[part]}
-    if seen & judged:
+    seen = {*description["trained_scenes"], *description["chosen_scenes"]}
+    shared = sorted(seen & {tile.scene for part in ("validation", "test") for tile in plan.parts[part]})
+    if shared:
         raise DataError(
-            f"{ckpt_dir}: these weights were trained on the scenes {', '.join(sorted(seen & judged))}, on which this "
-            f"training would be judged. Start from other weights (simulated data, the same fold)."
+            f"{ckpt_dir}: these weights, or those that they started from, were trained or chosen on {listed(shared)}, "
+            "scenes that this training validates or tests on. Start from weights of other scenes (simulated ones); to "
+            "continue a training use --resume True."
         )
     load_weights(network, Path(ckpt_dir) / MODEL_FILE)
     logger.info("starting from the weights in %s", ckpt_dir)

@@ -8,12 +8,14 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Iterator
+import pydoc
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.bundle import ComponentLocator, ConfigParser, ConfigWorkflow
 from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
 import seep_monai
@@ -30,7 +32,7 @@ _VERSIONED_PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "tifffile", 
 def bundle_root() -> str:
     """The bundle's folder.
 
-    That is `SEEP_BUNDLE_ROOT`, else the folder above the running workflow's configs, else `bundle/` beside the package.
+    That is `SEEP_BUNDLE_ROOT`, else the folder above the configs that MONAI reads, else `bundle/` beside the package.
 
     Raises:
         ConfigError: if none of them exists.
@@ -38,9 +40,8 @@ def bundle_root() -> str:
     given = os.environ.get(BUNDLE_ROOT_VARIABLE)
     if given:
         return str(Path(given).absolute())
-    workflow = running_workflow()
-    if workflow is not None:
-        configs = Path(workflow.config_root_path).absolute()
+    configs = _configs_folder()
+    if configs is not None:
         return str(configs.parent if configs.name == "configs" else configs)
     beside = Path(seep_monai.__file__).resolve().parent.parent / "bundle"
     if beside.is_dir():
@@ -58,7 +59,9 @@ def running_workflow() -> ConfigWorkflow | None:
 
 
 def check_ids() -> None:
-    """Compare the running workflow's top-level ids with those of its config files: MONAI ignores what it does not know.
+    """Compare the running workflow's ids with those of its config files: MONAI ignores what it does not know.
+
+    A nested id that is in no file is accepted where the object that is built takes an argument of that name.
 
     Raises:
         ConfigError: if an id on the command line is in no file; names the nearest known one.
@@ -66,12 +69,28 @@ def check_ids() -> None:
     workflow = running_workflow()
     if workflow is None:
         return
-    known = _file_ids(_given_config_files(workflow))
-    unknown = sorted(set(workflow.parser.get()) - known - _TRACKING_IDS - {"_meta_"})
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], sorted(known), n=1)
-        hint = f"Did you mean --{near[0]}?" if near else f"Known ids: {', '.join(sorted(known))}."
-        raise ConfigError(f"--{unknown[0]}: the config files have no such id. {hint}")
+    files = [file for file in _given_config_files(workflow) if file.name != "metadata.json"]
+    known = _merged([ConfigParser.load_config_file(str(file)) for file in files])
+    given = {key: value for key, value in workflow.parser.get().items() if key not in {*_TRACKING_IDS - known.keys()}}
+    for path, siblings in _unknown_ids(given, known):
+        near = difflib.get_close_matches(path[-1], siblings, n=1)
+        names = ["#".join([*path[:-1], name]) for name in (near or siblings)]
+        hint = f"Did you mean --{names[0]}?" if near else f"Known ids: {', '.join(names)}."
+        raise ConfigError(f"--{'#'.join(path)}: the config files have no such id. {hint}")
+
+
+def check_single_process() -> None:
+    """Refuse to run under `torch.distributed.run`: each process would train for itself, into the same folder.
+
+    Raises:
+        ConfigError: if the environment says that there are several processes.
+    """
+    n_processes = os.environ.get("WORLD_SIZE", "1")
+    if n_processes != "1":
+        raise ConfigError(
+            f"WORLD_SIZE: expected one process, but got {n_processes}. Training, fitting, evaluation and inference run "
+            "in one process on one device: start without torch.distributed.run."
+        )
 
 
 def versions() -> dict[str, str]:
@@ -113,9 +132,13 @@ _LOG_NAME = "seep_monai_run_log"
 
 
 def _stack() -> Iterator[dict[str, Any]]:
+    return (frame.f_locals for frame in _frames())
+
+
+def _frames() -> Iterator[FrameType]:
     frame = inspect.currentframe()
     while frame is not None:
-        yield frame.f_locals
+        yield frame
         frame = frame.f_back
 
 
@@ -123,10 +146,66 @@ def _given_config_files(workflow: ConfigWorkflow) -> list[Path]:
     """The files the command line gave; a ConfigWorkflow used directly forgets them, then all beside it count."""
     for local_variables in _stack():
         if "workflow_class" in local_variables and local_variables.get("config_file"):
-            given = local_variables["config_file"]
-            return [Path(file) for file in ([given] if isinstance(given, (str, os.PathLike)) else given)]
+            return _paths(local_variables["config_file"])
     return sorted(Path(workflow.config_root_path).glob("*.json"))
 
 
-def _file_ids(files: list[Path]) -> set[str]:
-    return {key for file in files if file.name != "metadata.json" for key in ConfigParser.load_config_file(str(file))}
+def _configs_folder() -> Path | None:
+    """The folder of the config files that MONAI is reading, for a workflow or for one of its other commands."""
+    workflow = running_workflow()
+    if workflow is not None:
+        return Path(workflow.config_root_path).absolute()
+    for frame in _frames():
+        # `verify_net_in_out`, `ckpt_export` and their like have no workflow, but their files' paths.
+        given = frame.f_locals.get("config_file_")
+        if given and frame.f_globals.get("__name__") == "monai.bundle.scripts":
+            return _paths(given)[-1].absolute().parent
+    return None
+
+
+def _paths(given: Any) -> list[Path]:
+    return [Path(file) for file in ([given] if isinstance(given, (str, os.PathLike)) else given)]
+
+
+def _merged(contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All ids of the files; `a#b` is `b` within `a`. Unlike for MONAI, their order does not matter."""
+    result: dict[str, Any] = {}
+    for content in contents:
+        for key, value in content.items():
+            *path, name = key.removeprefix("+").split("#")
+            place = result
+            for step in path:
+                below = place.get(step)
+                place[step] = place = below if isinstance(below, dict) else {}
+            both = isinstance(value, dict) and isinstance(place.get(name), dict)
+            place[name] = _merged([place[name], value]) if both else value
+    return result
+
+
+def _unknown_ids(
+    given: Mapping[str, Any], known: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """The path of each id that is not known, with the known ones beside it."""
+    if given.get("_target_") != known.get("_target_"):
+        # Another object was put in its place: its arguments are its own.
+        return
+    for key, value in given.items():
+        if key == "_meta_":
+            continue
+        if key not in known:
+            if not _takes(known.get("_target_"), key):
+                yield (*above, key), sorted(known.keys() - {"_target_"})
+        elif isinstance(value, dict) and isinstance(known[key], dict):
+            yield from _unknown_ids(value, known[key], (*above, key))
+
+
+def _takes(target: Any, name: str) -> bool:
+    """Whether the function or class of a `_target_` has an argument of this name."""
+    if not isinstance(target, str):
+        return False
+    path = ComponentLocator().get_component_module_name(target)
+    function = pydoc.locate(target) or (isinstance(path, str) and pydoc.locate(f"{path}.{target}"))
+    if not callable(function):
+        return False
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

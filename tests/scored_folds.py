@@ -75,6 +75,7 @@ def description(number: int, **settings: Any) -> dict[str, Any]:
     """What `model.json` says of a fold."""
     split = SplitSettings(**{"n_folds": N_FOLDS, "fold": number, **settings})
     return {
+        "format": 2,
         "network": {"init_filters": 8},
         "normalisation_version": 1,
         "band": None,

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundle_runs import CONFIGS, EVALUATE, INFERENCE, ROOT, SMALL, TRAIN, evaluate, places, train
-from monai.bundle import ConfigWorkflow, run, verify_metadata, verify_net_in_out
+import torch
+from bundle_runs import CONFIGS, EVALUATE, INFERENCE, ROOT, SMALL, TRAIN, evaluate, message_of, places, train
+from monai.bundle import ConfigWorkflow, ckpt_export, load, run, verify_metadata, verify_net_in_out
 
 pytestmark = pytest.mark.usefixtures("closed_log")
 
@@ -37,6 +38,35 @@ def test_metadata_version_is_the_package_version_and_in_the_changelog() -> None:
 def test_network_passes_monai_verification(config: str, tmp_path: Path) -> None:
     meta = str(CONFIGS / "metadata.json")
     verify_net_in_out("network_def", config_file=config, meta_file=meta, device="cpu", n=4, ckpt_dir=str(tmp_path))
+
+
+def test_network_of_a_copied_bundle_is_verified_and_exported_with_its_own_weights(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "mine"
+    shutil.copytree(CONFIGS, bundle / "configs")
+    shutil.copytree(trained / "models", bundle / "models")
+    config, meta = str(bundle / "configs" / "inference.json"), str(bundle / "configs" / "metadata.json")
+    monkeypatch.chdir(tmp_path)
+    verify_net_in_out("network_def", config_file=config, meta_file=meta, device="cpu", n=4)
+    # The default network has 24 filters: weights of one with 8 load only into the network that model.json describes.
+    exported, weights = tmp_path / "model.ts", str(bundle / "models" / "model.pt")
+    ckpt_export("network_def", filepath=str(exported), ckpt_file=weights, config_file=config, meta_file=meta)
+    assert exported.is_file()
+
+
+def test_bundle_load_of_inference_loads_every_weight(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(CONFIGS, tmp_path / "seeps" / "configs")
+    shutil.copytree(trained / "models", tmp_path / "seeps" / "models")
+    network = load("seeps", bundle_dir=str(tmp_path), workflow_type="inference", source="monaihosting")
+    stored = torch.load(trained / "models" / "model.pt", weights_only=True)
+    assert all(torch.equal(value, stored[key]) for key, value in network.state_dict().items())
+
+
+def test_several_processes_are_refused(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "expected one process" in message_of(train, dataset, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_train_config_has_all_properties(dataset: Path, tmp_path: Path) -> None:

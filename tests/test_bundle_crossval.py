@@ -24,7 +24,7 @@ from seep_monai.workflow import stop_log
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--max_epochs", "1", "--init_filters", "8", "--n_panels", "1", "--device", "cpu"]
 SMALL += ["--network_settings#blocks_down", "[1,1]", "--network_settings#blocks_up", "[1]"]
-# One epoch finds nothing that a judge could be fitted to.
+# One epoch finds nothing that a classifier could be fitted to.
 SMALL += ["--instance_mode", "object"]
 
 

@@ -139,7 +139,7 @@ def test_evaluation_of_relabelled_tiles_is_of_another_data_set(dataset: Path, tr
         ({"init_filters": 16}, "says 8, but got 16"),
         ({"block_px": 1}, "says 2, but got 1"),
         ({"network_settings#blocks_down": [1, 2], "network_settings#blocks_up": [1]}, "says [1, 1], but got [1, 2]"),
-        ({"band": 1}, "band: model.json says None, but got 1"),
+        ({"band": 0}, "band: expected a whole number of at least 1, but got 0"),
         ({"n_folds": 4}, "n_folds: model.json says 3, but got 4"),
     ],
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 from bundle_runs import evaluate, infer, message_of
 from tiny_data import SIZE_PX
 
@@ -80,9 +82,25 @@ def test_inference_into_the_input_folder_is_refused(dataset: Path, trained: Path
     assert not list(source.glob("*_classes.tif"))
 
 
-def test_inference_with_another_band_names_both(dataset: Path, trained: Path, tmp_path: Path) -> None:
-    message = message_of(infer, dataset / "train_images_256", trained, tmp_path, band=2)
-    assert "band: model.json says None, but got 2" in message
+def test_inference_with_a_band_reads_that_of_an_image_with_two(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    source = dataset / "train_images_256" / "000001.000002.tif"
+    image = read_tiff(source).array
+    two = tmp_path / "two" / source.name
+    two.parent.mkdir()
+    tifffile.imwrite(two, np.stack([np.full_like(image, 9), image]), photometric="minisblack", planarconfig="separate")
+    infer(source, trained, tmp_path / "one", scene_level=20000)
+    infer(two, trained, tmp_path / "second", scene_level=20000, band=2)
+    one, second = (read_tiff(tmp_path / name / "000001.000002_probability.tif").array for name in ("one", "second"))
+    assert (one == second).all()
+    assert "holds 2 bands" in message_of(infer, two, trained, tmp_path / "none")
+
+
+def test_inference_with_another_band_than_the_training_names_both(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    models = shutil.copytree(trained / "models", tmp_path / "models")
+    description = json.loads((models / "model.json").read_text())
+    (models / "model.json").write_text(json.dumps(description | {"band": 1}))
+    message = message_of(infer, dataset / "train_images_256", tmp_path, tmp_path / "out", band=2)
+    assert "band: model.json says 1, but got 2" in message
 
 
 @pytest.mark.parametrize("overlap", [1.0, -0.1, "half"])

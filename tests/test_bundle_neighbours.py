@@ -28,7 +28,7 @@ def described(models: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With context and a judge."""
+    """With context and a classifier."""
     out = tmp_path_factory.mktemp("trained")
     train(dataset, out, max_epochs=30, learning_rate=0.01, val_interval=30, **CONTEXT)
     stop_log()
@@ -172,7 +172,7 @@ def test_grids_are_found_at_the_borders_in_training_and_for_scenes_that_it_did_n
     foreign = write_cut_scenes(tmp_path / "foreign", {"d": 5})
     given: dict[str, Any] = {"part": "all", "instance_mode": "object", "instance_high": 0.02, "instance_low": 0.02}
     found = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "found"), **given)
-    assert [text for text in caplog.messages if "borders of tiles: d: 5; seen alone are the tiles of no scene" in text]
+    assert [text for text in caplog.messages if "borders of tiles: d: 5; without neighbouring tiles: no scene" in text]
     same = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "same"), tile_columns={"d": 5}, **given)
     alone = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "alone"), tile_columns={}, **given)
     assert found["seep"] == same["seep"] != alone["seep"]

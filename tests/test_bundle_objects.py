@@ -1,4 +1,4 @@
-"""The judge through the bundle: fitted after a training, used by evaluation and inference."""
+"""The object classifier through the bundle: fitted after a training, used by evaluation and inference."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def fitted(dataset: Path, trained: Path, tmp_path_factory: pytest.TempPathFactor
     return out
 
 
-def test_fitting_adds_the_judge_to_the_description_and_leaves_the_weights(trained: Path, fitted: Path) -> None:
+def test_fitting_adds_the_classifier_to_the_description_and_leaves_the_weights(trained: Path, fitted: Path) -> None:
     before, after = (json.loads((out / "models" / "model.json").read_text()) for out in (trained, fitted))
     assert {key: after[key] for key in before} == before
-    assert set(after) - set(before) == {"objects", "map_threshold", "judged_operating_point"}
+    assert set(after) - set(before) == {"objects", "map_threshold", "classified_operating_point"}
     assert (trained / "models" / "model.pt").read_bytes() == (fitted / "models" / "model.pt").read_bytes()
 
 
-def test_evaluation_after_fitting_judges_and_equals_pycocotools(dataset: Path, fitted: Path) -> None:
+def test_evaluation_after_fitting_classifies_objects_and_equals_pycocotools(dataset: Path, fitted: Path) -> None:
     metrics = evaluate(dataset, fitted)
-    assert metrics["instance_mode"] == "judged"
+    assert metrics["instance_mode"] == "classified"
     threshold = json.loads((fitted / "models" / "model.json").read_text())["map_threshold"]
     assert metrics["instance_settings"]["low"] == threshold
     truth = COCO(str(fitted / "eval" / "ground_truth_coco.json"))
@@ -67,19 +67,19 @@ def test_plain_modes_are_still_to_be_had(dataset: Path, trained: Path, fitted: P
     assert plain == again
 
 
-def test_judged_mode_without_a_judge_names_the_remedy(dataset: Path, trained: Path) -> None:
-    assert "run fitting" in message_of(evaluate, dataset, trained, instance_mode="judged")
+def test_classified_mode_without_a_classifier_names_the_remedy(dataset: Path, trained: Path) -> None:
+    assert "run fitting" in message_of(evaluate, dataset, trained, instance_mode="classified")
 
 
 def test_evaluation_averaged_otherwise_than_fitted_is_refused(dataset: Path, fitted: Path) -> None:
-    assert "tta: expected False, as the judge" in message_of(evaluate, dataset, fitted, tta=True)
+    assert "tta: expected False, as the object classifier" in message_of(evaluate, dataset, fitted, tta=True)
 
 
-def test_judge_fitted_with_symmetries_is_used_with_them(dataset: Path, trained: Path, tmp_path: Path) -> None:
+def test_classifier_fitted_with_symmetries_is_used_with_them(dataset: Path, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     description = fit(dataset, tmp_path)
     assert description["objects"]["tta"] is True
-    assert evaluate(dataset, tmp_path)["instance_mode"] == "judged"
+    assert evaluate(dataset, tmp_path)["instance_mode"] == "classified"
 
 
 def test_inference_draws_the_map_that_evaluation_scores(dataset: Path, fitted: Path, tmp_path: Path) -> None:
@@ -99,14 +99,14 @@ def test_inference_draws_the_map_that_evaluation_scores(dataset: Path, fitted: P
     assert counts[1, 1] / counts[1, 1:].sum() == pytest.approx(scored["classes"]["1"]["named"], abs=2e-2)
 
 
-def test_inference_cuts_judged_objects_at_their_own_operating_point(
+def test_inference_cuts_classified_objects_at_their_own_operating_point(
     dataset: Path, fitted: Path, tmp_path: Path
 ) -> None:
     infer(dataset / "train_images_256" / "000001.000002.tif", fitted, tmp_path)
     written = json.loads(read_tiff(tmp_path / "000001.000002_classes.tif").description or "")
     description = json.loads((fitted / "models" / "model.json").read_text())
-    assert written["judged"] is True
-    chosen = description["judged_operating_point"]["instances"]["threshold"]
+    assert written["object_classifier"] is True
+    chosen = description["classified_operating_point"]["instances"]["threshold"]
     assert written["instance_settings"]["score_threshold"] == chosen
 
 

@@ -91,9 +91,9 @@ def test_training_twice_gives_the_same_weights(dataset: Path, trained: Path, tmp
 
 def test_training_from_initial_weights_goes_on_where_those_ended(dataset: Path, learned: Path, tmp_path: Path) -> None:
     # One epoch that moves nothing: the weights stay those it started from.
-    train(
-        dataset, tmp_path, max_epochs=1, initial_weights=str(learned / "models"), learning_rate=1e-12, weight_decay=0.0
-    )
+    other = renamed(dataset, tmp_path / "other", scene="9")
+    start = {"initial_weights": str(learned / "models"), "learning_rate": 1e-12, "weight_decay": 0.0}
+    train(other, tmp_path, max_epochs=1, **start)
     first, then = (torch.load(out / "models" / "model.pt") for out in (learned, tmp_path))
     described = json.loads((tmp_path / "models" / "model.json").read_text())
 
@@ -102,13 +102,33 @@ def test_training_from_initial_weights_goes_on_where_those_ended(dataset: Path, 
     assert described["initial_weights_sha256"] == json.loads((learned / "models" / "model.json").read_text())["sha256"]
 
 
-def test_training_from_weights_that_saw_its_test_scenes_is_refused(
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_training_from_weights_that_saw_its_scored_scenes_is_refused(
+    dataset: Path, trained: Path, tmp_path: Path, fold: int
+) -> None:
+    # Fold 0 validates on scenes that the weights were chosen on, the others on scenes they were trained on.
+    message = message_of(train, dataset, tmp_path, initial_weights=str(trained / "models"), fold=fold)
+
+    assert "trained or chosen on" in message
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_training_from_weights_whose_ancestors_saw_its_scored_scenes_is_refused(
     dataset: Path, trained: Path, tmp_path: Path
 ) -> None:
-    message = message_of(train, dataset, tmp_path, initial_weights=str(trained / "models"), fold=1)
+    other = renamed(dataset, tmp_path / "other", scene="9")
+    train(other, tmp_path / "second", max_epochs=1, initial_weights=str(trained / "models"))
+    train(other, tmp_path / "second", max_epochs=2, resume=True, run_name="two")
+    description = json.loads((tmp_path / "second" / "models" / "model.json").read_text())
+    message = message_of(train, dataset, tmp_path / "third", initial_weights=str(tmp_path / "second" / "models"))
 
-    assert "trained on the scenes" in message
-    assert not list((tmp_path / "models").iterdir())
+    first = json.loads((trained / "models" / "model.json").read_text())
+    assert {*first["trained_scenes"], *first["chosen_scenes"]} < {
+        *description["trained_scenes"],
+        *description["chosen_scenes"],
+    }
+    assert description["initial_weights_sha256"] == first["sha256"]
+    assert "or those that they started from, were trained or chosen on" in message
 
 
 def test_training_from_weights_that_are_not_there_is_refused(dataset: Path, tmp_path: Path) -> None:
@@ -129,7 +149,7 @@ def test_training_with_extra_tiles_sees_them_and_marks_them(dataset: Path, train
     # Two epochs of 6 and of 6 + 18 tiles in batches of 4.
     assert (last_without["iteration"], last["iteration"]) == (4, 12)
     assert evaluate(dataset, tmp_path / "run")["leaky"] is False
-    # Scored on the extra tiles themselves, the weights are judged on what they were trained on.
+    # Scored on the extra tiles themselves, the weights are scored on what they were trained on.
     assert evaluate(extra, tmp_path / "run", part="all")["leaky"] is True
     assert "another plan" in message_of(train, dataset, tmp_path / "run", max_epochs=3, resume=True, run_name="two")
 

@@ -80,14 +80,29 @@ def test_read_description_without_weights_names_the_file_and_the_remedy(tmp_path
 
 
 def test_read_description_of_other_weights_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
-    validated(BestCheckpoint(network, tmp_path, "seep_dice", {}), 1, seep_dice=0.5)
+    validated(BestCheckpoint(network, tmp_path, "seep_dice", {"format": 2}), 1, seep_dice=0.5)
     checkpoints.save_atomic(tmp_path / "model.pt", {"weight": torch.zeros(1)})
     with pytest.raises(DataError, match="describes weights with sha256"):
         checkpoints.read_description(tmp_path)
 
 
+@pytest.mark.parametrize("description", [{}, {"format": 1}])
+def test_read_description_of_another_format_names_the_remedy(
+    tmp_path: Path, network: torch.nn.Linear, description: dict[str, int]
+) -> None:
+    validated(BestCheckpoint(network, tmp_path, "seep_dice", description), 1, seep_dice=0.5)
+    with pytest.raises(DataError, match=r"expected format 2, but got .*Train again"):
+        checkpoints.read_description(tmp_path)
+
+
+def test_save_atomic_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a.pt", "b.pt"):
+        checkpoints.save_atomic(tmp_path / name, {"weight": torch.arange(5.0), "epoch": 3})
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
 def test_read_description_that_is_not_json_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
-    validated(BestCheckpoint(network, tmp_path, "seep_dice", {}), 1, seep_dice=0.5)
+    validated(BestCheckpoint(network, tmp_path, "seep_dice", {"format": 2}), 1, seep_dice=0.5)
     (tmp_path / "model.json").write_text("{")
     with pytest.raises(DataError, match=r"model\.json: expected JSON"):
         checkpoints.read_description(tmp_path)

@@ -51,18 +51,18 @@ def test_pooled_folds_name_those_that_are_missing(folds: list[Fold]) -> None:
     assert pool_folds(folds[1:]).missing_folds == [0]
 
 
-def test_judged_folds_have_thresholds_of_their_own_and_nothing_else() -> None:
+def test_classified_folds_have_thresholds_of_their_own_and_nothing_else() -> None:
     settings = [{"mode": "object", "high": h, "low": h, "min_size_px": 0} for h in (0.2, 0.3, 0.25)]
-    judged = [make_fold(n, instance_mode="judged", instance_settings=settings[n]) for n in range(3)]
-    assert len(pool_folds(judged).folds) == 3
+    classified = [make_fold(n, instance_mode="classified", instance_settings=settings[n]) for n in range(3)]
+    assert len(pool_folds(classified).folds) == 3
     plain = [make_fold(n, instance_mode="object", instance_settings=settings[n]) for n in range(3)]
     with pytest.raises(DataError, match="expected the instance_settings of fold 0"):
         pool_folds(plain)
-    judged[1] = make_fold(1, instance_mode="judged", instance_settings={**settings[1], "min_size_px": 9})
+    classified[1] = make_fold(1, instance_mode="classified", instance_settings={**settings[1], "min_size_px": 9})
     with pytest.raises(DataError, match="fold 1: expected the instance_settings of fold 0"):
-        pool_folds(judged)
+        pool_folds(classified)
     with pytest.raises(DataError, match="expected the instance_mode of fold 0"):
-        pool_folds([*judged[::2], plain[1]])
+        pool_folds([*classified[::2], plain[1]])
 
 
 def test_one_leaky_fold_marks_the_pool(folds: list[Fold]) -> None:

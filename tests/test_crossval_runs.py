@@ -154,7 +154,7 @@ def test_columns_of_the_grid_go_to_every_step(tmp_path: Path) -> None:
     assert len(run.calls) == 3 * N_FOLDS
 
 
-def test_judge_that_was_fitted_otherwise_is_fitted_again_and_scored(
+def test_classifier_that_was_fitted_otherwise_is_fitted_again_and_scored(
     tmp_path: Path, settings: CrossValidationSettings
 ) -> None:
     train_folds(settings, tmp_path, FileWriter())
@@ -167,16 +167,16 @@ def test_judge_that_was_fitted_otherwise_is_fitted_again_and_scored(
     assert again.tasks == SCORINGS[1::2]
 
 
-def test_other_instance_modes_fit_no_judge(tmp_path: Path) -> None:
+def test_other_instance_modes_fit_no_classifier(tmp_path: Path) -> None:
     run = FileWriter()
     train_folds(make_settings("data", ["--instance_mode", "object"], n_folds=N_FOLDS), tmp_path, run)
     assert run.tasks == TRAININGS + SCORINGS[1::2]
 
 
-def test_judged_mode_goes_to_no_training(tmp_path: Path) -> None:
+def test_classified_mode_goes_to_no_training(tmp_path: Path) -> None:
     run = FileWriter()
-    train_folds(make_settings("data", ["--instance_mode", "judged"], n_folds=N_FOLDS), tmp_path, run)
-    assert [given.get("instance_mode") for _, given in run.calls[2:5]] == [None, None, "judged"]
+    train_folds(make_settings("data", ["--instance_mode", "classified"], n_folds=N_FOLDS), tmp_path, run)
+    assert [given.get("instance_mode") for _, given in run.calls[2:5]] == [None, None, "classified"]
 
 
 def test_weights_that_were_exchanged_raise(tmp_path: Path, settings: CrossValidationSettings) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import logging
 import math
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +30,7 @@ from seep_monai.handlers import (
 )
 from seep_monai.handlers.checkpoints import BestCheckpoint
 from seep_monai.handlers.curves import validation_tags
+from seep_monai.handlers.progress import ProgressLog
 
 
 class Scalars:
@@ -154,12 +157,37 @@ def test_training_curves_write_means_over_tiles() -> None:
 
     engine, writer = Engine(step), Scalars()
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.25)
-    TrainingCurves(writer, loss, optimizer).attach(engine)  # type: ignore[arg-type]
+    TrainingCurves(writer, loss, optimizer, interval=2).attach(engine)  # type: ignore[arg-type]
     engine.run([0, 1], max_epochs=1)
     assert writer.values["train/loss", 1] == pytest.approx(2.0)
     assert writer.values["train_terms/seep_ce", 1] == pytest.approx(0.2)
     assert writer.values["train/learning_rate", 1] == 0.25
     assert writer.values["train/tiles_per_second", 1] > 0
+    of_iterations = {key: value for key, value in writer.values.items() if key[0].startswith("train_iterations/")}
+    assert of_iterations == {("train_iterations/loss", 2): 5.0, ("train_iterations/learning_rate", 2): 0.25}
+
+
+def test_progress_log_says_what_is_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    engine = Engine(lambda engine, index: {"image": torch.zeros(4, 1, 2, 2), "loss": torch.tensor(0.5)})
+    ProgressLog(30.0, enabled=True).attach(engine)
+    with caplog.at_level(logging.INFO):
+        engine.run([0, 1, 2], max_epochs=2)
+    # 20 s an iteration: a line after every second one; 4 tiles in 20 s.
+    assert [message for message in caplog.messages if "left" in message] == [
+        "epoch 1/2, iteration 2/3: loss 0.5000, 0.2 tiles/s, 0:01:20 left",
+        "epoch 2/2, iteration 1/3: loss 0.5000, 0.2 tiles/s, 0:00:40 left",
+        "epoch 2/2, iteration 3/3: loss 0.5000, 0.2 tiles/s, 0:00:00 left",
+    ]
+
+
+def test_progress_log_disabled_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    engine = Engine(lambda engine, index: {"image": torch.zeros(4, 1, 2, 2), "loss": torch.tensor(0.5)})
+    ProgressLog(0.0, enabled=False).attach(engine)
+    with caplog.at_level(logging.INFO):
+        engine.run([0, 1], max_epochs=1)
+    assert not [message for message in caplog.messages if "left" in message]
 
 
 def scored_engine() -> Engine:

@@ -1,11 +1,11 @@
-"""Judged objects: which are chosen, dropped and named, and what AP makes of them."""
+"""Classified objects: which are chosen, dropped and named, and what AP makes of them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from coco_oracle import annotation, annotations, file_scores, loaded
-from known_judge import known_judge
+from known_classifier import known_classifier
 from pycocotools import mask as coco_mask
 
 from seep_monai.coco.files import prediction_records
@@ -23,8 +23,8 @@ from seep_monai.objects.finding import find_seeps
 
 LOW = InstanceSettings(mode="object", high=0.3, low=0.3)
 # The larger a candidate, the less it is one seep: the parts of a merged one are chosen.
-SMALL_ONES = known_judge(match={"area": -1.0}, bias=3.0)
-LARGE_ONES = known_judge(match={"area": 1.0}, bias=-3.0)
+SMALL_ONES = known_classifier(match={"area": -1.0}, bias=3.0)
+LARGE_ONES = known_classifier(match={"area": 1.0}, bias=-3.0)
 
 
 def bridged() -> np.ndarray:
@@ -38,10 +38,10 @@ def bridged() -> np.ndarray:
     return probabilities
 
 
-def found(judge: object, settings: InstanceSettings = LOW, valid: np.ndarray | None = None) -> Instances:
+def found(classifier: object, settings: InstanceSettings = LOW, valid: np.ndarray | None = None) -> Instances:
     p = bridged()
     known = np.ones(p.shape[1:], bool) if valid is None else valid
-    return find_seeps(p, np.zeros(p.shape[1:]), settings, judge, valid=known)  # type: ignore[arg-type]
+    return find_seeps(p, np.zeros(p.shape[1:]), settings, classifier, valid=known)  # type: ignore[arg-type]
 
 
 def test_parts_are_chosen_where_each_is_worth_more() -> None:
@@ -54,8 +54,8 @@ def test_parts_are_chosen_where_each_is_worth_more() -> None:
 
 def test_whole_is_chosen_where_it_is_worth_more() -> None:
     # 52 px against 20 and 24: .722 against .499 + .545 would be the parts, so the whole must be far better.
-    judge = known_judge(match={"area": 3.0}, bias=-12.0)
-    assert found(judge).seeps.areas_px.tolist() == [52]
+    classifier = known_classifier(match={"area": 3.0}, bias=-12.0)
+    assert found(classifier).seeps.areas_px.tolist() == [52]
 
 
 def test_map_keeps_the_bridge_that_no_object_holds() -> None:
@@ -71,8 +71,8 @@ def test_map_is_named_within_its_own_component() -> None:
     p[1, 1, :8], p[1, 1, 8:] = 0.9, 0.4
     p[5, 3, 6:] = 0.9
     p[0] = 1 - p.sum(axis=0)
-    judge = known_judge(match={"prob_mean": 50.0}, bias=-40.0, levels=(0.3, 0.6))
-    objects = find_seeps(p, np.zeros((5, 20)), LOW, judge, valid=np.ones((5, 20), bool))
+    classifier = known_classifier(match={"prob_mean": 50.0}, bias=-40.0, levels=(0.3, 0.6))
+    objects = find_seeps(p, np.zeros((5, 20)), LOW, classifier, valid=np.ones((5, 20), bool))
     assert objects.seeps.areas_px.tolist() == [8, 14]
     assert (objects.classes[1] == 1).all()
     assert (objects.classes[3, 6:] == 5).all()
@@ -122,7 +122,7 @@ def test_empty_map_has_no_objects() -> None:
     assert len(objects.by_class) == len(objects.seeps) == len(objects.detections) == 0
 
 
-def test_without_a_judge_instances_are_the_plain_ones() -> None:
+def test_without_a_classifier_instances_are_the_plain_ones() -> None:
     plain = find_instances(bridged(), LOW)
     objects = found(None)
     assert (objects.classes == plain.classes).all()
@@ -142,13 +142,13 @@ def random_case(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return probabilities, truth
 
 
-@pytest.mark.parametrize("judge", [SMALL_ONES, LARGE_ONES])
-def test_scores_of_judged_objects_equal_pycocotools(judge: object) -> None:
+@pytest.mark.parametrize("classifier", [SMALL_ONES, LARGE_ONES])
+def test_scores_of_classified_objects_equal_pycocotools(classifier: object) -> None:
     rows, truths, detections = [], [], []
     for i in range(6):
         probabilities, truth = random_case(i)
         known = truth != 255
-        objects = find_seeps(probabilities, np.zeros(truth.shape), LOW, judge, valid=known)  # type: ignore[arg-type]
+        objects = find_seeps(probabilities, np.zeros(truth.shape), LOW, classifier, valid=known)  # type: ignore[arg-type]
         true = truth * known
         pairs = [(class_components(true), objects.detections), (seep_components(true), objects.seeps)]
         rows.append(instance_rows(i, pairs, IOU_THRESHOLDS))

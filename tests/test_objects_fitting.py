@@ -1,4 +1,4 @@
-"""Fitting the judge: partners, the map's threshold, and a judge that learns what it can."""
+"""Fitting the object classifier: partners, the map's threshold, and a classifier that learns what it can."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pytest
 from seep_monai.errors import DataError
 from seep_monai.instances.components import class_components
 from seep_monai.objects.candidates import find_candidates
+from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.fitting import (
     FittingTiles,
     TileObjects,
     best_map_threshold,
     best_partners,
-    fit_judge,
+    fit_classifier,
     fit_objects,
     tile_objects,
 )
-from seep_monai.objects.judge import ObjectJudge
 
 
 def test_best_partner_is_the_truth_with_the_highest_iou() -> None:
@@ -72,24 +72,24 @@ def random_tile(seed: int, *, contrast: float = -0.4) -> TileObjects:
     return tile_objects(np.concatenate([1 - seep[None], seep * shares]), image, truth)
 
 
-def test_judge_learns_contrast_and_class() -> None:
-    judge = fit_judge([random_tile(seed) for seed in range(12)])
+def test_classifier_learns_contrast_and_class() -> None:
+    classifier = fit_classifier([random_tile(seed) for seed in range(12)])
     fresh = [random_tile(seed) for seed in range(100, 106)]
     measures = np.concatenate([tile.measures for tile in fresh])
     matched = np.concatenate([tile.match_iou for tile in fresh]) >= 0.5
     classes = np.concatenate([tile.classes for tile in fresh])
-    prob = judge.match_prob(measures)
+    prob = classifier.match_prob(measures)
     assert prob[matched].min() > 0.9
     assert prob[~matched].max() < 0.1
-    assert (judge.names(judge.class_prob(measures))[matched] == classes[matched]).all()
-    assert judge.class_priors[3:].tolist() == [0, 0, 0, 0]
+    assert (classifier.names(classifier.class_prob(measures))[matched] == classes[matched]).all()
+    assert classifier.class_priors[3:].tolist() == [0, 0, 0, 0]
 
 
 def test_fitted_objects_hold_all_that_evaluation_needs() -> None:
     tiles = FittingTiles([random_tile(seed) for seed in range(8)], [random_tile(seed) for seed in range(50, 54)])
     fitted = fit_objects(tiles, tta=True)
-    judge = ObjectJudge.from_json(fitted["objects"])
-    assert judge.tta
+    classifier = ObjectClassifier.from_json(fitted["objects"])
+    assert classifier.tta
     # Blobs are drawn at .85 and nothing else above 0.
     assert 0 < fitted["map_threshold"] <= 0.85
     assert fitted["operating_point"]["seep"]["f1"] == pytest.approx(1.0)
@@ -97,11 +97,11 @@ def test_fitted_objects_hold_all_that_evaluation_needs() -> None:
 
 def test_tiles_without_a_match_raise() -> None:
     with pytest.raises(DataError, match=r"none of 1 does.*--instance_mode object"):
-        fit_judge([one_row([0.9] * 6, [0] * 6)])
+        fit_classifier([one_row([0.9] * 6, [0] * 6)])
 
 
 def test_candidates_that_all_match_are_all_believed() -> None:
     tile = one_row([0.9] * 6, [3] * 6)
-    judge = fit_judge([tile])
-    assert judge.match_prob(tile.measures).tolist() == [1.0]
-    assert judge.names(judge.class_prob(tile.measures)).tolist() == [3]
+    classifier = fit_classifier([tile])
+    assert classifier.match_prob(tile.measures).tolist() == [1.0]
+    assert classifier.names(classifier.class_prob(tile.measures)).tolist() == [3]

@@ -44,7 +44,7 @@ def record(mask: np.ndarray, category: int, score: float) -> dict:
 
 
 def predictions() -> list[dict]:
-    """The found box under two classes, as judged objects stand in the file, and a false alarm."""
+    """The found box under two classes, as classified objects stand in the file, and a false alarm."""
     return [
         record(FOUND, 0, 0.5),
         record(FOUND, 4, 0.25),

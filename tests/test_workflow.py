@@ -78,6 +78,45 @@ def test_check_ids_known_and_nested_overrides_pass(tmp_path: Path) -> None:
     assert opened(config, max_epochs=7, **{"train#trainer#max_epochs": 3}).parser["max_epochs"] == 7
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (
+            "train#trainer#max_epoch",
+            "--train#trainer#max_epoch: the config files have no such id. Did you mean --train#trainer#max_epochs?",
+        ),
+        ("train#trainer#colour", "Known ids: train#trainer#max_epochs."),
+        ("optimizer#lrs", "--optimizer#lrs: the config files have no such id. Did you mean --optimizer#lr?"),
+    ],
+)
+def test_check_ids_unknown_nested_names_the_nearest(tmp_path: Path, path: str, message: str) -> None:
+    content = {"train": {"trainer": {"max_epochs": 2}}, "optimizer": {"_target_": "torch.optim.AdamW", "lr": 1}}
+    with pytest.raises(RuntimeError) as caught:
+        opened(checked_config(tmp_path, **content), **{path: 7})
+    assert message in str(caught.value.__cause__)
+
+
+def test_check_ids_nested_argument_of_the_target_passes(tmp_path: Path) -> None:
+    config = checked_config(tmp_path, optimizer={"_target_": "torch.optim.AdamW", "lr": 1})
+    assert opened(config, **{"optimizer#betas": [0.8, 0.9]}).parser["optimizer#betas"] == [0.8, 0.9]
+
+
+def test_check_ids_another_object_in_the_place_of_one_passes(tmp_path: Path) -> None:
+    config = checked_config(tmp_path, optimizer={"_target_": "torch.optim.AdamW", "lr": 1})
+    other = {"_target_": "torch.optim.SGD", "momentum": 0.9}
+    assert opened(config, optimizer=other).parser["optimizer#momentum"] == 0.9
+
+
+def test_check_single_process_of_several_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    workflow.check_single_process()
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    workflow.check_single_process()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="expected one process, but got 2"):
+        workflow.check_single_process()
+
+
 def test_check_ids_of_a_file_not_given_do_not_count(tmp_path: Path) -> None:
     write_config(tmp_path, "other.json", part="test")
     with pytest.raises(RuntimeError):

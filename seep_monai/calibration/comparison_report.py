@@ -72,7 +72,7 @@ class ColumnOptions:
     def __post_init__(self) -> None:
         for columns in (*self.real.values(), *([] if self.simulated is None else [self.simulated])):
             if columns < 1:
-                raise ConfigError(f"tile columns: expected 1 or more, but got {columns}. Mend the option.")
+                raise ConfigError(f"tile columns: expected 1 or more, but got {columns}. Correct the option.")
 
 
 def parse_tile_columns(text: str) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Cross-validate the bundle: train a network per fold, score its test part, and pool all test parts into one set.
 
-Each fold trains, fits the judge of objects and evaluates as `python -m monai.bundle run training`, `fitting` and
+Each fold trains, fits the object classifier and evaluates as `python -m monai.bundle run training`, `fitting` and
 `evaluating` do, in processes of their own, into OUT/fold_<f>/models and OUT/fold_<f>/eval. The same command again goes
 on where it was stopped. Writes
 OUT/cross_validation.json and .md: pooled scores with 95 % intervals over all scenes, their spread over folds, and every
@@ -30,7 +30,7 @@ def main(words: Sequence[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Any other top-level id of bundle/configs/train.json goes to every training (--max_epochs 30), one of "
         "evaluate.json to every evaluation, one of fit_objects.json to every fitting. --instance_mode class or object "
-        "does without the judge.",
+        "does without the object classifier.",
         allow_abbrev=False,
     )
     parser.add_argument("--dataset_dir", required=True, help="folder with train_images_256 and train_masks_256")

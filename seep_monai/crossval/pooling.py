@@ -15,9 +15,9 @@ from seep_monai.metrics.scored_tiles import ScoredTiles
 from seep_monai.report.scored_tiles_file import SCORED_TILES_FILE, read_origin, read_scored_tiles
 
 # What must be the same in all folds: otherwise their instances, or their networks, are not of one kind. Where objects
-# are judged, each fold has a judge of its own, and the threshold of its map with it.
+# come from an object classifier, each fold has its own, and the threshold of its map with it.
 _SHARED_ORIGIN = ("class_names", "instance_mode", "instance_settings")
-_FITTED = {"judged": ("high", "low")}
+_FITTED = {"classified": ("high", "low")}
 _SHARED_DESCRIPTION = ("network", "normalisation_version", "band")
 
 
@@ -106,7 +106,9 @@ def pool_folds(folds: Sequence[Fold]) -> PooledFolds:
         _check_same(first, fold, "origin", {key: (origins[0][key], origins[1][key]) for key in _SHARED_ORIGIN})
         pairs = {key: (first.description[key], fold.description[key]) for key in _SHARED_DESCRIPTION}
         pairs |= {"context": (first.description.get("context"), fold.description.get("context"))}
-        _check_same(first, fold, "model.json", pairs | {"judge": (_judge_kind(first), _judge_kind(fold))})
+        _check_same(
+            first, fold, "model.json", pairs | {"classifier": (_classifier_kind(first), _classifier_kind(fold))}
+        )
         _check_same(first, fold, "scored.json", {"evaluation's overrides": (first.overrides, fold.overrides)})
         _check_division(first, fold)
     _check_disjoint(folds)
@@ -147,10 +149,10 @@ def shared_origin(origin: Mapping[str, Any]) -> dict[str, Any]:
     return {**origin, "instance_settings": kept}
 
 
-def _judge_kind(fold: Fold) -> dict[str, Any] | None:
-    """How the judge of a fold was fitted, if its objects are judged."""
+def _classifier_kind(fold: Fold) -> dict[str, Any] | None:
+    """How the object classifier of a fold was fitted, if it was used."""
     objects = fold.description.get("objects")
-    if fold.origin["instance_mode"] != "judged" or not objects:
+    if fold.origin["instance_mode"] != "classified" or not objects:
         return None
     return {"tta": objects.get("tta")}
 

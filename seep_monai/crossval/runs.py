@@ -2,7 +2,7 @@
 
 Fold f writes to `fold_<f>/models` and `fold_<f>/eval`. `fold_<f>/trained.json` says that its training came to its end,
 and names the weights; `eval/scored_tiles.npz` of these weights says that its evaluation did, `fold_<f>/scored.json`
-with which overrides. Between the two the judge of objects is fitted, unless another instance mode is asked for;
+with which overrides. Between the two the object classifier is fitted, unless another instance mode is asked for;
 `fold_<f>/fitted.json` says with which overrides.
 """
 
@@ -64,7 +64,7 @@ def train_folds(settings: CrossValidationSettings, folder: Path, run: Runner = r
         make_folder(place, option="--output_dir")
         if not _is_trained(place):
             _train(settings, folder, fold, run)
-    # Behind all trainings: a fold whose network is too poor for a judge must not keep the others from being trained.
+    # After all trainings: a fold whose network is too poor to fit a classifier must not keep the others from training.
     for fold in range(settings.n_folds):
         if not _is_scored(fold_dir(folder, fold), settings):
             _evaluate(settings, fold_dir(folder, fold), run)
@@ -128,7 +128,7 @@ def _fit(settings: CrossValidationSettings, place: Path, run: Runner) -> None:
 
 
 def _is_fitted(settings: CrossValidationSettings, place: Path) -> bool:
-    """Whether there is a judge, fitted as asked for; one that was fitted by hand will do where nothing is asked for."""
+    """Whether there is an object classifier, fitted with the options given; any will do where none are."""
     if "objects" not in read_description(place / "models"):
         return False
     noted = _noted(place / FITTED_FILE)
@@ -136,7 +136,7 @@ def _is_fitted(settings: CrossValidationSettings, place: Path) -> bool:
 
 
 def _evaluate(settings: CrossValidationSettings, place: Path, run: Runner) -> None:
-    if settings.judged and not _is_fitted(settings, place):
+    if settings.classified and not _is_fitted(settings, place):
         _fit(settings, place, run)
     words = ["evaluating", "--config_file", _configs("train.json", "evaluate.json")]
     words += [*_places(settings.dataset_dir, place), "--part", PART]
@@ -153,7 +153,7 @@ def _run(words: Sequence[str], place: Path, run: Runner) -> None:
         raise KeyboardInterrupt
     if code != 0:
         raise TrainingError(
-            f"{place}: {words[0]} ended with exit code {code}; its own message stands above. Mend what it names and "
+            f"{place}: {words[0]} ended with exit code {code}; its own message stands above. Correct what it names and "
             "give the same command: folds that are complete are skipped."
         )
 

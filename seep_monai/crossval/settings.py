@@ -12,7 +12,7 @@ from typing import Any
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.files import file_sha256, write_json
-from seep_monai.objects.judge import JUDGED
+from seep_monai.objects.classifier import CLASSIFIED
 from seep_monai.workflow import bundle_root
 
 SETTINGS_FILE = "settings.json"
@@ -23,7 +23,7 @@ DEFAULT_N_FOLDS = 4
 _INSTANCE_IDS = ("instance_mode", "instance_high", "instance_low", "min_size_px")
 _SHARED_IDS = ("images_dir", "masks_dir", "tile_columns", "device", "amp", "batch_size", "n_panels", *_INSTANCE_IDS)
 # What evaluate.json has beside its options: steps, and the part, which is always that of the test.
-_STEPS = ("part", "description", "judge", "evaluation", "evaluating")
+_STEPS = ("part", "description", "classifier", "evaluation", "evaluating")
 _OWN_IDS = ("bundle_root", "output_dir", "ckpt_dir", "run_name", "run_dir", "fold", "resume", "overwrite")
 
 
@@ -53,20 +53,20 @@ class CrossValidationSettings:
             )
 
     @property
-    def judged(self) -> bool:
-        """Whether objects are to be judged: unless another mode is asked for."""
-        return self.overrides.get("instance_mode", JUDGED) == JUDGED
+    def classified(self) -> bool:
+        """Whether the object classifier is to be used: unless another mode is asked for."""
+        return self.overrides.get("instance_mode", CLASSIFIED) == CLASSIFIED
 
     @property
     def training_overrides(self) -> dict[str, str]:
-        """Those that a training takes; it knows no judged objects, since the judge is fitted after it."""
+        """Those that a training takes; the object classifier is fitted after it."""
         alone = evaluation_ids()
         taken = {name: value for name, value in self.overrides.items() if name not in alone}
-        return {name: value for name, value in taken.items() if (name, value) != ("instance_mode", JUDGED)}
+        return {name: value for name, value in taken.items() if (name, value) != ("instance_mode", CLASSIFIED)}
 
     @property
     def fitting_overrides(self) -> dict[str, str]:
-        """Those that the fitting of the judge takes."""
+        """Those that the fitting of the object classifier takes."""
         taken = {*_SHARED_IDS, *evaluation_ids()} - {*_INSTANCE_IDS}
         return {name: value for name, value in sorted(self.overrides.items()) if name in taken}
 

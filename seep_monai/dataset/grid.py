@@ -12,8 +12,8 @@ from seep_monai.errors import ConfigError, DataError
 Cell = tuple[int, int]
 
 _REMEDY = (
-    "Correct --tile_columns, have it found at the tiles' borders (--tile_columns auto), or see tiles alone "
-    "(--tile_columns {})."
+    "Correct --tile_columns, have it found at the tiles' borders (--tile_columns auto), or do without neighbouring "
+    "tiles (--tile_columns {})."
 )
 
 
@@ -22,7 +22,7 @@ class SceneContext:
     """How far beyond its edges a tile is seen, in the tiles that lie around it.
 
     Attributes:
-        margin_px: rows and columns of the neighbours on each side; 0 where tiles are seen alone.
+        margin_px: rows and columns of the neighbours on each side; 0: without neighbouring tiles.
         tile_columns: number of tiles in a row of the grid, by the beginning of the scene's name.
         found: whether the columns were found at the tiles' borders (`borders`). Then a tile without any is one of
             which no neighbour is known; where somebody gave them, it is a mistake.
@@ -43,7 +43,7 @@ class SceneContext:
     def __str__(self) -> str:
         """For the log."""
         if not self.margin_px:
-            return "tiles are seen alone"
+            return "without neighbouring tiles"
         columns = ", ".join(f"{start}: {n}" for start, n in self.tile_columns.items())
         return f"tiles are seen with {self.margin_px} px of their neighbours; tiles in a row, by scene: {columns}"
 

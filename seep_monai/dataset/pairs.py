@@ -90,7 +90,7 @@ def scenes_of(names: Sequence[str], scene_pattern: str = DEFAULT_SCENE_PATTERN) 
     except (re.error, TypeError) as error:
         got = f"{scene_pattern!r} ({error})"
         raise ConfigError(
-            f"scene_pattern: expected a regular expression, but got {got}. Mend --scene_pattern."
+            f"scene_pattern: expected a regular expression, but got {got}. Correct --scene_pattern."
         ) from error
     if pattern.groups != 1:
         raise ConfigError(

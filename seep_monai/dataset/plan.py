@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -202,11 +202,6 @@ def whole_plan(dataset_dir: str | os.PathLike[str], audit: Audit, settings: Spli
     return Plan(Path(dataset_dir), parts, audit.scene_levels, settings, audit.left_out)
 
 
-def trained_scenes(stored: Mapping[str, Any]) -> set[str]:
-    """The scenes that a stored plan (`Plan.to_json`) trains on, those of extra tiles too."""
-    return {entry["scene"] for entry in stored["training"]} | {*(stored.get("extra") or {"scenes": ()})["scenes"]}
-
-
 def shared_scenes(parts: dict[str, tuple[Tile, ...]]) -> list[str]:
     """Scenes that stand in more than one part, sorted."""
     scenes = [_scenes(tiles) for tiles in parts.values()]
@@ -262,6 +257,6 @@ def _check_leak(parts: dict[str, tuple[Tile, ...]], settings: SplitSettings) -> 
     if shared and not settings.allow_leak:
         raise DataError(
             f"{settings.split_file}: expected every scene in one part, but {len(shared)} stand in several: "
-            f"{listed(shared)}. Neighbouring tiles would be in training and validation. Mend the file, or accept and "
-            "mark it with --allow_leak True."
+            f"{listed(shared)}. Neighbouring tiles would be in training and validation. Correct the file, or accept "
+            "and mark it with --allow_leak True."
         )

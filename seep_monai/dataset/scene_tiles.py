@@ -109,8 +109,8 @@ def widened(
     height, width = centre.shape[-2:]
     if margin_px > min(height, width):
         raise DataError(
-            f"{name}: expected a tile of at least the margin's {margin_px} px, but got {height} x {width}. See tiles "
-            "alone (--tile_columns {})."
+            f"{name}: expected a tile of at least the margin's {margin_px} px, but got {height} x {width}. Do without "
+            "neighbouring tiles (--tile_columns {})."
         )
     wide = centre.new_full((*centre.shape[:-2], height + 2 * margin_px, width + 2 * margin_px), outside)
     for (down, right), tensor in ({(0, 0): centre} | dict(around)).items():
@@ -132,7 +132,7 @@ def _strip(step: int, size: int, margin_px: int) -> tuple[slice, slice]:
 
 
 def _cells(data: Sequence[Mapping[str, Any]], context: SceneContext) -> list[tuple[str, Cell]]:
-    """Grid and cell of each item; none where tiles are seen alone.
+    """Grid and cell of each item; none without neighbouring tiles.
 
     The grid is that of the name before the number: a scene may be a group of several (`scene_pattern`).
     """
@@ -148,6 +148,6 @@ def _cells(data: Sequence[Mapping[str, Any]], context: SceneContext) -> list[tup
     if len(set(cells)) < len(cells):
         raise DataError(
             f"tile_columns: expected one tile in each place of a grid, but {len(cells)} tiles lie in "
-            f"{len(set(cells))} places. Correct --tile_columns, or see tiles alone (--tile_columns {{}})."
+            f"{len(set(cells))} places. Correct --tile_columns, or do without neighbouring tiles (--tile_columns {{}})."
         )
     return cells

@@ -83,7 +83,7 @@ def _check_found(found: list[tuple[dict[str, str], Tile | None]], audit: Audit, 
     texts = [_contradiction(entry, tile, dataset_dir) for entry, tile in found if tile is not None]
     wrong = [text for text in texts if text]
     if wrong:
-        raise DataError(f"{source}: {len(wrong)} entries contradict the data set: {listed(wrong)}. Mend the file.")
+        raise DataError(f"{source}: {len(wrong)} entries contradict the data set: {listed(wrong)}. Correct the file.")
     n_times = Counter(tile.name for _, tile in found if tile is not None)
     twice = sorted(name for name, n in n_times.items() if n > 1)
     if twice:

@@ -6,7 +6,7 @@ from seep_monai.handlers.curves import TrainingCurves, ValidationCurves
 from seep_monai.handlers.guards import ClipGradients, StopEarly, StopOnNonFiniteLoss
 from seep_monai.handlers.objects import ObjectTiles
 from seep_monai.handlers.panels import TilePictures, choose_tiles
-from seep_monai.handlers.progress import progress_bar
+from seep_monai.handlers.progress import ProgressLog, progress_bar
 from seep_monai.handlers.records import TileRecords
 from seep_monai.handlers.scores import SeepScores
 from seep_monai.handlers.writer import RunWriter
@@ -17,6 +17,7 @@ __all__ = [
     "ClipGradients",
     "LastCheckpoint",
     "ObjectTiles",
+    "ProgressLog",
     "RunWriter",
     "SeepScores",
     "StopEarly",

@@ -13,7 +13,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from seep_monai.checkpoints import DESCRIPTION_FILE, LAST_FILE, MODEL_FILE, Best, read_last, save_atomic
+from seep_monai.checkpoints import ANCESTRY_KEYS, DESCRIPTION_FILE, LAST_FILE, MODEL_FILE, Best, read_last, save_atomic
 from seep_monai.errors import ConfigError
 from seep_monai.files import file_sha256, write_json
 
@@ -126,6 +126,7 @@ class LastCheckpoint:
                 "augment": self.generator.get_state(),
             },
             "fingerprint": self.fingerprint,
+            "ancestry": {key: self.best.description.get(key) for key in ANCESTRY_KEYS},
         }
         save_atomic(self.path, content)
 
@@ -153,6 +154,8 @@ class LastCheckpoint:
         )
         engine.state.epoch, engine.state.iteration = content["epoch"], content["iteration"]
         self.best.best = Best(**content["best"])
+        # A run that is resumed need not be told again what it started from.
+        self.best.description |= content.get("ancestry", {})
         self.generator.set_state(content["rng"]["augment"].cpu())
         torch.set_rng_state(content["rng"]["torch"].cpu())
         # A machine with other GPUs goes on with states of its own.

@@ -21,16 +21,20 @@ _PER_CLASS = ("iou", "dice", "AP50")
 
 
 class TrainingCurves:
-    """Trainer handler: mean loss and terms per epoch, learning rate, tiles per second.
+    """Trainer handler: mean loss and terms per epoch, tiles per second; loss and learning rate every few iterations.
 
     Args:
         writer: the run's only TensorBoard writer.
         loss: the loss, whose terms are read after each iteration.
         optimizer: whose learning rate is shown.
+        interval: iterations between two points of `train_iterations/*`.
     """
 
-    def __init__(self, writer: RunWriter, loss: SeepLoss, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, writer: RunWriter, loss: SeepLoss, optimizer: torch.optim.Optimizer, *, interval: int = 10
+    ) -> None:
         self.writer, self.loss, self.optimizer = writer, loss, optimizer
+        self.interval = interval
         self._sums: dict[str, torch.Tensor] = {}
         self._n_tiles = 0
         self._started = 0.0
@@ -46,11 +50,15 @@ class TrainingCurves:
         self._sums, self._n_tiles, self._started = {}, 0, time.perf_counter()
 
     def update(self, engine: Engine) -> None:
-        """Add one iteration. Sums stay on the device: a value read here would make a GPU wait."""
+        """Add one iteration. Sums stay on the device: a value read in each would make a GPU wait."""
         n_tiles = len(engine.state.output["image"])
         for name, value in {"loss": engine.state.output["loss"].detach(), **self.loss.terms}.items():
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + n_tiles * value
         self._n_tiles += n_tiles
+        if engine.state.iteration % self.interval == 0:
+            iteration = engine.state.iteration
+            self.writer.add_scalar("train_iterations/loss", float(engine.state.output["loss"]), iteration)
+            self.writer.add_scalar("train_iterations/learning_rate", self.optimizer.param_groups[0]["lr"], iteration)
 
     def write(self, engine: Engine) -> None:
         """Write the epoch's means."""

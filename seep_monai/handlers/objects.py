@@ -1,4 +1,4 @@
-"""Evaluator handler: the candidates of training and validation tiles, to fit the judge of objects to."""
+"""Evaluator handler: the candidates of training and validation tiles, to fit the object classifier to."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.audit import Tile
 from seep_monai.handlers.writer import RunWriter
 from seep_monai.instances.components import DEFAULT_SETTINGS, InstanceSettings
+from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.finding import drawn_map
-from seep_monai.objects.judge import ObjectJudge
 from seep_monai.report.panels import TilePicture, panel
 
 
@@ -24,7 +24,7 @@ class TilePictures:
         writer: the run's only TensorBoard writer, or None.
         leaky: the plan leaks; the panels' tag says so.
         settings: how the prediction is drawn.
-        judge: what names objects; None: they are not judged.
+        classifier: what names objects; None: there is none.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class TilePictures:
         *,
         leaky: bool = False,
         settings: InstanceSettings = DEFAULT_SETTINGS,
-        judge: ObjectJudge | None = None,
+        classifier: ObjectClassifier | None = None,
     ) -> None:
-        self.judge = judge
+        self.classifier = classifier
         self.settings = settings
         self.names = tuple(names)
         self.writer = writer
@@ -59,7 +59,7 @@ class TilePictures:
             probabilities = tile["pred"].float().cpu().numpy()
             image = tile["image"][0].cpu().numpy()
             valid = truth != NO_DATA_LABEL
-            prediction = drawn_map(probabilities, image, self.settings, self.judge, valid=valid)
+            prediction = drawn_map(probabilities, image, self.settings, self.classifier, valid=valid)
             self.pictures[name] = TilePicture(name, image, truth, prediction)
 
     def write(self, engine: Engine) -> None:

@@ -10,7 +10,7 @@ from ignite.engine import Engine, Events
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES
 from seep_monai.instances.components import DEFAULT_SETTINGS, InstanceSettings
-from seep_monai.objects.judge import ObjectJudge
+from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.report.records import EvaluationRecords
 
 
@@ -23,16 +23,16 @@ class TileRecords:
     Args:
         settings: how instances are found.
         class_names: of the labels 1..7, for the COCO files.
-        judge: what rates and names objects; None: they are not judged.
+        classifier: what rates and names objects; None: there is none.
     """
 
     def __init__(
         self,
         settings: InstanceSettings = DEFAULT_SETTINGS,
         class_names: Sequence[str] = DEFAULT_CLASS_NAMES,
-        judge: ObjectJudge | None = None,
+        classifier: ObjectClassifier | None = None,
     ) -> None:
-        self._new = lambda: EvaluationRecords(settings, class_names, judge)
+        self._new = lambda: EvaluationRecords(settings, class_names, classifier)
         self.records = self._new()
 
     def attach(self, engine: Engine) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
+# A curve is looked at while it grows.
+_FLUSH_S = 20
+
 
 class RunWriter:
     """A SummaryWriter that makes its folder and file with the first value.
@@ -47,5 +50,5 @@ class RunWriter:
 
     def _opened(self) -> SummaryWriter:
         if self._writer is None:
-            self._writer = SummaryWriter(str(self.log_dir))
+            self._writer = SummaryWriter(str(self.log_dir), flush_secs=_FLUSH_S)
         return self._writer

@@ -85,7 +85,7 @@ def settings_from_json(stored: Mapping[str, Any]) -> SegResNetSettings:
     unknown = sorted(set(stored) - known)
     if unknown:
         raise ConfigError(
-            f"network_settings: unknown arguments {unknown}; known are {sorted(known)}. Mend the name, or update "
+            f"network_settings: unknown arguments {unknown}; known are {sorted(known)}. Correct the name, or update "
             f"seep_monai "
             "if they come from model.json."
         )

@@ -1,1 +1,1 @@
-"""Seeps as whole objects: nested candidates, their measures, and the judge that rates, names and chooses among them."""
+"""Seeps as whole objects: nested candidates, their measures, and the classifier that rates, chooses and names them."""

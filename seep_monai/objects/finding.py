@@ -1,4 +1,4 @@
-"""From class probabilities to judged objects: candidates, measures, the judge's choice, and a map named by it."""
+"""From class probabilities to objects: candidates, their measures, the classifier's choice, and a map named by it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from seep_monai.instances.components import (
     seep_components,
 )
 from seep_monai.objects.candidates import Candidates, Indices, choose, find_candidates
-from seep_monai.objects.judge import ObjectJudge
+from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.measures import measure_candidates
 
 # Choice: COCO's AP ranks detections of a class far below; they would only fill files.
@@ -32,30 +32,30 @@ def find_seeps(
     probabilities: Floats,
     image: Floats,
     settings: InstanceSettings,
-    judge: ObjectJudge | None,
+    classifier: ObjectClassifier | None,
     *,
     valid: Mask,
 ) -> Instances:
-    """The instances of a tile: by the judge where there is one, else `find_instances`.
+    """The instances of a tile: by the object classifier where there is one, else `find_instances`.
 
-    With a judge, `seeps` are the chosen candidates, with the probability of a match as their score. `by_class` are the
-    same objects with the class that the judge names, `detections` with every class that is possible: score is the
+    With a classifier, `seeps` are the chosen candidates; their score is the probability of a match. `by_class` are the
+    same objects with the class that it names, `detections` with every class that is possible: the score is the
     probability of a match times that of the class. The map shows the pixels of `object` mode, which is the better
-    answer pixel by pixel: a network of merged ribbons has hardly a chance to match one true seep, and is seep all the
-    same. Objects that are too small or improbable by the settings are dropped, and from the map what touches no other.
+    answer pixel by pixel: a web of merged ribbons can hardly match one true seep, but its pixels are seep. Objects that
+    are too small or improbable by the settings are dropped, and with them the parts of the map that touch no other.
 
     Args:
         probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels, without NaN.
         image: (H, W) log of DN over the scene's level, no-data 0.
-        settings: with a judge, `high` and `low` draw the map.
-        judge: how objects are rated, chosen and named; None: they are not.
+        settings: with a classifier, `high` and `low` draw the map.
+        classifier: how objects are rated, chosen and named; None: there is none.
         valid: (H, W) bool, False = no-data.
     """
-    if judge is None:
+    if classifier is None:
         return find_instances(probabilities, settings, valid=valid)
-    candidates = find_candidates(1 - probabilities[0], judge.levels, valid=valid)
+    candidates = find_candidates(1 - probabilities[0], classifier.levels, valid=valid)
     measures = measure_candidates(candidates, image, probabilities, valid=valid)
-    by_class, seeps, detections = judged_objects(candidates, measures, judge, settings)
+    by_class, seeps, detections = classified_objects(candidates, measures, classifier, settings)
     drawn = object_map(probabilities, high=settings.high, low=settings.low, valid=valid)
     if settings.min_size_px > 1 or settings.score_threshold > 0:
         drawn = _touching(drawn, seeps.labels)
@@ -66,31 +66,31 @@ def drawn_map(
     probabilities: Floats,
     image: Floats,
     settings: InstanceSettings,
-    judge: ObjectJudge | None,
+    classifier: ObjectClassifier | None,
     *,
     valid: Mask,
 ) -> ClassMap:
-    """The class map of `find_seeps` alone, without labelling where nothing can be dropped and nothing is judged."""
-    if judge is None:
+    """The class map of `find_seeps`; no labelling where there is no classifier and nothing can be dropped."""
+    if classifier is None:
         return painted_map(probabilities, settings, valid=valid)
-    return find_seeps(probabilities, image, settings, judge, valid=valid).classes
+    return find_seeps(probabilities, image, settings, classifier, valid=valid).classes
 
 
-def judged_objects(
-    candidates: Candidates, measures: npt.NDArray[np.floating], judge: ObjectJudge, settings: InstanceSettings
+def classified_objects(
+    candidates: Candidates, measures: npt.NDArray[np.floating], classifier: ObjectClassifier, settings: InstanceSettings
 ) -> tuple[Components, Components, Components]:
     """`by_class`, `seeps` and `detections` of `find_seeps`, from the candidates of a tile and their measures."""
-    match_prob = judge.match_prob(measures)
+    match_prob = classifier.match_prob(measures)
     chosen = choose(candidates, match_prob)
     chosen = chosen[np.argsort([candidates.pixels[i][0] for i in chosen], kind="stable")]
-    scores, class_prob = match_prob[chosen], judge.class_prob(measures[chosen])
+    scores, class_prob = match_prob[chosen], classifier.class_prob(measures[chosen])
     sizes = np.array([len(candidates.pixels[i]) for i in chosen], np.int64)
     # Every class that an object may have takes part in the cut, as its detections do in AP.
     best = scores * class_prob.max(axis=1, initial=0)
     keep = (sizes >= settings.min_size_px) & (best >= settings.score_threshold)
     chosen, scores, class_prob, sizes = chosen[keep], scores[keep], class_prob[keep], sizes[keep]
     labels = _labels(candidates, chosen)
-    names = judge.names(class_prob)
+    names = classifier.names(class_prob)
     joint = scores[:, None] * class_prob
     by_class = Components(labels, names, sizes, joint[np.arange(len(names)), names - 1])
     seeps = Components(labels, np.full(len(chosen), ANY_SEEP, np.int64), sizes, scores)

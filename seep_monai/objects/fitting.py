@@ -1,4 +1,4 @@
-"""Fitting the judge: candidates of known tiles, which of them match a true seep, and of which class it is.
+"""Fitting the object classifier: candidates of known tiles, which of them match a true seep, and of which class it is.
 
 The network knows the training scenes better than it will know any other, the validation scenes are few: both together
 serve best. Test scenes have no part in it.
@@ -29,8 +29,8 @@ from seep_monai.metrics.confusion import CONFUSION_IOU
 from seep_monai.metrics.operating_point import operating_point
 from seep_monai.metrics.records import instance_rows
 from seep_monai.objects.candidates import DEFAULT_LEVELS, Candidates, find_candidates
-from seep_monai.objects.finding import judged_objects
-from seep_monai.objects.judge import MATCH_MEASURES, NAMING_MEASURES, ObjectJudge, columns
+from seep_monai.objects.classifier import MATCH_MEASURES, NAMING_MEASURES, ObjectClassifier, columns
+from seep_monai.objects.finding import classified_objects
 from seep_monai.objects.measures import measure_candidates
 from seep_monai.objects.regression import fit_regression
 
@@ -109,8 +109,8 @@ def best_partners(candidates: Candidates, truth: Components) -> tuple[npt.NDArra
     return iou, partner
 
 
-def fit_judge(tiles: list[TileObjects], *, tta: bool = False) -> ObjectJudge:
-    """The judge of these tiles.
+def fit_classifier(tiles: list[TileObjects], *, tta: bool = False) -> ObjectClassifier:
+    """The object classifier of these tiles.
 
     Args:
         tiles: to fit to.
@@ -124,9 +124,9 @@ def fit_judge(tiles: list[TileObjects], *, tta: bool = False) -> ObjectJudge:
     classes = np.concatenate([tile.classes for tile in tiles])
     if not matched.any() or not classes.any():
         raise DataError(
-            f"object judge: expected candidates that match a true seep in the {len(tiles)} tiles it is fitted to, but "
-            f"none of {len(matched)} does. Train the network longer; until then evaluate with --instance_mode object "
-            "(seep-monai crossval: and --score_only)."
+            f"object classifier: expected candidates that match a true seep in the {len(tiles)} tiles it is fitted to, "
+            f"but none of {len(matched)} does. Train the network longer; until then evaluate with --instance_mode "
+            "object (seep-monai crossval: and --score_only)."
         )
     of_match = measures[:, columns(MATCH_MEASURES)], matched.astype(np.int64)
     # A slick may be too long or too short to be one; for the few examples of a class, squares are too much.
@@ -135,8 +135,8 @@ def fit_judge(tiles: list[TileObjects], *, tta: bool = False) -> ObjectJudge:
     of_naming = measures[named][:, columns(NAMING_MEASURES)], classes[named] - 1
     naming = fit_regression(*of_naming, N_SEEP_CLASSES, ridge=NAMING_RIDGE)
     counts = np.bincount(classes[named], minlength=N_CLASSES)[1:]
-    logger.info("judge: %d of %d candidates match, by class %s", matched.sum(), len(matched), counts.tolist())
-    return ObjectJudge(DEFAULT_LEVELS, match, naming, counts / counts.sum(), tta)
+    logger.info("classifier: %d of %d candidates match, by class %s", matched.sum(), len(matched), counts.tolist())
+    return ObjectClassifier(DEFAULT_LEVELS, match, naming, counts / counts.sum(), tta)
 
 
 def best_map_threshold(tiles: list[TileObjects]) -> float:
@@ -151,22 +151,22 @@ def best_map_threshold(tiles: list[TileObjects]) -> float:
 
 
 def fit_objects(tiles: FittingTiles, *, tta: bool = False) -> dict[str, Any]:
-    """What `model.json` keeps: `objects` (the judge), `map_threshold` and `operating_point`.
+    """What `model.json` keeps: `objects` (the object classifier), `map_threshold` and `operating_point`.
 
-    The operating point is that of the validation tiles by a judge that has not seen them.
+    The operating point is that of the validation tiles by a classifier that was not fitted to them.
 
     Raises:
-        DataError: see `fit_judge`.
+        DataError: see `fit_classifier`.
     """
-    judge = fit_judge(tiles.training + tiles.validation, tta=tta)
-    stranger = fit_judge(tiles.training, tta=tta)
+    classifier = fit_classifier(tiles.training + tiles.validation, tta=tta)
+    stranger = fit_classifier(tiles.training, tta=tta)
     rows = []
     for image_id, tile in enumerate(tiles.validation):
-        _, seeps, detections = judged_objects(tile.candidates, tile.measures, stranger, InstanceSettings())
+        _, seeps, detections = classified_objects(tile.candidates, tile.measures, stranger, InstanceSettings())
         by_class, any_seep = tile.truth
         rows.append(instance_rows(image_id, [(by_class, detections), (any_seep, seeps)], IOU_THRESHOLDS))
     return {
-        "objects": judge.to_json(),
+        "objects": classifier.to_json(),
         "map_threshold": best_map_threshold(tiles.validation),
         "operating_point": operating_point(np.concatenate(rows)),
     }

@@ -1,7 +1,7 @@
-"""What can be said of a candidate object from the image and the network's probabilities: numbers for the judge.
+"""Measures of a candidate object, taken from the image and the network's probabilities, for the object classifier.
 
 Lengths are in px and contrasts in log DN; what spans decades goes in as a logarithm. A measure that cannot be taken
-has a value that says so little that the judge need not know: a contrast is 0, a distance the largest there is.
+has a neutral value: a contrast is 0, a distance the largest there is.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from typing import Any
 from seep_monai.checkpoints import DESCRIPTION_FILE
 from seep_monai.classes import checked_class_names
 from seep_monai.dataset.audit import Audit
-from seep_monai.dataset.plan import Plan, audit_data, trained_scenes, whole_plan
+from seep_monai.dataset.plan import Plan, audit_data, whole_plan
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.dataset.split_file import PARTS, parts_from_lists
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.instances.components import InstanceSettings
-from seep_monai.objects.judge import JUDGED, ObjectJudge
+from seep_monai.objects.classifier import CLASSIFIED, ObjectClassifier
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class EvaluationPlan:
         weights_sha256: checksum of the weights.
         plan_fingerprint: fingerprint of the plan the weights were trained with.
         description: the content of `model.json`.
-        judge: how objects are judged; None: they are not.
+        classifier: the object classifier; None: there is none.
     """
 
     plan: Plan
@@ -43,12 +43,12 @@ class EvaluationPlan:
     weights_sha256: str
     plan_fingerprint: str
     description: Mapping[str, Any]
-    judge: ObjectJudge | None = None
+    classifier: ObjectClassifier | None = None
 
     @property
     def instance_mode(self) -> str:
-        """`class`, `object` or `judged`."""
-        return self.settings.mode if self.judge is None else JUDGED
+        """`class`, `object` or `classified`."""
+        return self.settings.mode if self.classifier is None else CLASSIFIED
 
     def items(self) -> list[dict[str, Any]]:
         """The tiles to score, as MONAI's data sets take them."""
@@ -64,7 +64,7 @@ def plan_evaluation(
     masks_dir: str | os.PathLike[str],
     size_multiple: int,
     instances: InstanceSettings,
-    judge: ObjectJudge | None = None,
+    classifier: ObjectClassifier | None = None,
 ) -> EvaluationPlan:
     """The part of the stored plan that is asked for, on audited data.
 
@@ -76,7 +76,7 @@ def plan_evaluation(
         masks_dir: folder of the masks.
         size_multiple: see `audit_pairs`.
         instances: how instances are found.
-        judge: how objects are judged; None: they are not.
+        classifier: the object classifier; None: there is none.
 
     Raises:
         DataError: if the data are bad, or not those the weights were trained on and the part is not `all`.
@@ -103,13 +103,13 @@ def plan_evaluation(
     return EvaluationPlan(
         plan=plan,
         part=part,
-        leaky=stored_leak or bool(trained_scenes(stored) & scored_scenes),
+        leaky=stored_leak or bool(scored_scenes.intersection(description["trained_scenes"])),
         class_names=checked_class_names(description["class_names"]),
         settings=instances,
         weights_sha256=description["sha256"],
         plan_fingerprint=description["plan_fingerprint"],
         description=description,
-        judge=judge,
+        classifier=classifier,
     )
 
 

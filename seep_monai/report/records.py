@@ -20,8 +20,8 @@ from seep_monai.instances.components import (
 from seep_monai.metrics import pixel_scores
 from seep_monai.metrics.recall import missed_px
 from seep_monai.metrics.scored_tiles import ScoredTiles
+from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.finding import find_seeps
-from seep_monai.objects.judge import ObjectJudge
 from seep_monai.report.panels import TilePicture
 
 N_EXTREMES = 4
@@ -40,16 +40,16 @@ class EvaluationRecords:
     Args:
         settings: how instances are found.
         class_names: of the labels 1..7, for the COCO files.
-        judge: what rates and names objects; None: they are not judged.
+        classifier: what rates and names objects; None: there is none.
     """
 
     def __init__(
         self,
         settings: InstanceSettings = DEFAULT_SETTINGS,
         class_names: Sequence[str] = DEFAULT_CLASS_NAMES,
-        judge: ObjectJudge | None = None,
+        classifier: ObjectClassifier | None = None,
     ) -> None:
-        self.settings, self.judge = settings, judge
+        self.settings, self.classifier = settings, classifier
         self.tiles = ScoredTiles()
         self.coco = CocoRecords(class_names)
         self.worst: list[Ranked] = []
@@ -66,7 +66,7 @@ class EvaluationRecords:
             probabilities: (8, H, W) float in [0, 1] that sum to 1 over the channels.
         """
         valid = truth != NO_DATA_LABEL
-        found = find_seeps(probabilities, image, self.settings, self.judge, valid=valid)
+        found = find_seeps(probabilities, image, self.settings, self.classifier, valid=valid)
         known = without_no_data(truth, truth=truth)
         true = class_components(known)
         self.tiles.add(

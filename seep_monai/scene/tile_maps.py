@@ -22,8 +22,8 @@ from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, find_images, scenes_
 from seep_monai.dataset.transforms import NORMALISATION_VERSION
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.instances.components import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, Mask
+from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.finding import drawn_map
-from seep_monai.objects.judge import ObjectJudge
 from seep_monai.tiff import TiffMeta, finite_fault, read_tiff, valid_mask, write_tiff
 
 
@@ -77,7 +77,7 @@ class SaveSeepMapsd(MapTransform):
         output_dir: an existing folder for the files.
         weights_sha256: checksum of the weights.
         settings: how instances are found; what they drop is background in the class map, not in the probability.
-        judge: what rates and names objects; None: they are not judged.
+        classifier: what rates and names objects; None: there is none.
         valid_key: key of the mask of valid pixels (1, H, W).
     """
 
@@ -88,11 +88,11 @@ class SaveSeepMapsd(MapTransform):
         output_dir: str | os.PathLike[str],
         weights_sha256: str,
         settings: InstanceSettings = DEFAULT_SETTINGS,
-        judge: ObjectJudge | None = None,
+        classifier: ObjectClassifier | None = None,
         valid_key: str = "valid",
     ) -> None:
         super().__init__(keys)
-        self.settings, self.judge = settings, judge
+        self.settings, self.classifier = settings, classifier
         self.folder = Path(str(output_dir))
         self.weights_sha256 = weights_sha256
         self.valid_key = valid_key
@@ -118,7 +118,7 @@ class SaveSeepMapsd(MapTransform):
                 "normalisation_version": NORMALISATION_VERSION,
                 "weights_sha256": self.weights_sha256,
                 "instance_settings": self.settings.to_json(),
-                "judged": self.judge is not None,
+                "object_classifier": self.classifier is not None,
             }
         )
         stem = self.folder / str(tile["tile"])
@@ -127,7 +127,7 @@ class SaveSeepMapsd(MapTransform):
 
     def _drawn(self, tile: Mapping[Hashable, Any], probabilities: Floats, valid: Mask) -> ClassMap:
         image = tile["image"][0].cpu().numpy()
-        return drawn_map(probabilities, image, self.settings, self.judge, valid=valid)
+        return drawn_map(probabilities, image, self.settings, self.classifier, valid=valid)
 
 
 def _scene_levels(paths: list[Path], scenes: list[str], band: int | None) -> dict[str, float]:

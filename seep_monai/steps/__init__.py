@@ -6,13 +6,14 @@ raises `SeepError`, and only the functions here turn it into `SystemExit(message
 
 from seep_monai.steps.evaluation import begin_evaluation, evaluation_plan, inferer, run_engine, write_evaluation
 from seep_monai.steps.fitting import fitting_items, store_objects
-from seep_monai.steps.inference import begin_inference, checked_overlap, items_to_infer, window_size
+from seep_monai.steps.inference import begin_inference, checked_overlap, end_inference, items_to_infer, window_size
 from seep_monai.steps.neighbours import inference_context, make_context, scene_tiles, stored_context
 from seep_monai.steps.setup import (
     amp_settings,
     boolean,
     bundle_root,
     check_ids,
+    check_single_process,
     default_amp,
     default_device,
     default_run_name,
@@ -38,9 +39,8 @@ from seep_monai.steps.weights import (
     inference_instances,
     load_best,
     read_description,
-    stored_band,
+    stored_classifier,
     stored_instances,
-    stored_judge,
     stored_network_settings,
 )
 
@@ -51,11 +51,13 @@ __all__ = [
     "boolean",
     "bundle_root",
     "check_ids",
+    "check_single_process",
     "check_training",
     "checked_overlap",
     "default_amp",
     "default_device",
     "default_run_name",
+    "end_inference",
     "evaluation_plan",
     "fitting_items",
     "inference_context",
@@ -79,10 +81,9 @@ __all__ = [
     "scene_tiles",
     "stop_log",
     "store_objects",
-    "stored_band",
+    "stored_classifier",
     "stored_context",
     "stored_instances",
-    "stored_judge",
     "stored_network_settings",
     "tile_sampler",
     "train",

@@ -17,7 +17,7 @@ from seep_monai.handlers.records import TileRecords
 from seep_monai.instances.components import InstanceSettings
 from seep_monai.network.inferers import SymmetryInferer
 from seep_monai.network.segresnet import SegResNetSettings
-from seep_monai.objects.judge import ObjectJudge
+from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.report.evaluation import EvaluationPlan, plan_evaluation
 from seep_monai.report.results import write_results
 
@@ -40,14 +40,14 @@ def evaluation_plan(
     masks_dir: str,
     network: SegResNetSettings,
     instances: InstanceSettings,
-    judge: ObjectJudge | None = None,
+    classifier: ObjectClassifier | None = None,
     **given: Any,
 ) -> EvaluationPlan:
     """What to score, by the plan in `model.json`; settings of the training that are given must agree with it."""
     stored = {**description, **description["plan"]["settings"]}
     checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, given)
     folders = {"dataset_dir": str(dataset_dir), "images_dir": str(images_dir), "masks_dir": str(masks_dir)}
-    options: dict[str, Any] = {**folders, "size_multiple": network.size_multiple, "judge": judge}
+    options: dict[str, Any] = {**folders, "size_multiple": network.size_multiple, "classifier": classifier}
     return plan_evaluation(description, part, instances=instances, **options)
 
 
@@ -70,19 +70,19 @@ def write_evaluation(
 
 
 @entry
-def inferer(inner: Inferer, tta: object, judge: ObjectJudge | None = None) -> Inferer:
-    """The inferer, with `tta` averaged over the eight symmetries of the image; None: as the judge was fitted, else not.
+def inferer(inner: Inferer, tta: object, classifier: ObjectClassifier | None = None) -> Inferer:
+    """The inferer, with `tta` averaged over the eight symmetries of the image.
 
     Args:
         inner: what runs the network once.
-        tta: a boolean, or None.
-        judge: its measures hold for the probabilities it was fitted to.
+        tta: a boolean; None: as the object classifier was fitted, and False where there is none.
+        classifier: its measures hold for the probabilities it was fitted to.
     """
-    fitted = None if judge is None else judge.tta
+    fitted = None if classifier is None else classifier.tta
     averaged = bool(fitted) if tta is None else checks.boolean("tta", tta)
     if fitted is not None and averaged != fitted:
         raise ConfigError(
-            f"tta: expected {fitted}, as the judge of objects was fitted, but got {tta}. Fit it again with --tta "
-            f"{tta}, or leave objects unjudged (--instance_mode object)."
+            f"tta: expected {fitted}, as the object classifier was fitted, but got {tta}. Fit it again with --tta "
+            f"{tta}, or do without the object classifier (--instance_mode object)."
         )
     return SymmetryInferer(inner) if averaged else inner

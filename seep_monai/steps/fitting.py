@@ -24,25 +24,26 @@ def fitting_items(evaluation: EvaluationPlan) -> list[dict[str, Any]]:
     """The tiles to fit to, each with its part."""
     if evaluation.part != "validation":
         raise ConfigError(
-            f"part: the judge is fitted to training and validation tiles, but got {evaluation.part}. Leave --part out."
+            f"part: the object classifier is fitted to training and validation tiles, but got {evaluation.part}. Leave "
+            "--part out."
         )
     return [item | {"part": part} for part in _FITTED_PARTS for item in evaluation.plan.items(part)]
 
 
 @entry
 def store_objects(objects: ObjectTiles, ckpt_dir: str, *, tta: object) -> None:
-    """Fit the judge to the gathered tiles, and keep it in `model.json`, in the place of an older one."""
+    """Fit the object classifier to the gathered tiles, and keep it in `model.json`, in the place of an older one."""
     fitted = fit_objects(objects.tiles, tta=checks.boolean("tta", tta))
     description = read_description(ckpt_dir)
     description |= {
         "objects": fitted["objects"],
         "map_threshold": fitted["map_threshold"],
-        "judged_operating_point": fitted["operating_point"],
+        "classified_operating_point": fitted["operating_point"],
     }
     write_json(Path(str(ckpt_dir)) / DESCRIPTION_FILE, description)
     point = fitted["operating_point"]["seep"]
     logger.info(
-        "judge of objects stored in %s: map from seep probability %.2f on, best F1 of seeps on validation tiles %s",
+        "object classifier stored in %s: map from seep probability %.2f on, best F1 of seeps on validation tiles %s",
         ckpt_dir,
         fitted["map_threshold"],
         "undefined" if point["f1"] is None else f"{point['f1']:.3f}",

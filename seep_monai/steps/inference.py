@@ -38,6 +38,11 @@ def begin_inference(
     logger.info("%d images, weights %s", len(items), description["sha256"])
 
 
+def end_inference(items: Sequence[Mapping[str, Any]], output_dir: str) -> None:
+    """Last step of an inference: say what was written."""
+    logger.info("class and probability maps of %d images written to %s", len(items), output_dir)
+
+
 @entry
 def checked_overlap(overlap: object) -> float:
     """The share by which windows of large images overlap."""

@@ -72,7 +72,7 @@ def stored_context(
             at their borders, where the training's were, too.
         context_px: must say the same; None is left out.
         tile_columns: of other scenes than those of the training, or `AUTO` to find them; None: as in the training, {}:
-            tiles are seen alone.
+            without neighbouring tiles.
     """
     stored = trained_context(description)
     checks.check_agreement(DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px})
@@ -86,7 +86,9 @@ def stored_context(
     else:
         context = SceneContext(stored.margin_px, tile_columns)  # type: ignore[arg-type]
     if context.margin_px != stored.margin_px:
-        logger.warning("tiles are seen alone; weights and judge know them with %d px of neighbours", stored.margin_px)
+        logger.warning(
+            "tiles are seen without neighbouring tiles; the weights were trained with %d px of them", stored.margin_px
+        )
     return context
 
 
@@ -136,7 +138,7 @@ def _completed(
     found = find_columns(unknown, band=band, known=known) if margin_px else {}
     if unknown and margin_px:
         logger.info(
-            "columns found at the borders of tiles: %s; seen alone are the tiles of %s",
+            "columns found at the borders of tiles: %s; without neighbouring tiles: %s",
             listed([f"{scene[:-1]}: {columns}" for scene, columns in found.items()]) or "none",
             listed(sorted(_scenes(unknown) - {scene[:-1] for scene in found})) or "no scene",
         )
@@ -150,5 +152,5 @@ def _scenes(items: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def trained_context(description: Mapping[str, Any]) -> SceneContext:
-    """What `model.json` says; weights of a version that knew no context have seen tiles alone."""
+    """What `model.json` says; weights of a version that knew no context were trained without neighbouring tiles."""
     return SceneContext(**description.get("context", {}))

@@ -17,6 +17,7 @@ from seep_monai.network.segresnet import in_bf16
 
 bundle_root = entry(workflow.bundle_root)
 check_ids = entry(workflow.check_ids)
+check_single_process = entry(workflow.check_single_process)
 boolean = entry(checks.boolean)
 stop_log = workflow.stop_log
 

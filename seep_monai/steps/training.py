@@ -148,13 +148,14 @@ def model_description(
 ) -> dict[str, Any]:
     """What `model.json` says of the weights; evaluation and inference read everything they need from there."""
     return {
+        "format": checkpoints.DESCRIPTION_FORMAT,
         "network": network.to_json(),
         "class_names": list(class_names),
         "normalisation_version": NORMALISATION_VERSION,
         "band": band,
         "instance_settings": instances.to_json(),
         "run_name": str(run_name),
-        "initial_weights_sha256": initial_weights and checkpoints.read_description(initial_weights)["sha256"],
+        **checkpoints.ancestry(plan, initial_weights),
         "context": context.to_json(),
         "tile_size": list(plan.tiles("training")[0].shape),
         "plan": plan.to_json(),
@@ -228,6 +229,14 @@ def train(
                 f"last ones are "
                 f"in {checkpoints.LAST_FILE}. Choose another --key_metric."
             )
+        logger.info(
+            "best %s %.3f in epoch %d; weights written to %s, log and curves to %s",
+            best.key_metric,
+            best.best.value,
+            best.best.epoch,
+            best.folder,
+            folder,
+        )
     except KeyboardInterrupt:
         logger.warning("stopped in epoch %d; go on with --resume True", trainer.state.epoch)
         raise SystemExit(_INTERRUPTED) from None

@@ -1,4 +1,4 @@
-"""The judge: how likely a candidate is a whole seep, and which class it then has, from its measures.
+"""The object classifier: how likely a candidate is a whole seep, and which class it then has, from its measures.
 
 It is fitted after the training of the network (`objects.fitting`) and stored in `model.json`.
 """
@@ -18,13 +18,13 @@ from seep_monai.objects.measures import CONTEXT, CONTRAST, MEASURE_NAMES, NAMING
 from seep_monai.objects.regression import SoftmaxRegression
 
 # The name of this way to find instances, beside the modes of `InstanceSettings`.
-JUDGED = "judged"
+CLASSIFIED = "classified"
 MATCH_MEASURES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT)
 NAMING_MEASURES = (*MATCH_MEASURES, *NAMING)
 
 
 @dataclass(frozen=True, eq=False)
-class ObjectJudge:
+class ObjectClassifier:
     """Two regressions on the measures of a candidate.
 
     Attributes:
@@ -84,10 +84,10 @@ class ObjectJudge:
             priors = np.array(content["class_priors"], np.float64)
             levels, tta = tuple(content["levels"]), bool(content["tta"])
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"object judge: cannot be read ({error!r}). Fit it again (run fitting).") from error
+            raise DataError(f"object classifier: cannot be read ({error!r}). Fit it again (run fitting).") from error
         if measured != (MATCH_MEASURES, NAMING_MEASURES) or len(priors) != N_SEEP_CLASSES:
             raise DataError(
-                "object judge: was fitted to other measures than this version takes. Fit it again (run fitting)."
+                "object classifier: was fitted to other measures than this version takes. Fit it again (run fitting)."
             )
         return cls(levels, regressions[0], regressions[1], priors, tta)
 
