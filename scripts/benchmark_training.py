@@ -25,7 +25,7 @@ from seep_monai.crossval.settings import parse_overrides
 from seep_monai.errors import ConfigError
 from seep_monai.simulate.sample import make_sample_data
 
-AUGMENTATIONS = ("turn_prob", "paste_prob")
+AUGMENTATIONS = ("augment#turn_prob", "augment#paste_prob")
 CONFIG = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "train.json"
 
 
@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Any other id of train.json is set in both loops: --batch_size 16 --paste_prob 0.5",
+        epilog="Any other id of train.json is set in both loops: --batch_size 16 --augment#paste_prob 0.5",
         allow_abbrev=False,
     )
     parser.add_argument("--dataset_dir", type=Path, help="data set to train on (default: simulated tiles)")
@@ -109,7 +109,7 @@ def settings_of(words: list[str]) -> dict[str, object]:
 
 def benchmark(dataset_dir: Path, scratch: Path, *, n_rounds: int, **overrides: object) -> dict[str, object]:
     """Medians over the rounds, and what they were measured with."""
-    places = {"output_dir": str(scratch / "eval"), "ckpt_dir": str(scratch / "models"), "n_folds": 1}
+    places = {"output_dir": str(scratch / "eval"), "ckpt_dir": str(scratch / "models"), "split#n_folds": 1}
     never = {"max_epochs": n_rounds + 1, "val_interval": 10**9}
     settings = {"dataset_dir": str(dataset_dir), **places, **never, **overrides}
     workflow = ConfigWorkflow(str(CONFIG), workflow_type="train", logging_file=False, **settings)

@@ -209,7 +209,7 @@ def check_resume(
         if context is not None and stored is not None and SceneContext(**stored) != SceneContext(**context):
             raise TrainingError(
                 f"{path}: sees tiles with the context {stored}, this run with {dict(context)}. Give the same "
-                f"--context_px and --tile_columns, {anew}"
+                f"--context#context_px and --tile_columns, {anew}"
             )
 
 

@@ -89,31 +89,6 @@ def folder_name(name: str, value: object) -> str:
     return text
 
 
-def check_training_numbers(values: dict[str, Any]) -> None:
-    """Raise a ConfigError for a number of the training that is of the wrong type or out of range.
-
-    Args:
-        values: the ids of train.json by their names.
-    """
-    for name in ("max_epochs", "batch_size", "val_interval", "paste_max_slicks"):
-        whole_number(name, values[name], at_least=1)
-    for name in ("patience", "n_panels"):
-        whole_number(name, values[name], at_least=0)
-    for name in ("learning_rate", "max_grad_norm"):
-        number(name, values[name], low=0)
-    number("weight_decay", values["weight_decay"], low=0, low_allowed=True)
-    number("average_decay", values["average_decay"], low=0, high=1, low_allowed=True)
-    number("warmup_share", values["warmup_share"], low=0, high=1, low_allowed=True)
-    for name in ("turn_prob", "paste_prob"):
-        probability(name, values[name])
-    if values["max_epochs"] % values["val_interval"]:
-        raise ConfigError(
-            f"val_interval: expected a divisor of max_epochs {values['max_epochs']}, so that the last weights are "
-            f"validated, "
-            f"but got {values['val_interval']}."
-        )
-
-
 def check_agreement(source: str, stored: dict[str, Any], given: dict[str, Any]) -> None:
     """Raise a ConfigError if a given setting, None where it is left out, says otherwise than the stored one.
 

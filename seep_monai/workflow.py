@@ -73,9 +73,11 @@ def check_ids() -> None:
     known = _merged([ConfigParser.load_config_file(str(file)) for file in files])
     given = {key: value for key, value in workflow.parser.get().items() if key not in {*_TRACKING_IDS - known.keys()}}
     for path, siblings in _unknown_ids(given, known):
-        near = difflib.get_close_matches(path[-1], siblings, n=1)
-        names = ["#".join([*path[:-1], name]) for name in (near or siblings)]
-        hint = f"Did you mean --{names[0]}?" if near else f"Known ids: {', '.join(names)}."
+        # The same name within a group goes before a name like it: --fold is --split#fold.
+        same = [nested for nested in _nested_ids(known) if nested.endswith(f"#{path[-1]}")]
+        near = same or ["#".join([*path[:-1], x]) for x in difflib.get_close_matches(path[-1], siblings, n=1)]
+        listed_ids = ", ".join("#".join([*path[:-1], name]) for name in siblings)
+        hint = f"Did you mean --{near[0]}?" if near else f"Known ids: {listed_ids}."
         raise ConfigError(f"--{'#'.join(path)}: the config files have no such id. {hint}")
 
 
@@ -197,6 +199,15 @@ def _unknown_ids(
                 yield (*above, key), sorted(known.keys() - {"_target_"})
         elif isinstance(value, dict) and isinstance(known[key], dict):
             yield from _unknown_ids(value, known[key], (*above, key))
+
+
+def _nested_ids(known: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The ids below the top level, outer ones first."""
+    groups = {key: value for key, value in known.items() if isinstance(value, dict)}
+    for key, value in groups.items():
+        yield from (f"{above}{key}#{name}" for name in value)
+    for key, value in groups.items():
+        yield from _nested_ids(value, f"{above}{key}#")
 
 
 def _takes(target: Any, name: str) -> bool:

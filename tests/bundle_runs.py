@@ -18,14 +18,19 @@ EVALUATE = [TRAIN, str(CONFIGS / "evaluate.json")]
 FIT = [*EVALUATE, str(CONFIGS / "fit_objects.json")]
 INFERENCE = str(CONFIGS / "inference.json")
 SMALL = {
-    "init_filters": 8,
+    "network_settings#init_filters": 8,
     "batch_size": 4,
-    "n_folds": 3,
-    "n_panels": 2,
+    "split#n_folds": 3,
+    "validate#n_pictures": 2,
     "device": "cpu",
     "network_settings#blocks_down": [1, 1],
     "network_settings#blocks_up": [1],
 }
+
+
+def _ids(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Python has no `#` in names: `split__fold` stands for `split#fold`."""
+    return {name.replace("__", "#"): value for name, value in overrides.items()}
 
 
 def places(out: Path) -> dict[str, str]:
@@ -33,19 +38,26 @@ def places(out: Path) -> dict[str, str]:
 
 
 def train(dataset: Path, out: Path, **overrides: Any) -> None:
-    arguments = {**SMALL, **places(out), "dataset_dir": str(dataset), "max_epochs": 2, "run_name": "one", **overrides}
+    arguments = {
+        **SMALL,
+        **places(out),
+        "dataset_dir": str(dataset),
+        "max_epochs": 2,
+        "run_name": "one",
+        **_ids(overrides),
+    }
     run("training", config_file=TRAIN, logging_file=False, **arguments)
 
 
 def evaluate(dataset: Path, out: Path, **overrides: Any) -> dict[str, Any]:
-    arguments = {**places(out), "dataset_dir": str(dataset), "device": "cpu", **overrides}
+    arguments = {**places(out), "dataset_dir": str(dataset), "device": "cpu", **_ids(overrides)}
     run("evaluating", config_file=EVALUATE, logging_file=False, **arguments)
     content: dict[str, Any] = json.loads((Path(arguments["output_dir"]) / "metrics.json").read_text())
     return content
 
 
 def fit(dataset: Path, out: Path, **overrides: Any) -> dict[str, Any]:
-    arguments = {**places(out), "dataset_dir": str(dataset), "device": "cpu", **overrides}
+    arguments = {**places(out), "dataset_dir": str(dataset), "device": "cpu", **_ids(overrides)}
     run("fitting", config_file=FIT, logging_file=False, **arguments)
     content: dict[str, Any] = json.loads((out / "models" / "model.json").read_text())
     return content
@@ -53,7 +65,7 @@ def fit(dataset: Path, out: Path, **overrides: Any) -> dict[str, Any]:
 
 def infer(source: Path, trained: Path, out: Path, **overrides: Any) -> None:
     arguments = {"input": str(source), "output_dir": str(out), "ckpt_dir": str(trained / "models"), "device": "cpu"}
-    run("inference", config_file=INFERENCE, logging_file=False, **{**arguments, **overrides})
+    run("inference", config_file=INFERENCE, logging_file=False, **{**arguments, **_ids(overrides)})
 
 
 def message_of(call: Any, *args: Any, **kwargs: Any) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,16 @@ from seep_monai.augment.batch import (
     N_SYMMETRIES,
     AugmentBatch,
     BatchAugment,
+    Paste,
     symmetry,
     turned_and_scaled,
 )
+from seep_monai.augment.settings import AugmentSettings
 from seep_monai.errors import ConfigError
+
+
+def batch_augment(*, paste: Paste | None = None, seed: int = 0, **settings: Any) -> BatchAugment:
+    return BatchAugment(AugmentSettings(**settings), paste=paste, seed=seed)
 
 
 def numbered_batch(n_tiles: int = 16, shape: tuple[int, int] = (4, 4)) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,20 +39,20 @@ def test_symmetry_over_all_indices_gives_the_eight_of_the_square() -> None:
 
 def test_symmetries_move_image_and_label_alike() -> None:
     image, label = numbered_batch()
-    moved, truth = BatchAugment(gain=0, seed=1)(image, label)
+    moved, truth = batch_augment(gain=0, seed=1)(image, label)
     values = dict(zip(image[0].flatten().tolist(), label[0].flatten().tolist(), strict=True))
     assert [values[value] for value in moved.flatten().tolist()] == truth.flatten().tolist()
 
 
 def test_symmetries_on_many_tiles_draw_all_eight() -> None:
     image, label = numbered_batch(200)
-    moved, _ = BatchAugment(gain=0, seed=0)(image, label)
+    moved, _ = batch_augment(gain=0, seed=0)(image, label)
     assert len({tile.numpy().tobytes() for tile in moved}) == N_SYMMETRIES
 
 
 def test_symmetries_on_rectangular_tiles_keep_the_shape() -> None:
     image, label = numbered_batch(64, (2, 6))
-    moved, truth = BatchAugment(gain=0, seed=0)(image, label)
+    moved, truth = batch_augment(gain=0, seed=0)(image, label)
     assert moved.shape == image.shape
     assert truth.shape == label.shape
     assert len({tile.contiguous().numpy().tobytes() for tile in moved}) == 4
@@ -97,7 +105,7 @@ def test_turn_fills_what_lay_outside_with_no_data() -> None:
 
 def test_turn_takes_values_from_the_tile_alone() -> None:
     image, label = numbered_batch(8, (16, 16))
-    moved, truth = BatchAugment(symmetries=False, gain=0, turn_prob=1, turn_scale=0.3, seed=3)(image, label)
+    moved, truth = batch_augment(symmetries=False, gain=0, turn_prob=1, turn_scale=0.3, seed=3)(image, label)
     values = dict(zip(image[0].flatten().tolist(), label[0].flatten().tolist(), strict=True))
     known = truth != 255
     assert 0.6 < float(known.float().mean()) < 1
@@ -107,9 +115,9 @@ def test_turn_takes_values_from_the_tile_alone() -> None:
 
 def test_turn_takes_its_share_of_the_tiles() -> None:
     image, label = numbered_batch(200)
-    moved, _ = BatchAugment(symmetries=False, gain=0, turn_prob=0.25, seed=0)(image, label)
+    moved, _ = batch_augment(symmetries=False, gain=0, turn_prob=0.25, seed=0)(image, label)
     # Alone in its batch, a tile is turned or left as it is.
-    augment = BatchAugment(symmetries=False, gain=0, turn_prob=0.25, seed=1)
+    augment = batch_augment(symmetries=False, gain=0, turn_prob=0.25, seed=1)
     turned = [not torch.equal(augment(image[:1], label[:1])[0], image[:1]) for _ in range(40)]
     assert 0 < sum(turned) < 20
     assert 0.15 < float((moved != image).flatten(1).any(1).float().mean()) < 0.35
@@ -117,7 +125,7 @@ def test_turn_takes_its_share_of_the_tiles() -> None:
 
 def test_gain_adds_one_logarithm_per_tile_within_its_range() -> None:
     image, label = numbered_batch(100)
-    changed, _ = BatchAugment(symmetries=False, gain=0.2, seed=0)(image, label)
+    changed, _ = batch_augment(symmetries=False, gain=0.2, seed=0)(image, label)
     factors = (changed - image).exp()
     per_tile = factors.flatten(1)
     assert float((per_tile.amax(1) - per_tile.amin(1)).max()) < 1e-5
@@ -129,20 +137,20 @@ def test_gain_leaves_no_data_at_the_level() -> None:
     image, label = numbered_batch()
     image[:, :, 0] = 0
     label[:, :, 0] = 255
-    changed, truth = BatchAugment(symmetries=False, gain=0.2, seed=0)(image, label)
+    changed, truth = batch_augment(symmetries=False, gain=0.2, seed=0)(image, label)
     assert float(changed[:, :, 0].abs().max()) == 0
     assert bool((truth == label).all())
 
 
 def test_gain_saturates_where_normalisation_does() -> None:
     image, label = torch.full((50, 1, 2, 2), 2.0), torch.ones(50, 1, 2, 2, dtype=torch.uint8)
-    changed, _ = BatchAugment(gain=0.2, seed=0)(image, label)
+    changed, _ = batch_augment(gain=0.2, seed=0)(image, label)
     assert float(changed.max()) == 2.0
 
 
 def test_same_seed_gives_the_same_batches_and_another_seed_others() -> None:
     batch = numbered_batch()
-    one, same, other = (BatchAugment(seed=seed)(*batch)[0] for seed in (3, 3, 4))
+    one, same, other = (batch_augment(seed=seed)(*batch)[0] for seed in (3, 3, 4))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
 
@@ -150,14 +158,14 @@ def test_same_seed_gives_the_same_batches_and_another_seed_others() -> None:
 def test_augment_leaves_its_input_alone() -> None:
     image, label = numbered_batch()
     before = image.clone(), label.clone()
-    BatchAugment(seed=0)(image, label)
+    batch_augment(seed=0)(image, label)
     assert torch.equal(image, before[0])
     assert torch.equal(label, before[1])
 
 
 def test_everything_switched_off_gives_the_batch_itself() -> None:
     image, label = numbered_batch()
-    changed, truth = BatchAugment(symmetries=False, gain=0)(image, label)
+    changed, truth = batch_augment(symmetries=False, gain=0)(image, label)
     assert torch.equal(changed, image)
     assert torch.equal(truth, label)
 
@@ -165,7 +173,7 @@ def test_everything_switched_off_gives_the_batch_itself() -> None:
 @pytest.mark.parametrize("gain", [-0.1, 1.0])
 def test_gain_out_of_range_raises(gain: float) -> None:
     with pytest.raises(ConfigError, match="gain"):
-        BatchAugment(gain=gain)
+        batch_augment(gain=gain)
 
 
 def test_augment_batch_without_augmentation_passes_image_and_label() -> None:
@@ -188,7 +196,7 @@ def test_paste_comes_after_the_turns_with_the_same_generator() -> None:
         seen.append((int((label == 255).sum()), generator))
         return image, label
 
-    augment = BatchAugment(turn_prob=1, paste=paste, seed=0)
+    augment = batch_augment(turn_prob=1, paste=paste, seed=0)
     augment(*flat_batch())
     assert seen[0][0] > 0
     assert seen[0][1] is augment.generator
@@ -196,17 +204,17 @@ def test_paste_comes_after_the_turns_with_the_same_generator() -> None:
 
 def test_generator_set_back_goes_on_with_the_same_batches() -> None:
     batch = flat_batch(8)
-    augment = BatchAugment(turn_prob=0.5, seed=0)
+    augment = batch_augment(turn_prob=0.5, seed=0)
     augment(*batch)
     state = augment.generator.get_state()
     expected = augment(*batch)
-    resumed = BatchAugment(turn_prob=0.5, seed=1)
+    resumed = batch_augment(turn_prob=0.5, seed=1)
     resumed.generator.set_state(state)
     assert all(torch.equal(one, same) for one, same in zip(resumed(*batch), expected, strict=True))
 
 
 def test_effects_that_are_off_draw_nothing() -> None:
-    augment = BatchAugment(symmetries=False, gain=0, seed=0)
+    augment = batch_augment(symmetries=False, gain=0, seed=0)
     before = augment.generator.get_state()
     augment(*flat_batch(2))
     assert torch.equal(augment.generator.get_state(), before)
@@ -221,4 +229,4 @@ def test_effects_that_are_off_draw_nothing() -> None:
 )
 def test_effect_out_of_range_names_itself(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=name):
-        BatchAugment(**{name: value})  # type: ignore[arg-type]
+        batch_augment(**{name: value})

@@ -146,39 +146,39 @@ def test_tiles_that_are_all_no_data_are_left_out_and_said(
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ({"class_weights": [1, 2, 3]}, "7 finite numbers"),
-        ({"class_weights": "sqrt"}, "class_weights: expected one of"),
-        ({"class_weights_by": "areas"}, "class_weights: expected one of"),
-        ({"init_filters": 12}, "init_filters: expected a positive multiple of 8"),
+        ({"loss#class_weights": [1, 2, 3]}, "7 finite numbers"),
+        ({"loss#class_weights": "sqrt"}, "class_weights: expected one of"),
+        ({"loss#weights_by": "areas"}, "class_weights: expected one of"),
+        ({"network_settings#init_filters": 12}, "init_filters: expected a positive multiple of 8"),
         ({"network_settings#blocks_down": 2}, "blocks_down: expected a list"),
         ({"network_settings#depth": 2}, "network_settings: unknown arguments ['depth']"),
         ({"key_metric": "dice"}, "key_metric: expected one of"),
         ({"class_names": ["a", "b"]}, "class_names: expected 7 different names"),
         ({"class_names": "abcdefg"}, "class_names: expected 7 different names"),
-        ({"instance_mode": "objects"}, "mode: expected one of"),
-        ({"instance_low": 0.7}, "expected 0 < low <= high <= 1"),
+        ({"instances#mode": "objects"}, "mode: expected one of"),
+        ({"instances#low": 0.7}, "expected 0 < low <= high <= 1"),
         ({"max_epochs": 0}, "max_epochs: expected a whole number of at least 1"),
         ({"max_epochs": 3, "val_interval": 2}, "val_interval: expected a divisor of max_epochs 3"),
         ({"batch_size": 2.5}, "batch_size: expected a whole number"),
         ({"learning_rate": "abc"}, "learning_rate: expected a finite number"),
-        ({"average_decay": 1}, "average_decay: expected a finite number"),
-        ({"turn_prob": 2}, "turn_prob: expected a number from 0 to 1"),
-        ({"paste_prob": -1}, "paste_prob: expected a number from 0 to 1"),
-        ({"paste_prob": 1, "paste_class_weights": "rare"}, "class_weights: expected one of"),
+        ({"average#decay": 1}, "average#decay: expected a finite number"),
+        ({"augment#turn_prob": 2}, "turn_prob: expected a number from 0 to 1"),
+        ({"augment#paste_prob": -1}, "paste_prob: expected a number from 0 to 1"),
+        ({"augment#paste_prob": 1, "augment#paste_class_weights": "rare"}, "class_weights: expected one of"),
         ({"patience": -1}, "patience: expected a whole number"),
         ({"device": "toaster"}, "device: expected cpu"),
         ({"run_name": "../x"}, "run_name: expected the name of one folder"),
         ({"resume": "yes"}, "resume: expected True or False"),
         ({"amp": "1"}, "amp: expected True or False"),
-        ({"split_by": "tile"}, "--allow_leak True"),
-        ({"n_folds": 2}, "n_folds: expected 1"),
-        ({"split_file": 12}, "12: expected a JSON split file"),
+        ({"split#split_by": "tile"}, "--split#allow_leak True"),
+        ({"split#n_folds": 2}, "n_folds: expected 1"),
+        ({"split#split_file": 12}, "12: expected a JSON split file"),
         ({"scene_pattern": "("}, "scene_pattern"),
         ({"max_epoch": 7}, "Did you mean --max_epochs?"),
         ({"resume": True}, "--resume True needs the last checkpoint"),
-        ({"loss_shares": {"dice": 1}}, "loss_shares"),
-        ({"loss_shares": {"seep_ce": "a"}}, "loss_shares"),
-        ({"weighted_terms": ["seep_ce"]}, "weighted_terms"),
+        ({"loss#shares": {"dice": 1}}, "loss#shares"),
+        ({"loss#shares": {"seep_ce": "a"}}, "loss#shares"),
+        ({"loss#weighted_terms": ["seep_ce"]}, "weighted_terms"),
     ],
 )
 def test_bad_setting_ends_with_its_message_and_nothing_written(
@@ -209,7 +209,7 @@ def test_run_folder_of_another_run_is_refused(dataset: Path, trained: Path, tmp_
 def test_overwrite_with_a_bad_setting_keeps_the_old_weights(dataset: Path, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained / "models", tmp_path / "models")
     before = (tmp_path / "models" / "model.pt").read_bytes()
-    message_of(train, dataset, tmp_path, overwrite=True, max_grad_norm=0)
+    message_of(train, dataset, tmp_path, overwrite=True, train__max_grad_norm=0)
     assert (tmp_path / "models" / "model.pt").read_bytes() == before
 
 
@@ -231,10 +231,10 @@ def test_file_in_place_of_an_output_folder_is_named(dataset: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ({"fold": 1, "max_epochs": 3}, "trained on another plan"),
+        ({"split#fold": 1, "max_epochs": 3}, "trained on another plan"),
         ({"max_epochs": 2}, "has already 2 of 2 epochs"),
         ({"key_metric": "mAP50", "max_epochs": 3}, "chosen by seep_dice"),
-        ({"init_filters": 16, "max_epochs": 3}, "holds another network"),
+        ({"network_settings#init_filters": 16, "max_epochs": 3}, "holds another network"),
     ],
 )
 def test_resume_of_another_run_ends_with_its_message_and_changes_nothing(

@@ -22,10 +22,10 @@ from seep_monai.crossval.summary import write_summary
 from seep_monai.workflow import stop_log
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = ["--max_epochs", "1", "--init_filters", "8", "--n_panels", "1", "--device", "cpu"]
+SMALL = ["--max_epochs", "1", "--network_settings#init_filters", "8", "--validate#n_pictures", "1", "--device", "cpu"]
 SMALL += ["--network_settings#blocks_down", "[1,1]", "--network_settings#blocks_up", "[1]"]
 # One epoch finds nothing that a classifier could be fitted to.
-SMALL += ["--instance_mode", "object"]
+SMALL += ["--instances#mode", "object"]
 
 
 def in_this_process(words: Sequence[str]) -> int:
@@ -90,7 +90,7 @@ def test_script_scores_weights_trained_by_hand_in_processes_of_their_own(trained
         "--score_only",
     ]
     result = subprocess.run(
-        [sys.executable, *map(str, words), "--device", "cpu", "--instance_mode", "object"],
+        [sys.executable, *map(str, words), "--device", "cpu", "--instances#mode", "object"],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

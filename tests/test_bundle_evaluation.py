@@ -89,7 +89,7 @@ def test_evaluation_in_object_mode_says_so_and_names_one_class_per_object(
     dataset: Path, trained: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(trained / "models", tmp_path / "models")
-    metrics = evaluate(dataset, tmp_path, instance_mode="object", instance_high=0.04, instance_low=0.03)
+    metrics = evaluate(dataset, tmp_path, instances__mode="object", instances__high=0.04, instances__low=0.03)
     assert metrics["instance_mode"] == "object"
     assert metrics["instance_settings"] == {
         "mode": "object",
@@ -136,11 +136,11 @@ def test_evaluation_of_relabelled_tiles_is_of_another_data_set(dataset: Path, tr
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ({"init_filters": 16}, "says 8, but got 16"),
-        ({"block_px": 1}, "says 2, but got 1"),
+        ({"network_settings#init_filters": 16}, "says 8, but got 16"),
+        ({"network_settings#block_px": 1}, "says 2, but got 1"),
         ({"network_settings#blocks_down": [1, 2], "network_settings#blocks_up": [1]}, "says [1, 1], but got [1, 2]"),
         ({"band": 0}, "band: expected a whole number of at least 1, but got 0"),
-        ({"n_folds": 4}, "n_folds: model.json says 3, but got 4"),
+        ({"split#n_folds": 4}, "n_folds: model.json says 3, but got 4"),
     ],
 )
 def test_evaluation_with_a_contradicting_setting_names_both(

@@ -37,7 +37,7 @@ def test_inference_gives_the_class_map_that_evaluation_scores(
     dataset: Path, trained: Path, tmp_path: Path, tta: bool
 ) -> None:
     scored = evaluate(dataset, trained, output_dir=str(tmp_path / "eval"), tta=tta)
-    infer(dataset / "train_images_256", trained, tmp_path, score_threshold=0, tta=tta)
+    infer(dataset / "train_images_256", trained, tmp_path, instances__score_threshold=0, tta=tta)
     plan = json.loads((trained / "models" / "model.json").read_text())["plan"]
     hits = areas = 0
     for entry in plan["test"]:
@@ -56,7 +56,7 @@ def test_inference_in_another_mode_is_not_cut_at_the_point_of_the_trained_one(
     chosen = json.loads((learned / "models" / "model.json").read_text())["operating_point"]["instances"]["threshold"]
     found = {}
     for mode in (None, "class", "object"):
-        infer(source, learned, tmp_path, instance_mode=mode)
+        infer(source, learned, tmp_path, instances__mode=mode)
         written = json.loads(read_tiff(tmp_path / "000001.000002_classes.tif").description or "")
         found[mode] = (written["instance_settings"]["mode"], written["instance_settings"]["score_threshold"])
     assert found == {None: ("class", chosen), "class": ("class", chosen), "object": ("object", 0.0)}

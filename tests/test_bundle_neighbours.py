@@ -18,7 +18,7 @@ from seep_monai.workflow import stop_log
 
 pytestmark = pytest.mark.usefixtures("closed_log")
 
-CONTEXT = {"context_px": 16, "tile_columns": {"0000": 2}}
+CONTEXT = {"context#context_px": 16, "tile_columns": {"0000": 2}}
 
 
 def described(models: Path) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_resuming_with_another_context_is_refused(dataset: Path, trained: Path, 
 
 
 def test_margin_wider_than_a_tile_is_refused_before_training(dataset: Path, tmp_path: Path) -> None:
-    message = message_of(train, dataset, tmp_path, context_px=66, tile_columns={"0000": 2})
+    message = message_of(train, dataset, tmp_path, context__context_px=66, tile_columns={"0000": 2})
     assert "context_px: expected at most a tile's 64 px" in message
 
 
@@ -96,21 +96,21 @@ def test_foreign_tiles_without_places_are_scored_alone_by_the_remedy_that_is_nam
 
 
 def test_context_that_contradicts_the_weights_is_refused(dataset: Path, trained: Path) -> None:
-    assert "context_px" in message_of(evaluate, dataset, trained, context_px=8)
+    assert "context_px" in message_of(evaluate, dataset, trained, context__context_px=8)
 
 
 def test_names_without_places_are_refused_before_training(dataset: Path, tmp_path: Path) -> None:
-    assert "SCENE.NUMBER" in message_of(train, dataset, tmp_path, context_px=16, tile_columns={"9": 2})
+    assert "SCENE.NUMBER" in message_of(train, dataset, tmp_path, context__context_px=16, tile_columns={"9": 2})
 
 
 def test_margin_that_the_network_cannot_halve_is_refused(dataset: Path, tmp_path: Path) -> None:
-    message = message_of(train, dataset, tmp_path, context_px=15, tile_columns={"0000": 2})
+    message = message_of(train, dataset, tmp_path, context__context_px=15, tile_columns={"0000": 2})
     assert "context_px: expected a multiple of 2" in message
 
 
 def test_inference_sees_the_neighbours_that_evaluation_sees(dataset: Path, trained: Path, tmp_path: Path) -> None:
     scored = evaluate(dataset, trained, output_dir=str(tmp_path / "eval"))
-    infer(dataset / "train_images_256", trained, tmp_path / "beside", score_threshold=0)
+    infer(dataset / "train_images_256", trained, tmp_path / "beside", instances__score_threshold=0)
     counts = np.zeros((2, 2), int)
     for entry in described(trained / "models")["plan"]["test"]:
         truth = read_tiff(dataset / entry["label"]).array
@@ -162,7 +162,7 @@ def test_grids_are_found_at_the_borders_in_training_and_for_scenes_that_it_did_n
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     known = write_cut_scenes(tmp_path / "known", {"a": 4, "b": 5, "c": 4})
-    train(known, tmp_path, context_px=16, max_epochs=1)
+    train(known, tmp_path, context__context_px=16, max_epochs=1)
     columns = {"a.": 4, "b.": 5, "c.": 4}
     assert described(tmp_path / "models")["context"] == {"margin_px": 16, "tile_columns": columns, "found": True}
     caplog.set_level("INFO", logger="seep_monai")
@@ -170,7 +170,7 @@ def test_grids_are_found_at_the_borders_in_training_and_for_scenes_that_it_did_n
     assert not [text for text in caplog.messages if "found at the borders" in text]
 
     foreign = write_cut_scenes(tmp_path / "foreign", {"d": 5})
-    given: dict[str, Any] = {"part": "all", "instance_mode": "object", "instance_high": 0.02, "instance_low": 0.02}
+    given: dict[str, Any] = {"part": "all", "instances#mode": "object", "instances#high": 0.02, "instances#low": 0.02}
     found = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "found"), **given)
     assert [text for text in caplog.messages if "borders of tiles: d: 5; without neighbouring tiles: no scene" in text]
     same = evaluate(foreign, tmp_path, output_dir=str(tmp_path / "same"), tile_columns={"d": 5}, **given)
@@ -180,7 +180,7 @@ def test_grids_are_found_at_the_borders_in_training_and_for_scenes_that_it_did_n
 
 def test_inference_finds_the_grid_of_new_tiles(tmp_path: Path) -> None:
     known = write_cut_scenes(tmp_path / "known", {"a": 4, "b": 5, "c": 4})
-    train(known, tmp_path, context_px=16, max_epochs=1)
+    train(known, tmp_path, context__context_px=16, max_epochs=1)
     foreign = write_cut_scenes(tmp_path / "foreign", {"d": 5}) / "train_images_256"
     for name, columns in (("found", None), ("given", {"d": 5}), ("alone", {})):
         infer(foreign, tmp_path, tmp_path / name, tile_columns=columns)

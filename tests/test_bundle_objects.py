@@ -62,13 +62,13 @@ def test_evaluation_after_fitting_classifies_objects_and_equals_pycocotools(data
 
 def test_plain_modes_are_still_to_be_had(dataset: Path, trained: Path, fitted: Path, tmp_path: Path) -> None:
     plain = evaluate(dataset, trained, output_dir=str(tmp_path / "plain"))
-    again = evaluate(dataset, fitted, output_dir=str(tmp_path / "again"), instance_mode="class")
+    again = evaluate(dataset, fitted, output_dir=str(tmp_path / "again"), instances__mode="class")
     assert plain["instance_mode"] == "class"
     assert plain == again
 
 
 def test_classified_mode_without_a_classifier_names_the_remedy(dataset: Path, trained: Path) -> None:
-    assert "run fitting" in message_of(evaluate, dataset, trained, instance_mode="classified")
+    assert "run fitting" in message_of(evaluate, dataset, trained, instances__mode="classified")
 
 
 def test_evaluation_averaged_otherwise_than_fitted_is_refused(dataset: Path, fitted: Path) -> None:
@@ -85,7 +85,7 @@ def test_classifier_fitted_with_symmetries_is_used_with_them(dataset: Path, trai
 def test_inference_draws_the_map_that_evaluation_scores(dataset: Path, fitted: Path, tmp_path: Path) -> None:
     scored = evaluate(dataset, fitted, output_dir=str(tmp_path / "eval"))
     # The cut at the operating point is a matter of inference alone.
-    infer(dataset / "train_images_256", fitted, tmp_path / "out", score_threshold=0)
+    infer(dataset / "train_images_256", fitted, tmp_path / "out", instances__score_threshold=0)
     plan = json.loads((fitted / "models" / "model.json").read_text())["plan"]
     counts = np.zeros((8, 8), int)
     for entry in plan["test"]:

@@ -60,7 +60,7 @@ def test_training_plan_is_a_decathlon_list_of_disjoint_scenes(trained: Path, dat
 
 def test_training_config_is_resolved_with_its_overrides(trained: Path) -> None:
     config = json.loads((trained / "eval" / "runs" / "one" / "config.json").read_text())
-    assert config["init_filters"] == 8
+    assert config["network_settings"]["init_filters"] == 8
     assert config["max_epochs"] == 2
 
 
@@ -78,7 +78,7 @@ def test_training_stores_the_operating_point_of_its_best_validation(
     assert point["seep"]["f1"] > 0.5
     source = dataset / "train_images_256" / "000001.000002.tif"
     infer(source, learned, tmp_path / "cut")
-    infer(source, learned, tmp_path / "all", score_threshold=0)
+    infer(source, learned, tmp_path / "all", instances__score_threshold=0)
     texts = [read_tiff(tmp_path / name / "000001.000002_classes.tif").description or "" for name in ("cut", "all")]
     cut, whole = (json.loads(text)["instance_settings"]["score_threshold"] for text in texts)
     assert (cut, whole) == (point["instances"]["threshold"], 0)
@@ -92,7 +92,7 @@ def test_training_twice_gives_the_same_weights(dataset: Path, trained: Path, tmp
 def test_training_from_initial_weights_goes_on_where_those_ended(dataset: Path, learned: Path, tmp_path: Path) -> None:
     # One epoch that moves nothing: the weights stay those it started from.
     other = renamed(dataset, tmp_path / "other", scene="9")
-    start = {"initial_weights": str(learned / "models"), "learning_rate": 1e-12, "weight_decay": 0.0}
+    start = {"initial_weights": str(learned / "models"), "learning_rate": 1e-12, "optimizer#weight_decay": 0.0}
     train(other, tmp_path, max_epochs=1, **start)
     first, then = (torch.load(out / "models" / "model.pt") for out in (learned, tmp_path))
     described = json.loads((tmp_path / "models" / "model.json").read_text())
@@ -107,7 +107,7 @@ def test_training_from_weights_that_saw_its_scored_scenes_is_refused(
     dataset: Path, trained: Path, tmp_path: Path, fold: int
 ) -> None:
     # Fold 0 validates on scenes that the weights were chosen on, the others on scenes they were trained on.
-    message = message_of(train, dataset, tmp_path, initial_weights=str(trained / "models"), fold=fold)
+    message = message_of(train, dataset, tmp_path, initial_weights=str(trained / "models"), split__fold=fold)
 
     assert "trained or chosen on" in message
     assert not list((tmp_path / "models").iterdir())
@@ -164,12 +164,12 @@ def renamed(dataset: Path, folder: Path, *, scene: str) -> Path:
 
 
 def test_unknown_sampling_is_refused(dataset: Path, tmp_path: Path) -> None:
-    assert "expected one of shuffle, rarest_class" in message_of(train, dataset, tmp_path, sampling="fair")
+    assert "expected one of shuffle, rarest_class" in message_of(train, dataset, tmp_path, train__sampling="fair")
 
 
 @pytest.mark.parametrize("sampling", ["shuffle", "rarest_class"])
 def test_training_resumed_equals_one_that_was_not_stopped(dataset: Path, tmp_path: Path, sampling: str) -> None:
-    common = {"max_epochs": 3, "sampling": sampling}
+    common = {"max_epochs": 3, "train#sampling": sampling}
     train(dataset, tmp_path / "whole", **common)
     train(dataset, tmp_path / "parts", **common, **{"train#trainer#max_epochs": 2})
     train(dataset, tmp_path / "parts", **common, resume=True, run_name="two")
@@ -179,7 +179,7 @@ def test_training_resumed_equals_one_that_was_not_stopped(dataset: Path, tmp_pat
 def test_training_with_every_effect_resumed_equals_one_that_was_not_stopped(
     dataset: Path, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    effects = {"turn_prob": 0.5, "paste_prob": 1.0, "max_epochs": 2}
+    effects = {"augment#turn_prob": 0.5, "augment#paste_prob": 1.0, "max_epochs": 2}
     with caplog.at_level("INFO"):
         train(dataset, tmp_path / "whole", **effects)
     assert "slick bank: " in caplog.text
@@ -191,18 +191,18 @@ def test_training_with_every_effect_resumed_equals_one_that_was_not_stopped(
 
 
 def test_training_with_folds_off_has_no_test_part(dataset: Path, tmp_path: Path) -> None:
-    train(dataset, tmp_path, max_epochs=1, n_folds=1)
+    train(dataset, tmp_path, max_epochs=1, split__n_folds=1)
     assert json.loads((tmp_path / "eval" / "datalist.json").read_text())["test"] == []
 
 
 def test_training_by_its_own_datalist_gives_the_same_plan(dataset: Path, trained: Path, tmp_path: Path) -> None:
-    train(dataset, tmp_path, max_epochs=1, split_file=str(trained / "eval" / "datalist.json"))
+    train(dataset, tmp_path, max_epochs=1, split__split_file=str(trained / "eval" / "datalist.json"))
     before, after = (json.loads((out / "eval" / "datalist.json").read_text()) for out in (trained, tmp_path))
     assert after["fingerprint"] == before["fingerprint"]
 
 
 def test_training_by_tile_is_marked_leaky_everywhere(dataset: Path, tmp_path: Path) -> None:
-    train(dataset, tmp_path, max_epochs=1, split_by="tile", allow_leak="true")
+    train(dataset, tmp_path, max_epochs=1, split__split_by="tile", split__allow_leak="true")
     assert json.loads((tmp_path / "eval" / "datalist.json").read_text())["leaky"] is True
     assert evaluate(dataset, tmp_path)["leaky"] is True
     assert all(row.endswith("test,true") for row in (tmp_path / "eval" / "metrics.csv").read_text().splitlines()[1:])

@@ -8,22 +8,6 @@ import pytest
 from seep_monai import checks
 from seep_monai.errors import ConfigError
 
-NUMBERS: dict[str, Any] = {
-    "max_epochs": 6,
-    "batch_size": 4,
-    "val_interval": 2,
-    "learning_rate": 0.001,
-    "weight_decay": 0,
-    "warmup_share": 0.0,
-    "max_grad_norm": 1,
-    "patience": 0,
-    "n_panels": 0,
-    "average_decay": 0.9,
-    "turn_prob": 0,
-    "paste_prob": 1,
-    "paste_max_slicks": 1,
-}
-
 
 @pytest.mark.parametrize(("value", "expected"), [(True, True), (False, False), ("true", True), ("False", False)])
 def test_boolean_of_words_is_what_they_say(value: object, expected: bool) -> None:
@@ -45,41 +29,6 @@ def test_probability_from_0_to_1_is_itself(value: float) -> None:
 def test_probability_of_anything_else_raises(value: object) -> None:
     with pytest.raises(ConfigError, match="turn_prob: expected a number from 0 to 1"):
         checks.probability("turn_prob", value)
-
-
-def test_check_training_numbers_of_good_ones_passes() -> None:
-    checks.check_training_numbers(NUMBERS)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("max_epochs", 0),
-        ("max_epochs", 2.5),
-        ("batch_size", "8"),
-        ("batch_size", True),
-        ("val_interval", 0),
-        ("val_interval", 4),
-        ("patience", -1),
-        ("patience", 1.5),
-        ("n_panels", -1),
-        ("learning_rate", 0),
-        ("learning_rate", "fast"),
-        ("learning_rate", math.inf),
-        ("learning_rate", math.nan),
-        ("weight_decay", -1e-9),
-        ("warmup_share", 1),
-        ("max_grad_norm", 0),
-        ("average_decay", -0.1),
-        ("turn_prob", 1.1),
-        ("paste_prob", "often"),
-        ("paste_prob", True),
-        ("paste_max_slicks", 0),
-    ],
-)
-def test_check_training_numbers_out_of_range_names_the_setting(name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"^{name}: expected"):
-        checks.check_training_numbers({**NUMBERS, name: value})
 
 
 def test_usable_device_cpu_is_there() -> None:

@@ -71,7 +71,7 @@ def test_every_fold_is_trained_and_evaluated_as_by_hand(tmp_path: Path, settings
     data = str(Path.cwd() / "data")
     places = {"output_dir": str(tmp_path / "fold_1" / "eval"), "ckpt_dir": str(tmp_path / "fold_1" / "models")}
     shared = {"dataset_dir": data, **places, "batch_size": "8"}
-    trained = {"n_folds": "3", "fold": "1", "seed": "7", "max_epochs": "2", "overwrite": "True"}
+    trained = {"split#n_folds": "3", "split#fold": "1", "seed": "7", "max_epochs": "2", "overwrite": "True"}
     assert training == {"config_file": training["config_file"], **shared, **trained}
     assert evaluation == {"config_file": evaluation["config_file"], **shared, "part": "test"}
     assert config_names(evaluation) == ["train.json", "evaluate.json"]
@@ -133,7 +133,7 @@ def test_folds_scored_otherwise_in_between_are_evaluated_again(
     tmp_path: Path, settings: CrossValidationSettings
 ) -> None:
     train_folds(settings, tmp_path, FileWriter())
-    score_folds(make_settings("data", ["--instance_mode", "object"]), tmp_path, FileWriter())
+    score_folds(make_settings("data", ["--instances#mode", "object"]), tmp_path, FileWriter())
     again = FileWriter()
     train_folds(settings, tmp_path, again)
     assert again.tasks == SCORINGS[1::2]
@@ -169,14 +169,14 @@ def test_classifier_that_was_fitted_otherwise_is_fitted_again_and_scored(
 
 def test_other_instance_modes_fit_no_classifier(tmp_path: Path) -> None:
     run = FileWriter()
-    train_folds(make_settings("data", ["--instance_mode", "object"], n_folds=N_FOLDS), tmp_path, run)
+    train_folds(make_settings("data", ["--instances#mode", "object"], n_folds=N_FOLDS), tmp_path, run)
     assert run.tasks == TRAININGS + SCORINGS[1::2]
 
 
 def test_classified_mode_goes_to_no_training(tmp_path: Path) -> None:
     run = FileWriter()
-    train_folds(make_settings("data", ["--instance_mode", "classified"], n_folds=N_FOLDS), tmp_path, run)
-    assert [given.get("instance_mode") for _, given in run.calls[2:5]] == [None, None, "classified"]
+    train_folds(make_settings("data", ["--instances#mode", "classified"], n_folds=N_FOLDS), tmp_path, run)
+    assert [given.get("instances#mode") for _, given in run.calls[2:5]] == [None, None, "classified"]
 
 
 def test_weights_that_were_exchanged_raise(tmp_path: Path, settings: CrossValidationSettings) -> None:
@@ -198,9 +198,9 @@ def test_score_only_evaluates_the_folds_that_have_weights(tmp_path: Path) -> Non
     (tmp_path / "fold_1" / "models").mkdir(parents=True)
     for _ in range(2):
         run = FileWriter()
-        score_folds(make_settings("data", ["--instance_mode", "object", "--max_epochs", "2"]), tmp_path, run)
+        score_folds(make_settings("data", ["--instances#mode", "object", "--max_epochs", "2"]), tmp_path, run)
         assert run.tasks == [("evaluating", "fold_0"), ("evaluating", "fold_2")]
-        assert run.calls[0][1]["instance_mode"] == "object"
+        assert run.calls[0][1]["instances#mode"] == "object"
         assert "max_epochs" not in run.calls[0][1]
 
 

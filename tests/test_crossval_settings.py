@@ -22,9 +22,10 @@ def test_overrides_may_set_a_part_of_an_id() -> None:
         (["max_epochs", "3"], "max_epochs: expected --id value"),
         (["--max_epochs"], "expected a value behind it"),
         (["--max_epochs", "--device", "cpu"], "--max_epochs: expected a value behind it"),
-        (["--fold", "1"], "--fold: each fold has one of its own"),
+        (["--split#fold", "1"], "--split#fold: each fold has one of its own"),
         (["--ckpt_dir", "x"], "--ckpt_dir: each fold has one of its own"),
-        (["--split_file", "x"], "one test part"),
+        (["--+imports", "x"], "no such id"),
+        (["--split#split_file", "x"], "one test part"),
         (["--part", "all"], "no such id"),
     ],
 )

@@ -9,19 +9,19 @@ import torch
 from ignite.engine import Engine
 
 from seep_monai.errors import ConfigError
-from seep_monai.handlers import AverageWeights, averaged_copy
+from seep_monai.handlers import AverageWeights, WeightAverage
 from seep_monai.handlers.checkpoints import BestCheckpoint, LastCheckpoint
 
 
-def trained_to(values: list[float], decay: float) -> tuple[AverageWeights, torch.nn.Linear]:
+def trained_to(values: list[float], decay: float) -> tuple[WeightAverage, torch.nn.Linear]:
     """A weight that starts at 1 and takes these values step by step, and its average."""
     network = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(network.weight, 5.0)
-    average = AverageWeights(network, averaged_copy(network, decay), decay)
+    average = WeightAverage(network, decay)
     torch.nn.init.constant_(network.weight, 1.0)
     steps = iter(values)
     engine = Engine(lambda engine, batch: torch.nn.init.constant_(network.weight, next(steps)))
-    average.attach(engine)
+    AverageWeights(average).attach(engine)
     engine.run([0] * len(values))
     return average, network
 
@@ -45,11 +45,11 @@ def test_average_that_is_off_is_the_trained_network() -> None:
 
 @pytest.mark.parametrize("decay", [1.0, -0.1, True, "0.9"])
 def test_decay_out_of_range_raises(decay: object) -> None:
-    with pytest.raises(ConfigError, match="average_decay"):
-        averaged_copy(torch.nn.Linear(1, 1), decay)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="average#decay"):
+        WeightAverage(torch.nn.Linear(1, 1), decay)  # type: ignore[arg-type]
 
 
-def last_checkpoint(folder: Path, average: AverageWeights, *, resume: bool = False) -> LastCheckpoint:
+def last_checkpoint(folder: Path, average: WeightAverage, *, resume: bool = False) -> LastCheckpoint:
     network = average.trained
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
@@ -65,7 +65,7 @@ def test_average_is_kept_and_restored_with_the_last_checkpoint(tmp_path: Path) -
     engine.state.epoch, engine.state.iteration = 1, 2
     last_checkpoint(tmp_path, average).save(engine)
     network = torch.nn.Linear(1, 1, bias=False)
-    fresh = AverageWeights(network, averaged_copy(network, 0.9), 0.9)
+    fresh = WeightAverage(network, 0.9)
     last_checkpoint(tmp_path, fresh, resume=True).restore(engine)
     assert fresh.average.weight.item() == kept
     assert fresh.trained.weight.item() == 4.0
@@ -77,6 +77,6 @@ def test_average_begins_with_the_weights_of_a_training_without_one(tmp_path: Pat
     engine.state.epoch, engine.state.iteration = 1, 2
     last_checkpoint(tmp_path, plain).save(engine)
     network = torch.nn.Linear(1, 1, bias=False)
-    fresh = AverageWeights(network, averaged_copy(network, 0.9), 0.9)
+    fresh = WeightAverage(network, 0.9)
     last_checkpoint(tmp_path, fresh, resume=True).restore(engine)
     assert fresh.average.weight.item() == 4.0

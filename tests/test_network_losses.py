@@ -216,7 +216,7 @@ def test_class_weights_that_cannot_be_used_raise(weights: list[float]) -> None:
 
 @pytest.mark.parametrize("shares", [{"dice": 1.0}, {"seep_ce": -1.0}, {"seep_ce": 0.0}, {}])
 def test_shares_that_cannot_be_used_raise(shares: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="loss_shares"):
+    with pytest.raises(ConfigError, match="loss#shares"):
         SeepLoss(ONES, shares)
 
 

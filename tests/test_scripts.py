@@ -12,7 +12,14 @@ import pytest
 from tiny_data import write_tiny_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = ["--init_filters", "8", "--network_settings#blocks_down", "[1,1]", "--network_settings#blocks_up", "[1]"]
+SMALL = [
+    "--network_settings#init_filters",
+    "8",
+    "--network_settings#blocks_down",
+    "[1,1]",
+    "--network_settings#blocks_up",
+    "[1]",
+]
 
 
 def done(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -29,7 +36,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_compare_with_baselines_prints_three_columns_of_the_scored_part(dataset: Path, tmp_path: Path) -> None:
     places = ["--dataset_dir", dataset, "--output_dir", tmp_path / "eval", "--ckpt_dir", tmp_path / "models"]
     run = ["-m", "monai.bundle", "run"]
-    train = ["training", "--config_file", "bundle/configs/train.json", "--max_epochs", "1", "--n_folds", "3"]
+    train = ["training", "--config_file", "bundle/configs/train.json", "--max_epochs", "1", "--split#n_folds", "3"]
     assert done(*run, *train, *places, *SMALL).returncode == 0
     both = "['bundle/configs/train.json','bundle/configs/evaluate.json']"
     assert done(*run, "evaluating", "--config_file", both, *places).returncode == 0

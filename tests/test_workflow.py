@@ -86,6 +86,7 @@ def test_check_ids_known_and_nested_overrides_pass(tmp_path: Path) -> None:
             "--train#trainer#max_epoch: the config files have no such id. Did you mean --train#trainer#max_epochs?",
         ),
         ("train#trainer#colour", "Known ids: train#trainer#max_epochs."),
+        ("lr", "--lr: the config files have no such id. Did you mean --optimizer#lr?"),
         ("optimizer#lrs", "--optimizer#lrs: the config files have no such id. Did you mean --optimizer#lr?"),
     ],
 )

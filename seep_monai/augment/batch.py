@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from seep_monai.checks import number, probability
+from seep_monai.augment.settings import AugmentSettings
 from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.transforms import LOG_LIMIT
 
 N_SYMMETRIES = 8
+DEFAULT_SETTINGS = AugmentSettings()
 
 # (image, label, generator) -> (image, label), as `slick_paste.SlickPaste` does it.
 Paste = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
@@ -71,35 +72,15 @@ class BatchAugment:
     """Random symmetries, turns, pasted slicks and gain for normalised batches, in this order.
 
     Args:
-        symmetries: draw one of the eight symmetries per tile (of the four that keep the shape where tiles are not
-            square).
-        turn_prob: share of the tiles that are turned by any angle and magnified. 0 is off.
-        turn_scale: they are magnified by a factor drawn from [1 / (1 + turn_scale), 1 + turn_scale], evenly in its
-            logarithm; 0 leaves the size.
-        gain: a factor drawn from [1 - gain, 1 + gain] per tile multiplies the DN: the scene's level that inference
-            takes from fewer tiles than training differs by about as much. 0 is off.
+        settings: which of them, and how often.
         paste: what pastes slicks, or None.
         seed: seed of the generator.
-
-    Raises:
-        ConfigError: on a number out of range.
     """
 
     def __init__(
-        self,
-        *,
-        symmetries: bool = True,
-        turn_prob: float = 0.0,
-        turn_scale: float = 0.2,
-        gain: float = 0.2,
-        paste: Paste | None = None,
-        seed: int = 0,
+        self, settings: AugmentSettings = DEFAULT_SETTINGS, *, paste: Paste | None = None, seed: int = 0
     ) -> None:
-        self.symmetries = symmetries
-        self.turn_prob = probability("turn_prob", turn_prob)
-        self.turn_scale = number("turn_scale", turn_scale, low=0, high=1, low_allowed=True)
-        self.gain = number("gain", gain, low=0, high=1, low_allowed=True)
-        self.paste = paste
+        self.settings, self.paste = settings, paste
         self.generator = torch.Generator().manual_seed(seed)
 
     def __call__(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,15 +90,15 @@ class BatchAugment:
             image: (B, 1, H, W) float32, log of DN over level, in [-2, 2].
             label: (B, 1, H, W) integers 0..7 and 255; no-data stays 0 in the image.
         """
-        if self.symmetries:
+        if self.settings.symmetries:
             image, label = self._turn(image, label)
-        if self.turn_prob > 0:
+        if self.settings.turn_prob > 0:
             image, label = self._turn_freely(image, label)
         # Slicks keep off the no-data that turns bring.
         if self.paste is not None:
             image, label = self.paste(image, label, self.generator)
-        if self.gain > 0:
-            factor = 1 + self.gain * (2 * torch.rand(len(image), 1, 1, 1, generator=self.generator) - 1)
+        if self.settings.gain > 0:
+            factor = 1 + self.settings.gain * (2 * torch.rand(len(image), 1, 1, 1, generator=self.generator) - 1)
             shifted = (image + factor.log().to(image.device)).clamp(-LOG_LIMIT, LOG_LIMIT)
             image = torch.where(label == NO_DATA_LABEL, image, shifted)
         return image, label
@@ -125,10 +106,10 @@ class BatchAugment:
     def _turn_freely(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         chance, angle, scale = torch.rand(3, len(image), generator=self.generator)
         # The others are left as they are: a turn by 0 would take time and change nothing.
-        picked = (chance < self.turn_prob).nonzero()[:, 0]
+        picked = (chance < self.settings.turn_prob).nonzero()[:, 0]
         if not len(picked):
             return image, label
-        scales = (1 + self.turn_scale) ** (2 * scale[picked] - 1)
+        scales = (1 + self.settings.turn_scale) ** (2 * scale[picked] - 1)
         image, label = image.clone(), label.clone()
         image[picked], label[picked] = turned_and_scaled(
             image[picked], label[picked], 2 * math.pi * angle[picked], scales

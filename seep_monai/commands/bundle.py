@@ -82,11 +82,14 @@ BUNDLE_COMMANDS = {
         "inference",
         ("inference",),
         "draw potential seeps in images",
-        ("infer IMAGES --output_dir OUT", "infer tile.tif --output_dir OUT --score_threshold 0"),
+        ("infer IMAGES --output_dir OUT", "infer tile.tif --output_dir OUT --instances#score_threshold 0"),
         (
             ("--output_dir OUT", "folder for the maps"),
             _WEIGHTS,
-            ("--score_threshold P", "leave out seeps with a lower score (default: the stored operating point)"),
+            (
+                "--instances#score_threshold P",
+                "drop seeps with a lower score (default: the stored operating point)",
+            ),
         ),
         argument="input",
     ),

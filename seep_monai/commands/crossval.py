@@ -29,7 +29,7 @@ def main(words: Sequence[str]) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Any other top-level id of bundle/configs/train.json goes to every training (--max_epochs 30), one of "
-        "evaluate.json to every evaluation, one of fit_objects.json to every fitting. --instance_mode class or object "
+        "evaluate.json to every evaluation, one of fit_objects.json to every fitting. --instances#mode class or object "
         "does without the object classifier.",
         allow_abbrev=False,
     )
@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> None:
         "--score_only",
         action="store_true",
         help="train nothing: evaluate and pool the folds whose weights are there (OUT/fold_<f>/models), whoever "
-        "trained them; of the other options those count that an evaluation takes, such as --instance_mode",
+        "trained them; of the other options those count that an evaluation takes, such as --instances#mode",
     )
     arguments, overrides = parser.parse_known_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -173,7 +173,7 @@ def _check_division(first: Fold, fold: Fold) -> None:
     _check_same(first, fold, "plan settings in model.json", pairs)
     if splits[1]["split_file"] is None and splits[1]["fold"] != fold.number:
         raise DataError(
-            f"fold_{fold.number}: expected weights that were trained with --fold {fold.number}, but model.json says "
+            f"fold_{fold.number}: expected weights trained with --split#fold {fold.number}, but model.json says "
             f"fold {splits[1]['fold']}. Put each fold into its own folder."
         )
     plans = first.description["plan"], fold.description["plan"]

@@ -112,7 +112,7 @@ def _train(settings: CrossValidationSettings, folder: Path, fold: int, run: Runn
         resumed = (place / "models" / LAST_FILE).is_file()
         logger.info("fold %d of %d: training%s", fold, settings.n_folds, " goes on" if resumed else "")
         words = ["training", "--config_file", str(config_path("train.json")), *_places(settings.dataset_dir, place)]
-        words += ["--n_folds", str(settings.n_folds), "--fold", str(fold), "--seed", str(settings.seed)]
+        words += ["--split#n_folds", str(settings.n_folds), "--split#fold", str(fold), "--seed", str(settings.seed)]
         # Weights without last.pt are those of a training that was stopped within its first epoch.
         words += ["--resume" if resumed else "--overwrite", "True", *_options(settings.training_overrides)]
         _run(words, place, run)

@@ -20,11 +20,21 @@ SETTINGS_FILE = "settings.json"
 DEFAULT_N_FOLDS = 4
 
 # Overrides of train.json that an evaluation takes as well; all others are stored with the weights.
-_INSTANCE_IDS = ("instance_mode", "instance_high", "instance_low", "min_size_px")
-_SHARED_IDS = ("images_dir", "masks_dir", "tile_columns", "device", "amp", "batch_size", "n_panels", *_INSTANCE_IDS)
+_MODE = "instances#mode"
+_SHARED_IDS = ("images_dir", "masks_dir", "tile_columns", "device", "amp", "batch_size", "validate", "instances")
 # What evaluate.json has beside its options: steps, and the part, which is always that of the test.
 _STEPS = ("part", "description", "classifier", "evaluation", "evaluating")
-_OWN_IDS = ("bundle_root", "output_dir", "ckpt_dir", "run_name", "run_dir", "fold", "resume", "overwrite")
+_OWN_IDS = (
+    "bundle_root",
+    "output_dir",
+    "ckpt_dir",
+    "run_name",
+    "split",
+    "split#fold",
+    "split#n_folds",
+    "resume",
+    "overwrite",
+)
 
 
 @dataclass(frozen=True)
@@ -55,26 +65,25 @@ class CrossValidationSettings:
     @property
     def classified(self) -> bool:
         """Whether the object classifier is to be used: unless another mode is asked for."""
-        return self.overrides.get("instance_mode", CLASSIFIED) == CLASSIFIED
+        return self.overrides.get(_MODE, CLASSIFIED) == CLASSIFIED
 
     @property
     def training_overrides(self) -> dict[str, str]:
         """Those that a training takes; the object classifier is fitted after it."""
         alone = evaluation_ids()
         taken = {name: value for name, value in self.overrides.items() if name not in alone}
-        return {name: value for name, value in taken.items() if (name, value) != ("instance_mode", CLASSIFIED)}
+        return {name: value for name, value in taken.items() if (name, value) != (_MODE, CLASSIFIED)}
 
     @property
     def fitting_overrides(self) -> dict[str, str]:
         """Those that the fitting of the object classifier takes."""
-        taken = {*_SHARED_IDS, *evaluation_ids()} - {*_INSTANCE_IDS}
-        return {name: value for name, value in sorted(self.overrides.items()) if name in taken}
+        return {name: value for name, value in self.evaluation_overrides.items() if _top(name) != "instances"}
 
     @property
     def evaluation_overrides(self) -> dict[str, str]:
         """Those that an evaluation takes: all that the scores of a fold hang on beside its weights."""
         taken = {*_SHARED_IDS, *evaluation_ids()}
-        return {name: value for name, value in sorted(self.overrides.items()) if name in taken}
+        return {name: value for name, value in sorted(self.overrides.items()) if _top(name) in taken}
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary that can be written to JSON."""
@@ -181,12 +190,17 @@ def _ids(name: str) -> set[str]:
     return set(json.loads(config_path(name).read_text(encoding="utf-8")))
 
 
+def _top(name: str) -> str:
+    """The top-level id of an override."""
+    return name.partition("#")[0].partition("::")[0]
+
+
 def _check_id(name: str, known_ids: Collection[str]) -> None:
-    top = name.partition("#")[0].partition("::")[0]
-    if top in _OWN_IDS:
+    top = _top(name)
+    if name in _OWN_IDS:
         raise ConfigError(f"--{name}: each fold has one of its own, so that it cannot be given. Leave it out.")
-    if top == "split_file":
-        raise ConfigError("--split_file: would give all folds one test part. Leave it out, or train by hand.")
+    if name == "split#split_file":
+        raise ConfigError("--split#split_file: would give all folds one test part. Leave it out, or train by hand.")
     if top not in known_ids:
         near = difflib.get_close_matches(top, sorted(known_ids), n=1)
         hint = f"Did you mean --{near[0]}?" if near else f"Known ids: {', '.join(sorted(known_ids))}."

@@ -82,7 +82,7 @@ class Plan:
         tiles = tuple(tile for name in PARTS if part in (name, "all") for tile in self.parts[name])
         if not tiles:
             raise DataError(
-                f"part: the plan has no {part} tiles. Choose another --part, or plan with folds (--n_folds 5)."
+                f"part: the plan has no {part} tiles. Choose another --part, or plan with folds (--split#n_folds 5)."
             )
         return tiles
 
@@ -258,5 +258,5 @@ def _check_leak(parts: dict[str, tuple[Tile, ...]], settings: SplitSettings) -> 
         raise DataError(
             f"{settings.split_file}: expected every scene in one part, but {len(shared)} stand in several: "
             f"{listed(shared)}. Neighbouring tiles would be in training and validation. Correct the file, or accept "
-            "and mark it with --allow_leak True."
+            "and mark it with --split#allow_leak True."
         )

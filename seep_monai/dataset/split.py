@@ -62,7 +62,7 @@ class SplitSettings:
         if self.split_by == "tile" and not self.allow_leak:
             raise ConfigError(
                 "split_by: tile puts neighbouring tiles of one scene into training and validation, so its figures are "
-                "too good. Use --split_by scene, or accept and mark it with --allow_leak True."
+                "too good. Use --split#split_by scene, or accept and mark it with --split#allow_leak True."
             )
 
 
@@ -80,7 +80,7 @@ def split_tiles(tiles: Sequence[Tile], settings: SplitSettings) -> dict[str, tup
     if len(names) < n_groups:
         raise DataError(
             f"n_folds {settings.n_folds} needs at least {n_groups} {settings.split_by}s, but the data set has "
-            f"{len(names)}. Use fewer folds (--n_folds 1 has no test part) or give more data."
+            f"{len(names)}. Use fewer folds (--split#n_folds 1 has no test part) or give more data."
         )
     groups = balanced_groups(_tiles_per_class(tiles, units, names), n_groups=n_groups, seed=settings.seed)
     group_of = dict(zip(names, groups.tolist(), strict=True))
@@ -172,7 +172,10 @@ def _tiles_per_class(tiles: Sequence[Tile], units: Sequence[str], names: Sequenc
 
 def _check_scenes(scenes: Sequence[str]) -> None:
     names, n_tiles = np.unique(np.array(scenes), return_counts=True)
-    remedy = "Check --scene_pattern, give a --split_file, or accept a leak: --split_by tile --allow_leak True."
+    remedy = (
+        "Check --scene_pattern, give a --split#split_file, or accept a leak: --split#split_by tile "
+        "--split#allow_leak True."
+    )
     if len(names) == 1:
         raise DataError(
             f"A split by scene needs at least two scenes, but all {len(scenes)} tiles are of scene {names[0]}. {remedy}"

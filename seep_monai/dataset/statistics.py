@@ -76,13 +76,9 @@ def class_weights(
     Raises:
         ConfigError: if the rule or unit is unknown, there are not seven numbers, or one is negative or not finite.
     """
+    check_rule(rule, by)
     if not isinstance(rule, str):
         return _given_weights(rule)
-    if rule not in get_args(WeightRule) or by not in get_args(CountUnit):
-        raise ConfigError(
-            f"class_weights: expected one of {list(get_args(WeightRule))} or seven numbers, counted by one of "
-            f"{list(get_args(CountUnit))}, but got {rule!r} by {by!r}."
-        )
     if rule == "none":
         return (1.0,) * N_SEEP_CLASSES
     n = np.array([getattr(counts, by)[label] for label in SEEP_LABELS], dtype=np.float64)
@@ -95,6 +91,17 @@ def class_weights(
     if present.any():
         raw /= raw[present].mean()
     return tuple(raw.tolist())
+
+
+def check_rule(rule: object, by: object) -> None:
+    """Raise a ConfigError for a rule or unit that `class_weights` does not know."""
+    if not isinstance(rule, str):
+        _given_weights(rule)  # type: ignore[arg-type]
+    elif rule not in get_args(WeightRule) or by not in get_args(CountUnit):
+        raise ConfigError(
+            f"class_weights: expected one of {list(get_args(WeightRule))} or seven numbers, counted by one of "
+            f"{list(get_args(CountUnit))}, but got {rule!r} by {by!r}."
+        )
 
 
 def rarity_weights(tiles: Sequence[Tile]) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
 """Ignite handlers: scores, curves, panels, guards and the progress bar."""
 
-from seep_monai.handlers.averaging import AverageWeights, averaged_copy
+from seep_monai.handlers.averaging import AverageWeights, WeightAverage
 from seep_monai.handlers.checkpoints import BestCheckpoint, LastCheckpoint
 from seep_monai.handlers.curves import TrainingCurves, ValidationCurves
 from seep_monai.handlers.guards import ClipGradients, StopEarly, StopOnNonFiniteLoss
@@ -26,7 +26,7 @@ __all__ = [
     "TileRecords",
     "TrainingCurves",
     "ValidationCurves",
-    "averaged_copy",
+    "WeightAverage",
     "choose_tiles",
     "progress_bar",
 ]

@@ -9,7 +9,8 @@ from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from torch import nn
 
-from seep_monai.errors import ConfigError, TrainingError, listed
+from seep_monai.checks import number, whole_number
+from seep_monai.errors import TrainingError, listed
 from seep_monai.handlers.checkpoints import BestCheckpoint
 
 logger = logging.getLogger(__name__)
@@ -43,9 +44,7 @@ class ClipGradients:
     """
 
     def __init__(self, network: nn.Module, max_norm: float) -> None:
-        if not max_norm > 0:
-            raise ConfigError(f"max_grad_norm: expected a number above 0, but got {max_norm!r}.")
-        self.network, self.max_norm = network, max_norm
+        self.network, self.max_norm = network, number("max_grad_norm", max_norm, low=0)
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer."""
@@ -75,9 +74,7 @@ class StopEarly:
     """
 
     def __init__(self, best: BestCheckpoint, patience: int) -> None:
-        if patience < 0:
-            raise ConfigError(f"patience: expected 0 (off) or a number of validations, but got {patience!r}.")
-        self.best, self.patience = best, patience
+        self.best, self.patience = best, whole_number("patience", patience, at_least=0)
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer; in its list of handlers it stands behind the validation."""

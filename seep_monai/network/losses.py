@@ -9,6 +9,8 @@ ordinary cross-entropy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +44,29 @@ def dice_loss(intersection: torch.Tensor, areas: torch.Tensor) -> torch.Tensor:
 def jaccard_loss(intersection: torch.Tensor, areas: torch.Tensor) -> torch.Tensor:
     """1 - soft IoU; 0 where prediction and truth are both empty."""
     return 1 - (intersection + _SMOOTH) / (areas - intersection + _SMOOTH)
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What the loss is made of.
+
+    Attributes:
+        class_weights: rule or seven numbers, see `dataset.statistics.class_weights`.
+        weights_by: what the rule counts.
+        shares: see `SeepLoss`.
+        weighted_terms: see `SeepLoss`.
+
+    Raises:
+        ConfigError: see `SeepLoss`.
+    """
+
+    class_weights: Any
+    weights_by: str
+    shares: Mapping[str, float]
+    weighted_terms: Sequence[str] = CLASS_TERMS
+
+    def __post_init__(self) -> None:
+        check_terms(self.shares, self.weighted_terms)
 
 
 class SeepLoss(nn.Module):
@@ -79,7 +104,8 @@ class SeepLoss(nn.Module):
         weighted_terms: Sequence[str] = CLASS_TERMS,
     ) -> None:
         super().__init__()
-        check_loss(class_weights, shares, weighted_terms)
+        check_weights(class_weights)
+        check_terms(shares, weighted_terms)
         self.register_buffer("weights", torch.tensor([float(w) for w in class_weights]))
         self.register_buffer("ones", torch.ones(N_SEEP_CLASSES))
         self.shares = {term: float(share) for term, share in shares.items() if share > 0}
@@ -132,18 +158,22 @@ class SeepLoss(nn.Module):
         return self.weights if term in self.weighted_terms else self.ones
 
 
-def check_loss(class_weights: Sequence[float], shares: Mapping[str, float], weighted_terms: Sequence[str]) -> None:
-    """Raise a ConfigError for settings that `SeepLoss` cannot take."""
+def check_weights(class_weights: Sequence[float]) -> None:
+    """Raise a ConfigError for class weights that `SeepLoss` cannot take."""
     if len(class_weights) != N_SEEP_CLASSES or not max(class_weights) > 0 or not np.isfinite(list(class_weights)).all():
         raise ConfigError(
             f"class_weights: expected {N_SEEP_CLASSES} finite numbers, one above 0, for the labels 1..{N_CLASSES - 1}, "
             f"but got {list(class_weights)}."
         )
+
+
+def check_terms(shares: Mapping[str, float], weighted_terms: Sequence[str]) -> None:
+    """Raise a ConfigError for shares or weighted terms that `SeepLoss` cannot take."""
     known = (*SEEP_TERMS, *CLASS_TERMS)
     unknown = sorted(set(shares) - set(known))
     if unknown or any(not _is_share(share) for share in shares.values()) or not any(shares.values()):
         raise ConfigError(
-            f"loss_shares: expected finite shares of at least 0 (one above) for the terms {list(known)}, but got "
+            f"loss#shares: expected finite shares of at least 0 (one above) for the terms {list(known)}, but got "
             f"{dict(shares)}."
         )
     wrong = sorted(set(weighted_terms) - set(CLASS_TERMS))

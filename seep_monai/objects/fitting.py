@@ -125,7 +125,7 @@ def fit_classifier(tiles: list[TileObjects], *, tta: bool = False) -> ObjectClas
     if not matched.any() or not classes.any():
         raise DataError(
             f"object classifier: expected candidates that match a true seep in the {len(tiles)} tiles it is fitted to, "
-            f"but none of {len(matched)} does. Train the network longer; until then evaluate with --instance_mode "
+            f"but none of {len(matched)} does. Train the network longer; until then evaluate with --instances#mode "
             "object (seep-monai crossval: and --score_only)."
         )
     of_match = measures[:, columns(MATCH_MEASURES)], matched.astype(np.int64)

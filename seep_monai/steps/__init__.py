@@ -4,6 +4,7 @@ MONAI wraps an error inside an expression in its own, under two tracebacks; a Sy
 raises `SeepError`, and only the functions here turn it into `SystemExit(message)`, exit code 1 (`errors.entry`).
 """
 
+from seep_monai.handlers.panels import choose_tiles
 from seep_monai.steps.evaluation import begin_evaluation, evaluation_plan, inferer, run_engine, write_evaluation
 from seep_monai.steps.fitting import fitting_items, store_objects
 from seep_monai.steps.inference import begin_inference, checked_overlap, end_inference, items_to_infer, window_size
@@ -17,23 +18,27 @@ from seep_monai.steps.setup import (
     default_amp,
     default_device,
     default_run_name,
-    on_terminal,
     path,
     place_network,
     stop_log,
     use_amp,
 )
 from seep_monai.steps.training import (
+    augment_settings,
     check_training,
     instance_settings,
+    loss_settings,
     make_augment,
     make_loss,
-    make_paste,
+    make_optimizer,
     make_plan,
+    make_schedule,
     model_description,
     network_settings,
+    split_settings,
     tile_sampler,
     train,
+    weight_average,
 )
 from seep_monai.steps.weights import (
     inference_instances,
@@ -46,6 +51,7 @@ from seep_monai.steps.weights import (
 
 __all__ = [
     "amp_settings",
+    "augment_settings",
     "begin_evaluation",
     "begin_inference",
     "boolean",
@@ -54,6 +60,7 @@ __all__ = [
     "check_single_process",
     "check_training",
     "checked_overlap",
+    "choose_tiles",
     "default_amp",
     "default_device",
     "default_run_name",
@@ -66,19 +73,21 @@ __all__ = [
     "instance_settings",
     "items_to_infer",
     "load_best",
+    "loss_settings",
     "make_augment",
     "make_context",
     "make_loss",
-    "make_paste",
+    "make_optimizer",
     "make_plan",
+    "make_schedule",
     "model_description",
     "network_settings",
-    "on_terminal",
     "path",
     "place_network",
     "read_description",
     "run_engine",
     "scene_tiles",
+    "split_settings",
     "stop_log",
     "store_objects",
     "stored_classifier",
@@ -88,6 +97,7 @@ __all__ = [
     "tile_sampler",
     "train",
     "use_amp",
+    "weight_average",
     "window_size",
     "write_evaluation",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,12 @@ def evaluation_plan(
     network: SegResNetSettings,
     instances: InstanceSettings,
     classifier: ObjectClassifier | None = None,
-    **given: Any,
+    split: Mapping[str, Any],
+    class_names: Sequence[str] | None = None,
 ) -> EvaluationPlan:
     """What to score, by the plan in `model.json`; settings of the training that are given must agree with it."""
     stored = {**description, **description["plan"]["settings"]}
-    checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, given)
+    checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, {**split, "class_names": class_names})
     folders = {"dataset_dir": str(dataset_dir), "images_dir": str(images_dir), "masks_dir": str(masks_dir)}
     options: dict[str, Any] = {**folders, "size_multiple": network.size_multiple, "classifier": classifier}
     return plan_evaluation(description, part, instances=instances, **options)
@@ -83,6 +84,6 @@ def inferer(inner: Inferer, tta: object, classifier: ObjectClassifier | None = N
     if fitted is not None and averaged != fitted:
         raise ConfigError(
             f"tta: expected {fitted}, as the object classifier was fitted, but got {tta}. Fit it again with --tta "
-            f"{tta}, or do without the object classifier (--instance_mode object)."
+            f"{tta}, or do without the object classifier (--instances#mode object)."
         )
     return SymmetryInferer(inner) if averaged else inner

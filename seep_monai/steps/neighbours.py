@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -120,9 +121,13 @@ def inference_context(
 
 
 @entry
-def scene_tiles(data: Sequence[Mapping[str, Any]], transform: Any, context: SceneContext, **options: Any) -> SceneTiles:
-    """The data set of these items; `options` are those of MONAI's `CacheDataset`."""
-    return SceneTiles(data, transform, context, **options)
+def scene_tiles(
+    data: Sequence[Mapping[str, Any]], transform: Any, context: SceneContext, *, cache: bool = True
+) -> SceneTiles:
+    """The data set of these items; with `cache` all tiles are loaded at once and stay in memory."""
+    # A bar is for people at a terminal.
+    kept = {"copy_cache": False, "progress": sys.stderr.isatty()} if cache else {"cache_num": 0, "progress": False}
+    return SceneTiles(data, transform, context, **kept)
 
 
 def _completed(

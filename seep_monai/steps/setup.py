@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,11 +42,6 @@ def default_amp(device: torch.device | str) -> bool:
     return str(device).startswith("cuda")
 
 
-def on_terminal() -> bool:
-    """Whether a progress bar would be seen."""
-    return sys.stderr.isatty()
-
-
 @entry
 def use_amp(amp: object, device: torch.device | str) -> bool:
     """Whether MONAI's engine is to compute in mixed precision: asked for, and on a GPU (for CPUs: `place_network`)."""
@@ -67,7 +61,7 @@ def place_network(network: nn.Module, device: torch.device | str, amp: object = 
 
     Without bf16 its convolutions run 1.1 to 1.5 times faster with channels last; in bf16 they are slower that way.
     """
-    network = network.to(device)
+    network = network.to(checks.usable_device(device))
     if torch.device(device).type != "cpu":
         return network
     if checks.boolean("amp", amp):

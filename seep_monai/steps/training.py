@@ -9,10 +9,13 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine
+from monai.optimizers import WarmupCosineSchedule
+from torch import nn
 from torch.utils.data import WeightedRandomSampler
 
 from seep_monai import checkpoints, checks, files, workflow
 from seep_monai.augment.batch import BatchAugment
+from seep_monai.augment.settings import AugmentSettings
 from seep_monai.augment.slick_bank import SlickBank
 from seep_monai.augment.slick_paste import SlickPaste
 from seep_monai.classes import checked_class_names
@@ -22,11 +25,12 @@ from seep_monai.dataset.grid import SceneContext
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.dataset.transforms import NORMALISATION_VERSION
 from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError, entry
+from seep_monai.handlers.averaging import WeightAverage
 from seep_monai.handlers.checkpoints import BestCheckpoint
 from seep_monai.handlers.curves import validation_tags
 from seep_monai.handlers.writer import RunWriter
 from seep_monai.instances.components import InstanceSettings
-from seep_monai.network.losses import SeepLoss
+from seep_monai.network.losses import LossSettings, SeepLoss
 from seep_monai.network.segresnet import SegResNetSettings, settings_from_json
 
 logger = logging.getLogger(__name__)
@@ -44,45 +48,76 @@ def network_settings(**arguments: Any) -> SegResNetSettings:
 
 
 @entry
+def split_settings(**arguments: Any) -> SplitSettings:
+    """Checked settings of the split."""
+    arguments["allow_leak"] = checks.boolean("allow_leak", arguments.get("allow_leak", False))
+    return SplitSettings(**arguments)
+
+
+@entry
+def loss_settings(**arguments: Any) -> LossSettings:
+    """Checked settings of the loss."""
+    settings = LossSettings(**arguments)
+    statistics.check_rule(settings.class_weights, settings.weights_by)
+    return settings
+
+
+@entry
+def augment_settings(**arguments: Any) -> AugmentSettings:
+    """Checked settings of the augmentation."""
+    return AugmentSettings(**arguments)
+
+
+@entry
 def make_plan(
     dataset_dir: str,
     images_dir: str,
     masks_dir: str,
     network: SegResNetSettings,
+    split: SplitSettings,
     *,
     band: int | None = None,
     extra_dir: str | None = None,
-    **split: Any,
 ) -> plans.Plan:
-    """The audited and divided data set, with something to learn and to choose by; `split` are the `SplitSettings`."""
-    split["allow_leak"] = checks.boolean("allow_leak", split.get("allow_leak", False))
+    """The audited and divided data set, with something to learn and to choose by."""
     folders = (str(dataset_dir), str(images_dir), str(masks_dir))
     extra_dir = None if extra_dir is None else str(extra_dir)
-    options: dict[str, Any] = {"size_multiple": network.size_multiple, "band": band, "extra_dir": extra_dir}
-    plan = plans.make_plan(*folders, SplitSettings(**split), **options)
+    plan = plans.make_plan(*folders, split, size_multiple=network.size_multiple, band=band, extra_dir=extra_dir)
     for part in ("training", "validation"):
         if not any(sum(tile.class_pixels[1:]) for tile in plan.tiles(part)):
             raise DataError(
                 f"{dataset_dir}: expected seeps in the {part} part, but its {len(plan.tiles(part))} tiles have none. "
-                "Choose another --fold, --seed or --split_file."
+                "Choose another --split#fold, --seed or --split#split_file."
             )
     return plan
 
 
 @entry
-def make_loss(
-    plan: plans.Plan,
-    class_weights: Any,
-    *,
-    weights_by: statistics.CountUnit,
-    shares: Mapping[str, float],
-    weighted_terms: Sequence[str],
-    device: torch.device | str,
-) -> SeepLoss:
+def make_loss(settings: LossSettings, plan: plans.Plan, device: torch.device | str) -> SeepLoss:
     """The loss with class weights from the counts of the training tiles."""
-    weights = statistics.class_weights(class_weights, statistics.count_classes(plan.training_tiles()), by=weights_by)
+    weights = _class_weights(settings.class_weights, plan, by=settings.weights_by)
     logger.info("class weights of labels 1..7: %s", ", ".join(f"{weight:.2f}" for weight in weights))
-    return SeepLoss(weights, shares, weighted_terms).to(device)
+    return SeepLoss(weights, settings.shares, settings.weighted_terms).to(device)
+
+
+@entry
+def weight_average(network: nn.Module, decay: float) -> WeightAverage:
+    """The running mean of the network's weights."""
+    return WeightAverage(network, decay)
+
+
+@entry
+def make_optimizer(network: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW over all weights of the network."""
+    checks.number("learning_rate", learning_rate, low=0)
+    checks.number("weight_decay", weight_decay, low=0, low_allowed=True)
+    return torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+
+
+@entry
+def make_schedule(optimizer: torch.optim.Optimizer, n_steps: int, warmup_share: float) -> WarmupCosineSchedule:
+    """A linear rise over the first share of the steps, then half a cosine down to 0."""
+    return WarmupCosineSchedule(optimizer, warmup_steps=int(warmup_share * n_steps), t_total=n_steps)
 
 
 @entry
@@ -97,41 +132,34 @@ def tile_sampler(plan: plans.Plan, sampling: str) -> WeightedRandomSampler | Non
 
 
 @entry
-def make_paste(
-    plan: plans.Plan,
-    items: Iterable[Mapping[str, Any]],
-    *,
-    prob: float,
-    max_slicks: int,
-    class_weights: Any,
-    weights_by: statistics.CountUnit,
-) -> SlickPaste | None:
-    """What pastes slicks of the training tiles, rare classes more often by their weights; None where `prob` is 0.
-
-    Where no tile has a slick that can be pasted, there is nothing to paste, and a warning says so.
+def make_augment(
+    settings: AugmentSettings, plan: plans.Plan, items: Iterable[Mapping[str, Any]], seed: int
+) -> BatchAugment:
+    """The augmentation of the training batches, with the slicks that it pastes.
 
     Args:
+        settings: what is done, and how often.
         plan: the plan, which counts the classes.
-        items: the normalised training tiles.
-        prob: share of the tiles that get slicks.
-        max_slicks: most slicks per tile.
-        class_weights: rule or seven numbers, as for the loss.
-        weights_by: what the rule counts.
+        items: the normalised training tiles, whose slicks are pasted; read only where some are.
+        seed: of the random numbers.
     """
-    if not checks.probability("paste_prob", prob):
-        return None
-    weights = statistics.class_weights(class_weights, statistics.count_classes(plan.training_tiles()), by=weights_by)
+    paste = _make_paste(settings, plan, items) if settings.paste_prob else None
+    return BatchAugment(settings, paste=paste, seed=seed)
+
+
+def _make_paste(settings: AugmentSettings, plan: plans.Plan, items: Iterable[Mapping[str, Any]]) -> SlickPaste | None:
+    """None, with a warning, where no tile has a slick that can be pasted."""
+    weights = _class_weights(settings.paste_class_weights, plan, by="instances")
     bank = SlickBank.from_items(items)
     if not bank.slicks:
         logger.warning("nothing is pasted, for no slick of the training tiles can be: %s", bank)
         return None
+    prob, max_slicks = settings.paste_prob, settings.paste_max_slicks
     return SlickPaste(bank, prob=prob, max_slicks=max_slicks, class_weights=weights)
 
 
-@entry
-def make_augment(**arguments: Any) -> BatchAugment:
-    """Checked augmentation of the training batches."""
-    return BatchAugment(**arguments)
+def _class_weights(rule: Any, plan: plans.Plan, *, by: Any) -> tuple[float, ...]:
+    return statistics.class_weights(rule, statistics.count_classes(plan.training_tiles()), by=by)
 
 
 @entry
@@ -171,18 +199,38 @@ def check_training(
     ckpt_dir: str,
     run_name: str,
     device: torch.device | str,
-    amp: object,
     resume: object,
     overwrite: object,
     key_metric: str,
     class_names: Sequence[str],
-    **numbers: Any,
+    max_epochs: object,
+    batch_size: object,
+    val_interval: object,
+    n_pictures: object,
+    patience: object,
+    warmup_share: object,
+    max_grad_norm: object,
+    checked: Sequence[object],
 ) -> None:
-    """First step of a training: everything that can be refused without reading the data."""
-    checks.check_training_numbers(numbers)
+    """First step of a training: everything that can be refused without reading the data.
+
+    `checked` are settings and objects that check their own values when they are built.
+    """
+    del checked
+    n_epochs = checks.whole_number("max_epochs", max_epochs, at_least=1)
+    interval = checks.whole_number("val_interval", val_interval, at_least=1)
+    if n_epochs % interval:
+        raise ConfigError(
+            f"val_interval: expected a divisor of max_epochs {n_epochs}, so that the last weights are validated, but "
+            f"got {interval}."
+        )
+    checks.whole_number("batch_size", batch_size, at_least=1)
+    checks.whole_number("n_pictures", n_pictures, at_least=0)
+    checks.whole_number("patience", patience, at_least=0)
+    checks.number("warmup_share", warmup_share, low=0, high=1, low_allowed=True)
+    checks.number("max_grad_norm", max_grad_norm, low=0)
     checks.folder_name("run_name", run_name)
     checks.usable_device(device)
-    checks.boolean("amp", amp)
     checked_class_names(class_names)
     if key_metric not in validation_tags():
         raise ConfigError(f"key_metric: expected one of {', '.join(validation_tags())}, but got {key_metric!r}.")
@@ -199,15 +247,14 @@ def train(
     writer: RunWriter,
     *,
     output_dir: str,
-    run_dir: str,
     resume: object,
     initial_weights: str | None = None,
 ) -> None:
     """Second step of a training, when all is built: the run's folder, log, config, versions and plan, then the run."""
     if initial_weights is not None and not checks.boolean("resume", resume):
         checkpoints.start_from(trainer.network, initial_weights, plan)
-    _check_run(trainer, plan, best, Path(run_dir), resume=checks.boolean("resume", resume))
-    folder = files.make_folder(run_dir, option="--run_name")
+    _check_run(trainer, plan, best, writer.log_dir, resume=checks.boolean("resume", resume))
+    folder = files.make_folder(writer.log_dir, option="--run_name")
     workflow.start_log(folder)
     files.write_json(folder / "versions.json", workflow.versions())
     files.write_json(folder / "config.json", workflow.merged_config())
