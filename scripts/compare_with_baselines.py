@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from monai.bundle import ConfigWorkflow
 
+from seep_monai.report.summary import METRICS_FORMAT
 from seep_monai.report.tables import comparison_table, nested_metrics
 
 CONFIGS = Path(__file__).resolve().parent.parent / "bundle" / "configs"
@@ -38,6 +39,8 @@ def main() -> None:
     if not path.is_file():
         raise SystemExit(f"{path}: expected the figures of an evaluation, but there are none. Evaluate first.")
     trained = json.loads(path.read_text())
+    if trained.get("format") != METRICS_FORMAT:
+        raise SystemExit(f"{path}: expected format {METRICS_FORMAT}, but got {trained.get('format')}. Evaluate again.")
     if trained["weights_sha256"] != workflow.parser.get_parsed_content("description")["sha256"]:
         raise SystemExit(f"{path}: is of other weights than those in --ckpt_dir. Evaluate these first.")
     workflow.parser["part"] = trained["part"]

@@ -13,7 +13,7 @@ from seep_monai.report.page import evaluation_charts, evaluation_page
 from seep_monai.report.panels import TilePicture
 from seep_monai.report.records import EvaluationRecords
 from seep_monai.report.scored_tiles_file import SCORED_TILES_FILE, write_scored_tiles
-from seep_monai.report.summary import summarised
+from seep_monai.report.summary import METRICS_FORMAT, summarised
 from seep_monai.report.tables import headline_text, metrics_csv
 
 
@@ -41,7 +41,8 @@ def write_results(
         "weights_sha256": evaluation.weights_sha256,
         "plan_fingerprint": evaluation.plan_fingerprint,
     }
-    metrics: dict[str, Any] = {**counts, **origin, **summarised(records.tiles, evaluation.class_names)}
+    head: dict[str, Any] = {"format": METRICS_FORMAT, **counts, **origin}
+    metrics = head | summarised(records.tiles, evaluation.class_names)
     write_json(output_dir / "metrics.json", metrics)
     write_text(output_dir / "metrics.csv", metrics_csv(metrics, evaluation.class_names))
     records.coco.write(output_dir)

@@ -24,7 +24,7 @@ from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, scene
 from seep_monai.errors import DataError, listed
 from seep_monai.instances.components import ClassMap, Components, class_components, seep_components, without_no_data
 from seep_monai.metrics.scored_tiles import ScoredTiles
-from seep_monai.report.summary import summarised
+from seep_monai.report.summary import METRICS_FORMAT, summarised
 from seep_monai.tiff import read_tiff, valid_mask
 
 PathLike = str | os.PathLike[str]
@@ -187,7 +187,7 @@ def score_predictions(
         tiles.add(source, truth, prediction.classes, by_class=by_class, detections=by_class, seeps=seeps, log_dn=log_dn)
     origin = {"part": "all", "leaky": None, "instance_mode": "class", "weights_sha256": None, "plan_fingerprint": None}
     counts = {"n_tiles": len(masks), "n_scenes": len(set(scenes))}
-    return {**counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES)}
+    return {"format": METRICS_FORMAT, **counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES)}
 
 
 def instance_pairs(truth: ClassMap, prediction: Prediction) -> list[tuple[Components, Components]]:

@@ -24,6 +24,9 @@ from seep_monai.metrics.ribbon import ribbon_scores
 from seep_monai.metrics.scored_tiles import ScoredTiles
 from seep_monai.report.tables import nested_metrics, value_at
 
+# Of metrics.json. Raised with every change of what its keys mean.
+METRICS_FORMAT = 2
+
 Interval = tuple[float, float] | None
 
 
