@@ -15,8 +15,9 @@ import numpy as np
 
 from seep_monai.simulate.drawing import draw_parameters
 from seep_monai.simulate.georeference import NoReference
-from seep_monai.simulate.sample import ScenePlan, make_sample_data, make_scenes
+from seep_monai.simulate.sample import make_sample_data
 from seep_monai.simulate.scene import plan_scene
+from seep_monai.simulate.scene_sample import ScenePlan, make_scenes
 from seep_monai.simulate.settings import SceneSettings
 from seep_monai.simulate.tiles import grid, tile_window
 

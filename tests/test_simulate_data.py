@@ -15,8 +15,9 @@ from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import AffineReference, NoReference
 from seep_monai.simulate.parameters import SceneParameters
 from seep_monai.simulate.placement import tiles_of
-from seep_monai.simulate.sample import ScenePlan, make_sample_data, make_scenes, plan_tiles
+from seep_monai.simulate.sample import make_sample_data, plan_tiles
 from seep_monai.simulate.scene import Scene, plan_scene
+from seep_monai.simulate.scene_sample import ScenePlan, make_scenes
 from seep_monai.simulate.settings import SceneSettings
 from seep_monai.simulate.tiles import max_tiles_per_scene, tile_window
 

@@ -21,6 +21,10 @@ from pathlib import Path
 from bundle_runs import train
 train(Path(sys.argv[1]), Path(sys.argv[2]), max_epochs=1)
 """
+SIMULATING = """
+from seep_monai.commands.simulate import main
+main([sys.argv[1], "--n_tiles", "2"])
+"""
 
 
 def blocked_python(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -44,3 +48,9 @@ def test_training_on_tiles_runs_without_gdal(dataset, tmp_path):
     done = blocked_python(TRAINING, dataset, tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "models" / "model.pt").is_file()
+
+
+def test_tiles_are_simulated_without_gdal(tmp_path):
+    done = blocked_python(SIMULATING, tmp_path / "tiles")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "tiles" / "train_images_256").iterdir())) == 2

@@ -6,12 +6,14 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from seep_monai.errors import SeepError
-from seep_monai.simulate.georeference import AffineReference, Georeference, NoReference, orbit_gcps
-from seep_monai.simulate.sample import EMPTY_SHARE, MIN_SCENES, ScenePlan, make_sample_data, make_scenes
+from seep_monai.simulate.sample import EMPTY_SHARE, MIN_SCENES, make_sample_data
 from seep_monai.simulate.settings import Orbit, SceneSettings
+
+if TYPE_CHECKING:
+    from seep_monai.simulate.georeference import Georeference
 
 # Source: flight direction of Sentinel-1 on ascending passes, about 12 deg west of north.
 HEADING_DEG = 348.0
@@ -59,11 +61,16 @@ def _make_scenes(arguments: argparse.Namespace, settings: SceneSettings) -> None
     given = [name for name in ("n_tiles", "n_scenes", "empty_share") if getattr(arguments, name) is not None]
     if given:
         raise SeepError(f"--{given[0]}: is about tiles, but --scenes writes whole scenes. Leave one of the two out.")
+    # Here, because tiles are made without GDAL and its kin.
+    from seep_monai.simulate.scene_sample import ScenePlan, make_scenes
+
     plan = ScenePlan(arguments.seed, arguments.scenes, settings, _georeference(arguments, settings))
     make_scenes(arguments.out, plan, overwrite=arguments.overwrite)
 
 
 def _georeference(arguments: argparse.Namespace, settings: SceneSettings) -> Georeference:
+    from seep_monai.simulate.georeference import AffineReference, NoReference, orbit_gcps
+
     if arguments.gcp_centre is not None:
         if arguments.epsg is not None or arguments.upper_left is not None:
             raise SeepError("--gcp_centre: control points are in degrees. Leave --epsg and --upper_left out.")

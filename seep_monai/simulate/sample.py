@@ -1,4 +1,4 @@
-"""Sample data: simulated scenes as tiles like the real set, or as whole rasters, with the record that repeats them."""
+"""Sample data: simulated tiles like the real set, with the record that repeats them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from tqdm import tqdm
 from seep_monai import __version__
 from seep_monai.errors import SeepError
 from seep_monai.simulate.drawing import draw_parameters
-from seep_monai.simulate.georeference import Georeference, to_json
-from seep_monai.simulate.rasters import write_scene
 from seep_monai.simulate.scene import plan_scene
 from seep_monai.simulate.settings import SceneSettings
 from seep_monai.simulate.tiles import IMAGES_DIR, MASKS_DIR, grid, max_tiles_per_scene, write_tiles
@@ -74,7 +72,7 @@ def plan_tiles(
     chosen = settings or SceneSettings()
     if n_tiles < 1:
         raise SeepError(f"n_tiles: expected 1 or more, but got {n_tiles}. Ask for a tile at least.")
-    _check_seed(seed)
+    check_seed(seed)
     if not 0 <= empty_share <= 1:
         raise SeepError(f"empty_share: expected a share of 0 to 1, but got {empty_share}. Change it.")
     if chosen.seep_share == 0 and empty_share < 1:
@@ -120,52 +118,17 @@ def make_sample_data(
         SeepError: before anything is written, if the numbers do not fit or `out` may not be used.
     """
     plan = plan_tiles(n_tiles, seed, n_scenes, empty_share=empty_share, settings=settings)
-    _make(Path(out), lambda folder: _write_tiles(folder, plan), overwrite=overwrite)
+    make_folder(Path(out), lambda folder: _write_tiles(folder, plan), overwrite=overwrite)
     logger.info("%d tiles of %d scenes written to %s", n_tiles, len(plan.n_tiles_per_scene), out)
 
 
-@dataclass(frozen=True)
-class ScenePlan:
-    """Whole scenes: what will be made.
-
-    Attributes:
-        seed: seed of all of them.
-        n_scenes: number of scenes.
-        settings: what the user chose about scenes.
-        georeference: where they lie; all at the same place.
-    """
-
-    seed: int
-    n_scenes: int
-    settings: SceneSettings
-    georeference: Georeference
-
-    def __post_init__(self) -> None:
-        _check_seed(self.seed)
-        if self.n_scenes < 1:
-            raise SeepError(f"n_scenes: expected 1 or more, but got {self.n_scenes}. Ask for a scene at least.")
-        self.georeference.raster_place(self.settings.size_px)
-
-
-def make_scenes(out: str | Path, plan: ScenePlan, *, overwrite: bool = False) -> None:
-    """Write whole simulated scenes to `out`, with memory for one row of tiles whatever their size.
-
-    `images/SCENE.tif` (uint16, 0 = no data), `masks/SCENE.tif` (uint8), `slicks/SCENE.geojson` (centre lines of the
-    films), and `simulation.json`. All is written to a temporary folder beside `out` and renamed at the end.
-
-    Raises:
-        SeepError: before anything is written, if `out` may not be used.
-    """
-    _make(Path(out), lambda folder: _write_scenes(folder, plan), overwrite=overwrite)
-    logger.info("%d scenes of %d x %d px written to %s", plan.n_scenes, *plan.settings.size_px, out)
-
-
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
+    """Raise a SeepError for a negative seed."""
     if seed < 0:
         raise SeepError(f"seed: expected a whole number of 0 or more, but got {seed}. Change it.")
 
 
-def _make(out: Path, write: Callable[[Path], None], *, overwrite: bool) -> None:
+def make_folder(out: Path, write: Callable[[Path], None], *, overwrite: bool) -> None:
     """Let `write` fill a temporary folder beside `out`, and give it that name when it is complete."""
     out = out.resolve()
     _check_target(out, overwrite=overwrite)
@@ -230,18 +193,7 @@ def _write_tiles(folder: Path, plan: TilePlan) -> None:
                 {"name": parameters.name, "n_tile_cols": n_cols, "tiles": tiles, "parameters": parameters.to_json()}
             )
             progress.update(n_wanted)
-    _write_record(folder, {**asdict(plan), "n_tiles": sum(plan.n_tiles_per_scene)}, scenes)
-
-
-def _write_scenes(folder: Path, plan: ScenePlan) -> None:
-    """Write all scenes of a plan and the record of how they were made."""
-    scenes = []
-    for index in range(plan.n_scenes):
-        parameters = draw_parameters(f"{FIRST_SCENE + index}", scene_rng(plan.seed, index), plan.settings)
-        write_scene(plan_scene(parameters), folder, parameters.name, plan.georeference)
-        scenes.append({"name": parameters.name, "parameters": parameters.to_json()})
-    record = {"seed": plan.seed, "settings": asdict(plan.settings), "georeference": to_json(plan.georeference)}
-    _write_record(folder, record, scenes)
+    write_record(folder, {**asdict(plan), "n_tiles": sum(plan.n_tiles_per_scene)}, scenes)
 
 
 def scene_rng(seed: int, index: int) -> np.random.Generator:
@@ -249,7 +201,7 @@ def scene_rng(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
 
 
-def _write_record(folder: Path, plan: dict[str, Any], scenes: list[dict[str, Any]]) -> None:
+def write_record(folder: Path, plan: dict[str, Any], scenes: list[dict[str, Any]]) -> None:
     """Write `simulation.json`: version, plan, and for each scene its parameters and what was made of it."""
     record = {"seep_monai": __version__, **plan, "n_scenes": len(scenes), "scenes": scenes}
     (folder / RECORD_NAME).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,64 @@
+"""Sample data: whole simulated scenes as rasters, with the record that repeats them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from seep_monai.errors import SeepError
+from seep_monai.simulate.drawing import draw_parameters
+from seep_monai.simulate.georeference import Georeference, to_json
+from seep_monai.simulate.rasters import write_scene
+from seep_monai.simulate.sample import FIRST_SCENE, check_seed, make_folder, scene_rng, write_record
+from seep_monai.simulate.scene import plan_scene
+from seep_monai.simulate.settings import SceneSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScenePlan:
+    """Whole scenes: what will be made.
+
+    Attributes:
+        seed: seed of all of them.
+        n_scenes: number of scenes.
+        settings: what the user chose about scenes.
+        georeference: where they lie; all at the same place.
+    """
+
+    seed: int
+    n_scenes: int
+    settings: SceneSettings
+    georeference: Georeference
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if self.n_scenes < 1:
+            raise SeepError(f"n_scenes: expected 1 or more, but got {self.n_scenes}. Ask for a scene at least.")
+        self.georeference.raster_place(self.settings.size_px)
+
+
+def make_scenes(out: str | Path, plan: ScenePlan, *, overwrite: bool = False) -> None:
+    """Write whole simulated scenes to `out`, with memory for one row of tiles whatever their size.
+
+    `images/SCENE.tif` (uint16, 0 = no data), `masks/SCENE.tif` (uint8), `slicks/SCENE.geojson` (centre lines of the
+    films), and `simulation.json`. All is written to a temporary folder beside `out` and renamed at the end.
+
+    Raises:
+        SeepError: before anything is written, if `out` may not be used.
+    """
+    make_folder(Path(out), lambda folder: _write_scenes(folder, plan), overwrite=overwrite)
+    logger.info("%d scenes of %d x %d px written to %s", plan.n_scenes, *plan.settings.size_px, out)
+
+
+def _write_scenes(folder: Path, plan: ScenePlan) -> None:
+    """Write all scenes of a plan and the record of how they were made."""
+    scenes = []
+    for index in range(plan.n_scenes):
+        parameters = draw_parameters(f"{FIRST_SCENE + index}", scene_rng(plan.seed, index), plan.settings)
+        write_scene(plan_scene(parameters), folder, parameters.name, plan.georeference)
+        scenes.append({"name": parameters.name, "parameters": parameters.to_json()})
+    record = {"seed": plan.seed, "settings": asdict(plan.settings), "georeference": to_json(plan.georeference)}
+    write_record(folder, record, scenes)
