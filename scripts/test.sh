@@ -6,5 +6,5 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
-# Two threads on two busy cores take longer than one: torch's threads wait for each other.
-OMP_NUM_THREADS=1 python -m pytest "$@"
+# Two processes of one thread: torch's threads on two busy cores wait for each other. A file's tests share its fixtures.
+OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile "$@"

@@ -29,7 +29,7 @@ def trained(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scored(dataset: Path, trained: Path) -> dict[str, Any]:
-    return evaluate(dataset, trained)
+    return evaluate(dataset, trained, figures=True)
 
 
 def test_evaluation_metrics_have_the_keys_of_the_contract(scored: dict[str, Any], trained: Path) -> None:

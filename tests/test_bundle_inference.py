@@ -92,7 +92,7 @@ def test_inference_with_a_band_reads_that_of_an_image_with_two(dataset: Path, tr
     infer(two, trained, tmp_path / "second", scene_level=20000, band=2)
     one, second = (read_tiff(tmp_path / name / "000001.000002_probability.tif").array for name in ("one", "second"))
     assert (one == second).all()
-    assert "holds 2 bands" in message_of(infer, two, trained, tmp_path / "none")
+    assert "expected one band, but got 2 bands" in message_of(infer, two, trained, tmp_path / "none")
 
 
 def test_inference_with_another_band_than_the_training_names_both(dataset: Path, trained: Path, tmp_path: Path) -> None:

@@ -166,6 +166,7 @@ def test_grids_are_found_at_the_borders_in_training_and_for_scenes_that_it_did_n
     columns = {"a.": 4, "b.": 5, "c.": 4}
     assert described(tmp_path / "models")["context"] == {"margin_px": 16, "tile_columns": columns, "found": True}
     caplog.set_level("INFO", logger="seep_monai")
+    caplog.clear()
     evaluate(known, tmp_path)
     assert not [text for text in caplog.messages if "found at the borders" in text]
 

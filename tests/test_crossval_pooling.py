@@ -116,7 +116,7 @@ def test_folds_evaluated_with_other_overrides_raise(folds: list[Fold]) -> None:
         ({"network": {"init_filters": 16}}, "expected the network of fold 0"),
         ({"context": {"margin_px": 16, "tile_columns": {"0": 9}}}, "expected the context of fold 0"),
         ({"plan": description(1, seed=5)["plan"]}, "expected the seed of fold 0"),
-        ({"plan": description(2)["plan"]}, "fold_1: expected weights that were trained with --fold 1"),
+        ({"plan": description(2)["plan"]}, "fold_1: expected weights trained with --split#fold 1"),
         ({"plan": {**description(1)["plan"], "scene_levels": {"a": 7.0}}}, "was trained on other tiles than fold 0"),
         ({"plan": {**description(1)["plan"], "test": [{"image": "new.tif"}]}}, "other tiles than fold 0"),
     ],

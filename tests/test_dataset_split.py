@@ -111,7 +111,7 @@ def test_split_tiles_by_tile_divides_within_scenes() -> None:
 def test_split_tiles_one_scene_refused_with_remedies() -> None:
     with pytest.raises(DataError, match="all 6 tiles are of scene 00") as caught:
         split_tiles(tiles_of([6]), SplitSettings())
-    for remedy in ("--scene_pattern", "--split_file", "--split_by tile --allow_leak True"):
+    for remedy in ("--scene_pattern", "--split#split_file", "--split#split_by tile --split#allow_leak True"):
         assert remedy in str(caught.value)
 
 
@@ -153,7 +153,7 @@ def test_split_settings_bad_seed_refused(seed: object) -> None:
 
 
 def test_split_settings_by_tile_without_allow_leak_refused() -> None:
-    with pytest.raises(ConfigError, match="--allow_leak True"):
+    with pytest.raises(ConfigError, match="--split#allow_leak True"):
         SplitSettings(split_by="tile")
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scored_folds import origin, scored_tiles
+from script_runs import run_script
 
 from seep_monai.metrics import instance_scores
 from seep_monai.metrics.ap_rules import coco_ap, rules_text, scores_by_rule, ultralytics_ap
 from seep_monai.metrics.average_precision import GroupDetections
 from seep_monai.report.scored_tiles_file import write_scored_tiles
-
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "compare_ap_rules.py"
 
 
 def found(scores: list[float], right: list[int], n_truth: int) -> GroupDetections:
@@ -71,9 +66,9 @@ def test_script_takes_all_folds_as_one_set_and_refuses_a_tile_twice(tmp_path):
     parts = [scored_tiles(["a", "d"]), scored_tiles(["b"])]
     for path, tiles in zip(paths, parts, strict=True):
         write_scored_tiles(path, tiles, origin())
-    printed = subprocess.run([sys.executable, SCRIPT, *paths], capture_output=True, text=True, check=True).stdout
+    printed = run_script("compare_ap_rules", *paths).stdout
     rows = np.concatenate([rows for tiles in parts for rows in tiles.instances])
     assert printed.strip() == rules_text(scores_by_rule(rows))
-    refused = subprocess.run([sys.executable, SCRIPT, paths[0], paths[0]], capture_output=True, text=True, check=False)
+    refused = run_script("compare_ap_rules", paths[0], paths[0])
     assert refused.returncode == 1
     assert "expected other tiles" in refused.stderr

@@ -262,5 +262,5 @@ def test_paired_intervals_of_few_scenes_are_none() -> None:
 @pytest.mark.parametrize("paired", [paired_intervals, paired_sums])
 def test_paired_intervals_of_other_scenes_raise(paired: Callable[..., object]) -> None:
     first, second = ({f"s{i}": np.ones(1) for i in numbers} for numbers in (range(6), range(1, 7)))
-    with pytest.raises(DataError, match="on one side only are s0, s6"):
+    with pytest.raises(DataError, match="only one model has s0, s6"):
         paired(mean_score, first, second)

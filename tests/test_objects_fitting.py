@@ -96,7 +96,7 @@ def test_fitted_objects_hold_all_that_evaluation_needs() -> None:
 
 
 def test_tiles_without_a_match_raise() -> None:
-    with pytest.raises(DataError, match=r"none of 1 does.*--instance_mode object"):
+    with pytest.raises(DataError, match=r"none of 1 does.*--instances#mode object"):
         fit_classifier([one_row([0.9] * 6, [0] * 6)])
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+from script_runs import run_script
 
 from seep_monai.coco.results import MaskTable, mask_table
 from seep_monai.instances.components import ANY_SEEP
@@ -17,7 +16,6 @@ from seep_monai.report.contrast import above, contrast_summary, contrast_text, s
 from seep_monai.tiff import write_tiff
 
 SIZE = 64
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "compare_contrast.py"
 
 
 def box(rows: slice, columns: slice) -> np.ndarray:
@@ -128,13 +126,11 @@ def write_files(folder: Path) -> Path:
     return folder
 
 
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, SCRIPT, *map(str, words)], capture_output=True, text=True, check=False)
-
-
 def test_script_keeps_as_many_detections_as_there_are_seeps(tmp_path: Path) -> None:
     data = write_files(tmp_path)
-    done = run(data / "predictions_coco.json", "--dataset_dir", data, "--output_dir", tmp_path / "out")
+    done = run_script(
+        "compare_contrast", data / "predictions_coco.json", "--dataset_dir", data, "--output_dir", tmp_path / "out"
+    )
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "out" / "contrast.json").read_text())
     assert written["score_threshold"] == 0.25
@@ -146,6 +142,6 @@ def test_script_keeps_as_many_detections_as_there_are_seeps(tmp_path: Path) -> N
 def test_script_refuses_a_tile_twice(tmp_path: Path) -> None:
     data = write_files(tmp_path)
     file = data / "predictions_coco.json"
-    done = run(file, file, "--dataset_dir", data, "--output_dir", tmp_path / "out")
+    done = run_script("compare_contrast", file, file, "--dataset_dir", data, "--output_dir", tmp_path / "out")
     assert done.returncode == 1
     assert "a.1 again" in done.stderr
