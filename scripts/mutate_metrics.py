@@ -19,17 +19,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("seep_monai", "tests", "scripts", "pyproject.toml")
 TESTS = (
-    "test_instances",
+    "test_instances_components",
     "test_metrics_matching",
     "test_metrics_average_precision",
     "test_metrics_random_sets",
     "test_metrics_monai",
     "test_coco",
-    "test_score",
+    "test_report_scoring",
 )
 
-INSTANCES = "seep_monai/instances.py"
-LABELLING = "seep_monai/labelling.py"
+INSTANCES = "seep_monai/instances/components.py"
+LABELLING = "seep_monai/instances/labelling.py"
 OVERLAP = "seep_monai/metrics/overlap.py"
 MATCHING = "seep_monai/metrics/matching.py"
 PRECISION = "seep_monai/metrics/average_precision.py"

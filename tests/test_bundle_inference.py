@@ -7,10 +7,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
+import shapely
 import tifffile
 from bundle_runs import evaluate, infer, message_of
+from rasterio.features import rasterize
 from tiny_data import SIZE_PX
 
 from seep_monai.tiff import read_tiff, write_tiff
@@ -111,3 +114,41 @@ def test_inference_with_a_bad_overlap_names_it(dataset: Path, trained: Path, tmp
 
 def test_inference_of_nothing_names_the_option(trained: Path, tmp_path: Path) -> None:
     assert "--input" in message_of(infer, tmp_path / "nowhere", trained, tmp_path)
+
+
+def test_inference_of_a_raster_writes_polygons_on_the_map(learned: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    mask = np.zeros((100, 150), bool)
+    mask[40:44, 20:120] = True
+    image = (20000 * rng.gamma(30, 1 / 30, mask.shape) * np.where(mask, 0.5, 1)).astype(np.uint16)
+    affine = rasterio.Affine(40.0, 0.0, 500_000.0, 0.0, -40.0, 6_600_000.0)
+    place = {"crs": "EPSG:32631", "transform": affine}
+    source = tmp_path / "coast.tif"
+    with rasterio.open(source, "w", driver="GTiff", height=100, width=150, count=1, dtype="uint16", **place) as target:
+        target.write(image, 1)
+    infer(source, learned, tmp_path / "out", instances__score_threshold=0)
+    infer(source, learned, tmp_path / "tile", instances__score_threshold=0, **{"as": "tile"})
+
+    names = ["coast_classes.tif", "coast_probability.tif"]
+    assert sorted(path.name for path in (tmp_path / "tile").iterdir()) == names
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *names[:1],
+        names[1],
+        "coast_seeps.geojson",
+        "coast_seeps.gpkg",
+    ]
+    meta, _, geometry, fields = pyogrio.raw.read(tmp_path / "out" / "coast_seeps.gpkg")
+    polygons = shapely.from_wkb(geometry)
+    with rasterio.open(tmp_path / "out" / "coast_classes.tif") as file:
+        drawn = file.read(1)
+        painted = rasterize([(shape, 1) for shape in polygons], out_shape=drawn.shape, transform=file.transform)
+    # Plain components: the polygons are what the map shows.
+    assert painted.any()
+    assert (painted > 0).tolist() == ((drawn > 0) & (drawn < 255)).tolist()
+    columns = dict(zip(meta["fields"], fields, strict=True))
+    assert columns["area_km2"] == pytest.approx(shapely.area(polygons) / 1e6, rel=2e-3)
+
+
+def test_inference_as_something_unknown_names_the_choices(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    message = message_of(infer, dataset / "train_images_256", trained, tmp_path, **{"as": "scene"})
+    assert "as: expected one of auto, tile, raster, but got 'scene'" in message

@@ -1,1 +1,1 @@
-"""Inference on images: what is read, and the maps that are written."""
+"""Inference on images: inputs and output maps."""

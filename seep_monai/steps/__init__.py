@@ -1,13 +1,20 @@
-"""What the bundle's config files call: each function is one step and ends the program with one message on bad input.
+"""Functions that the bundle's config files call. On bad input they end the program with one message.
 
-MONAI wraps an error inside an expression in its own, under two tracebacks; a SystemExit passes through. So the library
-raises `SeepError`, and only the functions here turn it into `SystemExit(message)`, exit code 1 (`errors.entry`).
+MONAI wraps an error in an expression in its own error with two tracebacks, but a SystemExit passes through. The library
+raises `SeepError`, and only the functions here convert it to `SystemExit(message)`, exit code 1 (`errors.entry`).
 """
 
 from seep_monai.handlers.panels import choose_tiles
 from seep_monai.steps.evaluation import begin_evaluation, evaluation_plan, inferer, run_engine, write_evaluation
 from seep_monai.steps.fitting import fitting_items, store_objects
-from seep_monai.steps.inference import begin_inference, checked_overlap, end_inference, items_to_infer, window_size
+from seep_monai.steps.inference import (
+    begin_inference,
+    checked_kind,
+    checked_overlap,
+    end_inference,
+    items_to_infer,
+    window_size,
+)
 from seep_monai.steps.neighbours import inference_context, make_context, scene_tiles, stored_context
 from seep_monai.steps.setup import (
     amp_settings,
@@ -59,6 +66,7 @@ __all__ = [
     "check_ids",
     "check_single_process",
     "check_training",
+    "checked_kind",
     "checked_overlap",
     "choose_tiles",
     "default_amp",

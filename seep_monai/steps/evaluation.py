@@ -1,4 +1,4 @@
-"""Evaluation: what is scored, how the network is run, what is written."""
+"""Steps of an evaluation: plan, inferer, output."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def evaluation_plan(
     split: Mapping[str, Any],
     class_names: Sequence[str] | None = None,
 ) -> EvaluationPlan:
-    """What to score, by the plan in `model.json`; settings of the training that are given must agree with it."""
+    """The tiles to score, by the plan in `model.json`. Given settings of the training must equal those stored there."""
     stored = {**description, **description["plan"]["settings"]}
     checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, {**split, "class_names": class_names})
     folders = {"dataset_dir": str(dataset_dir), "images_dir": str(images_dir), "masks_dir": str(masks_dir)}
@@ -54,7 +54,7 @@ def evaluation_plan(
 
 @entry
 def begin_evaluation(evaluation: EvaluationPlan, output_dir: str) -> None:
-    """First step of an evaluation, when there are weights and tiles: a place to write to."""
+    """First step of an evaluation: create the output folder."""
     files.make_folder(output_dir, option="--output_dir")
     files.make_folder(Path(str(output_dir)) / "figures", option="--output_dir")
     logger.info("scoring %d tiles of the %s part", len(evaluation.items()), evaluation.part)
@@ -64,7 +64,7 @@ def begin_evaluation(evaluation: EvaluationPlan, output_dir: str) -> None:
 def write_evaluation(
     records: TileRecords, evaluation: EvaluationPlan, pictures: TilePictures, *, output_dir: str
 ) -> None:
-    """Last step of an evaluation: metrics, COCO files, figures and the report."""
+    """Last step of an evaluation: write metrics, COCO files, figures and the report."""
     text = write_results(records.records, evaluation, list(pictures.pictures.values()), Path(str(output_dir)))
     logger.info("%s part, 95 %% intervals over scenes in brackets:\n%s", evaluation.part, text)
     logger.info("written to %s", output_dir)
@@ -72,18 +72,21 @@ def write_evaluation(
 
 @entry
 def inferer(inner: Inferer, tta: object, classifier: ObjectClassifier | None = None) -> Inferer:
-    """The inferer, with `tta` averaged over the eight symmetries of the image.
+    """The inferer, with `tta` (test-time augmentation) averaged over the eight symmetries of the image.
 
     Args:
-        inner: what runs the network once.
-        tta: a boolean; None: as the object classifier was fitted, and False where there is none.
-        classifier: its measures hold for the probabilities it was fitted to.
+        inner: inferer that runs the network once.
+        tta: whether to average; None: as the object classifier was fitted, or False without one.
+        classifier: the object classifier, or None.
+
+    Raises:
+        ConfigError: if `tta` is not the one that the object classifier was fitted with.
     """
     fitted = None if classifier is None else classifier.tta
     averaged = bool(fitted) if tta is None else checks.boolean("tta", tta)
     if fitted is not None and averaged != fitted:
         raise ConfigError(
             f"tta: expected {fitted}, as the object classifier was fitted, but got {tta}. Fit it again with --tta "
-            f"{tta}, or do without the object classifier (--instances#mode object)."
+            f"{tta}, or use no object classifier (--instances#mode object)."
         )
     return SymmetryInferer(inner) if averaged else inner

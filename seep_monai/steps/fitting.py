@@ -1,4 +1,4 @@
-"""Fitting of the object classifier after a training."""
+"""Steps of the fit of the object classifier, after a training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FITTED_PARTS = ("training", "validation")
 
 @entry
 def fitting_items(evaluation: EvaluationPlan) -> list[dict[str, Any]]:
-    """The tiles to fit to, each with its part."""
+    """The training and validation tiles, each with its part."""
     if evaluation.part != "validation":
         raise ConfigError(
             f"part: the object classifier is fitted to training and validation tiles, but got {evaluation.part}. Leave "
@@ -32,7 +32,7 @@ def fitting_items(evaluation: EvaluationPlan) -> list[dict[str, Any]]:
 
 @entry
 def store_objects(objects: ObjectTiles, ckpt_dir: str, *, tta: object) -> None:
-    """Fit the object classifier to the gathered tiles, and keep it in `model.json`, in the place of an older one."""
+    """Fit the object classifier to the collected tiles, and store it in `model.json`. An older one is replaced."""
     fitted = fit_objects(objects.tiles, tta=checks.boolean("tta", tta))
     description = read_description(ckpt_dir)
     description |= {
@@ -43,7 +43,7 @@ def store_objects(objects: ObjectTiles, ckpt_dir: str, *, tta: object) -> None:
     write_json(Path(str(ckpt_dir)) / DESCRIPTION_FILE, description)
     point = fitted["operating_point"]["seep"]
     logger.info(
-        "object classifier stored in %s: map from seep probability %.2f on, best F1 of seeps on validation tiles %s",
+        "object classifier stored in %s: seep probability threshold %.2f, best seep F1 on validation tiles %s",
         ckpt_dir,
         fitted["map_threshold"],
         "undefined" if point["f1"] is None else f"{point['f1']:.3f}",

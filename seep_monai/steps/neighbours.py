@@ -1,4 +1,4 @@
-"""Tiles with the edges of their neighbours: for a training, and as its weights know them."""
+"""Scene context (margins of neighbouring tiles) of a training, an evaluation and an inference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seep_monai.network.segresnet import SegResNetSettings
 
 logger = logging.getLogger(__name__)
 
-# As `tile_columns`: to be found at the tiles' borders.
+# Value of `tile_columns`: estimate the columns from the tiles' borders.
 AUTO = "auto"
 
 
@@ -31,14 +31,18 @@ def make_context(
     tile_columns: Mapping[str, int] | str,
     band: int | None = None,
 ) -> SceneContext:
-    """How far a training sees beyond the edges of its tiles; not at all where no columns are given or found.
+    """The context of a training. Its margin is 0 if no columns are given or found.
 
     Args:
-        plan: whose tiles, extra ones too, all need a place where columns are given.
-        network: must be able to halve tiles with their margins.
-        context_px: of `SceneContext`.
-        tile_columns: of `SceneContext`, or `AUTO` to find them at the tiles' borders.
-        band: of the images.
+        plan: plan of the training. If columns are given, the position of all tiles must be known, also of extra tiles.
+        network: network settings. Tiles with their margins must fit its `size_multiple`.
+        context_px: width of the margin, see `SceneContext`.
+        tile_columns: see `SceneContext`; or `AUTO` to estimate the columns from the tiles' borders.
+        band: band of the images.
+
+    Raises:
+        ConfigError: if `context_px` does not fit the network or the tiles.
+        DataError: if the position of a tile is not known.
     """
     if tile_columns == AUTO:
         items = plan.items("all") + plan.extra_items()
@@ -47,13 +51,16 @@ def make_context(
         context = SceneContext(context_px, tile_columns)  # type: ignore[arg-type]
     if 2 * context.margin_px % network.size_multiple:
         raise ConfigError(
-            f"context_px: expected a multiple of {network.size_multiple / 2:g}, so that the network can halve tiles "
-            f"with their margins, but got {context_px}."
+            f"context_px: expected a multiple of {network.size_multiple / 2:g} (the network halves tiles with their "
+            f"margins), but got {context_px}. Change --context#context_px."
         )
     for tile in (*plan.tiles("all"), *plan.training_tiles()) if context.margin_px else ():
         context.cell(tile.name)
         if context.margin_px > min(tile.shape):
-            raise ConfigError(f"context_px: expected at most a tile's {min(tile.shape)} px, but got {context_px}.")
+            raise ConfigError(
+                f"context_px: expected at most a tile's {min(tile.shape)} px, but got {context_px}. Change "
+                "--context#context_px."
+            )
     return context
 
 
@@ -65,20 +72,18 @@ def stored_context(
     context_px: int | None,
     tile_columns: Mapping[str, int] | str | None,
 ) -> SceneContext:
-    """The context that the weights were trained with.
+    """The context that the weights were trained with, with the columns of unseen scenes.
 
     Args:
         description: the content of `model.json`.
-        items: the tiles that are to be seen; those of scenes that the training did not know have their columns found
-            at their borders, where the training's were, too.
-        context_px: must say the same; None is left out.
-        tile_columns: of other scenes than those of the training, or `AUTO` to find them; None: as in the training, {}:
-            without neighbouring tiles.
+        items: the tiles to score or infer. If the training estimated columns, those of unseen scenes are estimated too.
+        context_px: must equal the stored one; None is not checked.
+        tile_columns: columns for other scenes, or `AUTO` to estimate them; None: as in the training; {}: no neighbours.
     """
     stored = trained_context(description)
     checks.check_agreement(DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px})
     if tile_columns == AUTO or (tile_columns is None and stored.found):
-        # Asked for, all are found anew: scenes of these names may have been cut in another way.
+        # With `AUTO` all columns are estimated again, because scenes of the same name may be cut in another way.
         begun = stored if tile_columns is None else SceneContext(stored.margin_px, {}, found=True)
         known = stored.tile_columns.values()
         context = _completed(begun, stored.margin_px, items, description["band"], known=known)
@@ -88,7 +93,7 @@ def stored_context(
         context = SceneContext(stored.margin_px, tile_columns)  # type: ignore[arg-type]
     if context.margin_px != stored.margin_px:
         logger.warning(
-            "tiles are seen without neighbouring tiles; the weights were trained with %d px of them", stored.margin_px
+            "tiles have no margin of neighbouring tiles, but the weights were trained with %d px", stored.margin_px
         )
     return context
 
@@ -97,14 +102,14 @@ def stored_context(
 def inference_context(
     description: Mapping[str, Any], items: Sequence[Mapping[str, Any]], tile_columns: Mapping[str, int] | str | None
 ) -> SceneContext:
-    """The context of images to infer: that of the weights where all of them are tiles with a place, else none.
+    """The context of the weights if all images are tiles with a known position, else an empty one.
 
-    A large image holds its own context; it is seen in windows of a tile with its margins.
+    A large image needs no context. It is inferred in windows of the size of a tile with its margins.
     """
     context = stored_context(description, items, context_px=None, tile_columns=tile_columns)
     names = [str(item["tile"]) for item in items]
     placed = {name for name in names if context.has_place(name)}
-    # Where grids were found, a tile of a scene without one is seen with an empty margin, as in the training.
+    # If columns were estimated, tiles of a scene without columns get an empty margin, as in the training.
     strangers = [name for name in names if name not in placed and not (context.found and tile_number(name))]
     if not context.margin_px or (placed and not strangers):
         return context
@@ -112,7 +117,8 @@ def inference_context(
         context.cell(strangers[0])
     if placed:
         logger.warning(
-            "%d of %d images have no place in a grid (%s), so that all are seen without neighbours; infer them apart",
+            "%d of %d images have no place in a grid (%s), so no image gets a margin of neighbouring tiles; infer them "
+            "in a separate run",
             len(strangers),
             len(items),
             listed(strangers),
@@ -124,8 +130,7 @@ def inference_context(
 def scene_tiles(
     data: Sequence[Mapping[str, Any]], transform: Any, context: SceneContext, *, cache: bool = True
 ) -> SceneTiles:
-    """The data set of these items; with `cache` all tiles are loaded at once and stay in memory."""
-    # A bar is for people at a terminal.
+    """The data set of these items. With `cache` all tiles are loaded at the start and stay in memory."""
     kept = {"copy_cache": False, "progress": sys.stderr.isatty()} if cache else {"cache_num": 0, "progress": False}
     return SceneTiles(data, transform, context, **kept)
 
@@ -138,7 +143,7 @@ def _completed(
     *,
     known: Iterable[int] = (),
 ) -> SceneContext:
-    """The context with the columns of further scenes, as far as they show at the borders of `items`."""
+    """The context with the columns of further scenes, estimated from the borders of `items`."""
     unknown = [item for item in items if not context.has_place(str(item["tile"]))]
     found = find_columns(unknown, band=band, known=known) if margin_px else {}
     if unknown and margin_px:
@@ -151,11 +156,11 @@ def _completed(
 
 
 def _scenes(items: Sequence[Mapping[str, Any]]) -> set[str]:
-    """By the tiles' names; where one has no number, its name itself."""
+    """Scenes from the names of the tiles; the whole name if it has no number."""
     names = [str(item["tile"]) for item in items]
     return {named[0] if (named := tile_number(name)) else name for name in names}
 
 
 def trained_context(description: Mapping[str, Any]) -> SceneContext:
-    """What `model.json` says; weights of a version that knew no context were trained without neighbouring tiles."""
+    """The context in `model.json`. Weights of a version without context were trained without neighbouring tiles."""
     return SceneContext(**description.get("context", {}))

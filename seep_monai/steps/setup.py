@@ -1,4 +1,4 @@
-"""Places, names, device and precision of a run."""
+"""Paths, names, device and precision of a run."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ stop_log = workflow.stop_log
 
 
 def path(*parts: object) -> str:
-    """The parts joined into one normalised path; a name that the command line took for a number is text again."""
+    """The parts joined into one normalised path. Parts may be numbers, because the command line converts names."""
     return os.path.normpath(Path(*(str(part) for part in parts)))
 
 
 def default_run_name() -> str:
-    """The time of the start, to the millisecond: runs that start together still get folders of their own."""
+    """The current time to the millisecond, so that runs started at the same time get different folders."""
     return datetime.now().strftime("%Y%m%d_%H%M%S_%f")[:-3]
 
 
 def default_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
+    """The GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def default_amp(device: torch.device | str) -> bool:
-    """Mixed precision on a GPU; on a CPU only where it is asked for, since few compute faster in bf16."""
-    # Not parsed: a wrong name gets its message from `check_training`.
+    """True on a GPU. False on a CPU, because few CPUs are faster in bf16."""
+    # The device is not parsed here: `check_training` raises for an invalid name.
     return str(device).startswith("cuda")
 
 
 @entry
 def use_amp(amp: object, device: torch.device | str) -> bool:
-    """Whether MONAI's engine is to compute in mixed precision: asked for, and on a GPU (for CPUs: `place_network`)."""
+    """Whether MONAI's engine uses mixed precision: `amp` is set and the device is a GPU (CPU: see `place_network`)."""
     return checks.boolean("amp", amp) and torch.device(device).type == "cuda"
 
 
 def amp_settings() -> dict[str, Any]:
-    """bf16 where the GPU supports it, which needs no loss scaling; else fp16."""
-    # Emulated, it would be slower than fp16.
+    """bf16 if the GPU supports it, because it needs no loss scaling; else fp16."""
+    # Emulated bf16 is slower than fp16.
     supported = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return {"dtype": torch.bfloat16 if supported else torch.float16}
 
 
 @entry
 def place_network(network: nn.Module, device: torch.device | str, amp: object = False) -> nn.Module:
-    """The network on the device; on a CPU in the memory format that is fastest there, and with `amp` in bf16.
+    """The network on the device. On a CPU it computes in bf16 with `amp`, else in channels-last memory format.
 
-    Without bf16 its convolutions run 1.1 to 1.5 times faster with channels last; in bf16 they are slower that way.
+    On a CPU, channels last makes float32 convolutions 1.1 to 1.5 times faster, but bf16 convolutions slower.
     """
     network = network.to(checks.usable_device(device))
     if torch.device(device).type != "cpu":

@@ -1,4 +1,4 @@
-"""Training: data, loss, augmentation, description of the weights, and the run itself."""
+"""Steps of a training: data, loss, augmentation, description of the weights, and the run."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from seep_monai.network.segresnet import SegResNetSettings, settings_from_json
 
 logger = logging.getLogger(__name__)
 
-LEAK_NOTE = "leaky: scenes stand in several parts, so that all figures of this run are too good"
+LEAK_NOTE = "leaky: some scenes are in several parts, so all scores of this run are too high"
 SAMPLINGS = ("shuffle", "rarest_class")
-# What a shell says of a program that the user stopped.
+# Exit code of a program that the user stopped, by convention of the shell.
 _INTERRUPTED = 130
 
 
@@ -79,7 +79,11 @@ def make_plan(
     band: int | None = None,
     extra_dir: str | None = None,
 ) -> plans.Plan:
-    """The audited and divided data set, with something to learn and to choose by."""
+    """The audited and split data set.
+
+    Raises:
+        DataError: see `dataset.plan.make_plan`; or if the training or validation part has no seep.
+    """
     folders = (str(dataset_dir), str(images_dir), str(masks_dir))
     extra_dir = None if extra_dir is None else str(extra_dir)
     plan = plans.make_plan(*folders, split, size_multiple=network.size_multiple, band=band, extra_dir=extra_dir)
@@ -102,7 +106,7 @@ def make_loss(settings: LossSettings, plan: plans.Plan, device: torch.device | s
 
 @entry
 def weight_average(network: nn.Module, decay: float) -> WeightAverage:
-    """The running mean of the network's weights."""
+    """The exponential moving average of the network's weights."""
     return WeightAverage(network, decay)
 
 
@@ -116,13 +120,13 @@ def make_optimizer(network: nn.Module, learning_rate: float, weight_decay: float
 
 @entry
 def make_schedule(optimizer: torch.optim.Optimizer, n_steps: int, warmup_share: float) -> WarmupCosineSchedule:
-    """A linear rise over the first share of the steps, then half a cosine down to 0."""
+    """Linear warm-up over the first share of the steps, then cosine decay to 0."""
     return WarmupCosineSchedule(optimizer, warmup_steps=int(warmup_share * n_steps), t_total=n_steps)
 
 
 @entry
 def tile_sampler(plan: plans.Plan, sampling: str) -> WeightedRandomSampler | None:
-    """Draws the training tiles of an epoch, with replacement: `rarest_class`; None for `shuffle`, each tile once."""
+    """For `rarest_class` a sampler that draws training tiles with replacement; for `shuffle` None (each tile once)."""
     if sampling not in SAMPLINGS:
         raise ConfigError(f"sampling: expected one of {', '.join(SAMPLINGS)}, but got {sampling!r}.")
     if sampling == "shuffle":
@@ -135,24 +139,24 @@ def tile_sampler(plan: plans.Plan, sampling: str) -> WeightedRandomSampler | Non
 def make_augment(
     settings: AugmentSettings, plan: plans.Plan, items: Iterable[Mapping[str, Any]], seed: int
 ) -> BatchAugment:
-    """The augmentation of the training batches, with the slicks that it pastes.
+    """The augmentation of the training batches, with the bank of slicks to paste.
 
     Args:
-        settings: what is done, and how often.
-        plan: the plan, which counts the classes.
-        items: the normalised training tiles, whose slicks are pasted; read only where some are.
-        seed: of the random numbers.
+        settings: settings of the augmentation.
+        plan: plan with the class counts.
+        items: the normalised training tiles, read only if slicks are pasted.
+        seed: seed of the random numbers.
     """
     paste = _make_paste(settings, plan, items) if settings.paste_prob else None
     return BatchAugment(settings, paste=paste, seed=seed)
 
 
 def _make_paste(settings: AugmentSettings, plan: plans.Plan, items: Iterable[Mapping[str, Any]]) -> SlickPaste | None:
-    """None, with a warning, where no tile has a slick that can be pasted."""
+    """None, with a warning, if no tile has a slick that can be pasted."""
     weights = _class_weights(settings.paste_class_weights, plan, by="instances")
     bank = SlickBank.from_items(items)
     if not bank.slicks:
-        logger.warning("nothing is pasted, for no slick of the training tiles can be: %s", bank)
+        logger.warning("no slicks are pasted, because the training tiles have no usable slick: %s", bank)
         return None
     prob, max_slicks = settings.paste_prob, settings.paste_max_slicks
     return SlickPaste(bank, prob=prob, max_slicks=max_slicks, class_weights=weights)
@@ -174,7 +178,7 @@ def model_description(
     run_name: object,
     initial_weights: str | None = None,
 ) -> dict[str, Any]:
-    """What `model.json` says of the weights; evaluation and inference read everything they need from there."""
+    """The content of `model.json`, from which evaluation and inference read all settings of the training."""
     return {
         "format": checkpoints.DESCRIPTION_FORMAT,
         "network": network.to_json(),
@@ -212,17 +216,17 @@ def check_training(
     max_grad_norm: object,
     checked: Sequence[object],
 ) -> None:
-    """First step of a training: everything that can be refused without reading the data.
+    """First step of a training: all checks that need no data.
 
-    `checked` are settings and objects that check their own values when they are built.
+    `checked` are settings and objects that check their values when they are created.
     """
     del checked
     n_epochs = checks.whole_number("max_epochs", max_epochs, at_least=1)
     interval = checks.whole_number("val_interval", val_interval, at_least=1)
     if n_epochs % interval:
         raise ConfigError(
-            f"val_interval: expected a divisor of max_epochs {n_epochs}, so that the last weights are validated, but "
-            f"got {interval}."
+            f"val_interval: expected a divisor of max_epochs {n_epochs} (the last weights must be validated), but got "
+            f"{interval}."
         )
     checks.whole_number("batch_size", batch_size, at_least=1)
     checks.whole_number("n_pictures", n_pictures, at_least=0)
@@ -250,7 +254,7 @@ def train(
     resume: object,
     initial_weights: str | None = None,
 ) -> None:
-    """Second step of a training, when all is built: the run's folder, log, config, versions and plan, then the run."""
+    """Second step of a training: write log, config, versions and plan to the run folder, then run the trainer."""
     if initial_weights is not None and not checks.boolean("resume", resume):
         checkpoints.start_from(trainer.network, initial_weights, plan)
     _check_run(trainer, plan, best, writer.log_dir, resume=checks.boolean("resume", resume))
@@ -272,9 +276,8 @@ def train(
         trainer.run()
         if best.best.epoch == 0:
             raise TrainingError(
-                f"{best.folder}: no validation had a defined {best.key_metric}, so that no weights are the best; the "
-                f"last ones are "
-                f"in {checkpoints.LAST_FILE}. Choose another --key_metric."
+                f"{best.folder}: no validation had a defined {best.key_metric}, so there are no best weights. The last "
+                f"weights are in {checkpoints.LAST_FILE}. Choose another --key_metric."
             )
         logger.info(
             "best %s %.3f in epoch %d; weights written to %s, log and curves to %s",
@@ -285,10 +288,10 @@ def train(
             folder,
         )
     except KeyboardInterrupt:
-        logger.warning("stopped in epoch %d; go on with --resume True", trainer.state.epoch)
+        logger.warning("stopped in epoch %d; continue with --resume True", trainer.state.epoch)
         raise SystemExit(_INTERRUPTED) from None
     except SeepError as error:
-        # Into run.log; on the terminal the message stands last, by itself.
+        # For run.log. `entry` prints the message on the terminal.
         logger.error("%s", error)
         raise
     finally:
@@ -296,7 +299,7 @@ def train(
 
 
 def _check_run(trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir: Path, *, resume: bool) -> None:
-    """Refuse another run's folder and checkpoint before anything is written."""
+    """Check, before anything is written, that the run can be resumed or that its folder is empty."""
     if resume:
         checkpoints.check_resume(
             best.folder,
@@ -307,10 +310,10 @@ def _check_run(trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir:
             context=best.description["context"],
         )
     elif run_dir.is_dir() and any(run_dir.iterdir()):
-        raise ConfigError(f"run_name: {run_dir} holds another run. Give a new --run_name, or go on with --resume True.")
+        raise ConfigError(f"run_name: {run_dir} holds another run. Give a new --run_name, or --resume True.")
 
 
 @entry
 def instance_settings(**arguments: Any) -> InstanceSettings:
-    """Checked settings of how instances are found."""
+    """Checked settings of the instances."""
     return InstanceSettings(**arguments)

@@ -1,4 +1,4 @@
-"""Trained weights and what `model.json` says of them: network, band, instances, object classifier."""
+"""Trained weights and their settings in `model.json`: network, band, instances, object classifier."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from seep_monai.objects.classifier import CLASSIFIED, ObjectClassifier
 
 @entry
 def read_description(ckpt_dir: str, band: int | None = None) -> dict[str, Any]:
-    """`model.json`, checked against the weights beside it.
+    """The content of `model.json`, checked against `model.pt`.
 
     Args:
         ckpt_dir: folder of both.
-        band: which band of images with several is read. It must be that of the training, unless that had images with
-            one band.
+        band: band of images with several. It must be that of the training, unless the training images had one band.
     """
     description = checkpoints.read_description(ckpt_dir)
     if band is not None and description["band"] is None:
@@ -32,18 +31,17 @@ def read_description(ckpt_dir: str, band: int | None = None) -> dict[str, Any]:
     checks.check_agreement(checkpoints.DESCRIPTION_FILE, description, {"band": band})
     if description["normalisation_version"] != NORMALISATION_VERSION:
         raise ConfigError(
-            f"{ckpt_dir}: the weights were trained with normalisation {description['normalisation_version']}, this "
-            f"version has "
-            f"{NORMALISATION_VERSION}. Train again, or install the version in model.json."
+            f"{ckpt_dir}: expected weights with normalisation {NORMALISATION_VERSION}, but got "
+            f"{description['normalisation_version']}. Train again, or install the version in model.json."
         )
     return description
 
 
 @entry
 def stored_network_settings(ckpt_dir: str, **overrides: Any) -> SegResNetSettings:
-    """The settings in `model.json`, or the default ones where nothing has been trained yet.
+    """The settings in `model.json`, or the defaults if there are no weights yet.
 
-    An override that is not None must say the same as `model.json`.
+    An override that is not None must equal the stored value.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     stored = Path(str(ckpt_dir)) / checkpoints.DESCRIPTION_FILE
@@ -63,17 +61,20 @@ def load_best(network: nn.Module, ckpt_dir: str, device: torch.device | str) -> 
 
 @entry
 def stored_classifier(description: Mapping[str, Any], mode: str | None) -> ObjectClassifier | None:
-    """The object classifier in `model.json`, if it is to be used: by default where one was fitted.
+    """The object classifier in `model.json`; None if it is not used. By default it is used if there is one.
 
     Args:
         description: the content of `model.json`.
-        mode: `classified`, a mode of `InstanceSettings` (None comes back), or None for the default.
+        mode: `classified`, a mode of `InstanceSettings` (gives None), or None for the default.
+
+    Raises:
+        ConfigError: if `mode` is `classified` and there is no object classifier.
     """
     stored = description.get("objects")
     if mode == CLASSIFIED and stored is None:
         raise ConfigError(
-            "instance_mode: expected class or object, but got classified, and no object classifier was fitted to these "
-            "weights yet. Fit it first: seep-monai fit (run fitting)."
+            "instances#mode: expected class or object, because no object classifier was fitted to these weights, but "
+            "got classified. Fit it first: seep-monai fit (run fitting)."
         )
     return ObjectClassifier.from_json(stored) if stored is not None and mode in (None, CLASSIFIED) else None
 
@@ -82,9 +83,9 @@ def stored_classifier(description: Mapping[str, Any], mode: str | None) -> Objec
 def stored_instances(
     description: Mapping[str, Any], classifier: ObjectClassifier | None, *, mode: str | None = None, **overrides: Any
 ) -> InstanceSettings:
-    """The settings stored with the weights; what is given and not None takes their place.
+    """The instance settings in `model.json`, replaced by the overrides that are not None.
 
-    With a classifier the map is drawn by hysteresis, from the stored threshold on if none is given.
+    With a classifier the mode is `object`, with the stored threshold of the map as default of `high` and `low`.
     """
     stored = dict(description["instance_settings"])
     if classifier is not None:
@@ -99,9 +100,9 @@ def stored_instances(
 def inference_instances(
     description: Mapping[str, Any], classifier: ObjectClassifier | None, *, mode: str | None = None, **overrides: Any
 ) -> InstanceSettings:
-    """As `stored_instances`, cut at the operating point that was chosen on the validation tiles.
+    """As `stored_instances`, with the score threshold of the operating point chosen on the validation tiles.
 
-    Each mode has scores of its own; one that no operating point was chosen for is not cut.
+    Scores of different modes are not comparable. A mode without an operating point has no default threshold.
     """
     points = {CLASSIFIED: "classified_operating_point", description["instance_settings"]["mode"]: "operating_point"}
     used = CLASSIFIED if classifier is not None else mode or description["instance_settings"]["mode"]

@@ -1,4 +1,4 @@
-"""Tests of `seep_monai.scene.tile_maps`; numpy and rasterio are the independent truth."""
+"""Tests of `seep_monai.scene.outputs`; numpy and rasterio are the independent truth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from rasterio.transform import Affine
 
 from seep_monai.dataset.transforms import NormaliseByScened
 from seep_monai.errors import ConfigError, DataError, TiffError
-from seep_monai.scene.tile_maps import SaveSeepMapsd, inference_items
+from seep_monai.scene.items import inference_items
+from seep_monai.scene.outputs import SaveSeepsd
 from seep_monai.tiff import write_tiff
 
 NORTH_UP = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4000000.0)
@@ -130,13 +131,13 @@ def probabilities() -> torch.Tensor:
 
 @pytest.fixture
 def outputs(source: Path, probabilities: torch.Tensor, tmp_path: Path) -> Path:
-    """The folder that `SaveSeepMapsd` filled for `source`."""
+    """The folder that `SaveSeepsd` filled for `source`."""
     folder = tmp_path / "out"
     folder.mkdir()
     load = LoadImaged("image", ensure_channel_first=True)
     prepare = Compose([load, NormaliseByScened("image", label_key=None, valid_key="valid")])
     data = prepare(inference_items(source)[0]) | {"pred": probabilities}
-    passed_on = SaveSeepMapsd(output_dir=folder, weights_sha256=SHA256)(data)
+    passed_on = SaveSeepsd(output_dir=folder, weights_sha256=SHA256)(data)
     assert passed_on["pred"] is probabilities
     return folder
 
@@ -185,7 +186,7 @@ def test_save_seep_maps_image_without_place_and_half_precision_written(tmp_path:
     )
     pred = torch.zeros(8, 1, 2, dtype=torch.bfloat16)
     pred[0, 0, 0], pred[7, 0, 1] = 1.0, 1.0
-    SaveSeepMapsd(output_dir=tmp_path, weights_sha256=SHA256)(load(inference_items(path)[0]) | {"pred": pred})
+    SaveSeepsd(output_dir=tmp_path, weights_sha256=SHA256)(load(inference_items(path)[0]) | {"pred": pred})
     with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
         file = rasterio.open(tmp_path / "b.1_classes.tif")
     with file:

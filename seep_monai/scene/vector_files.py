@@ -1,0 +1,161 @@
+"""Seep polygons as files: GeoPackage in the image's coordinate system, GeoJSON in longitude and latitude."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import shapely
+
+from seep_monai.classes import CLASS_COLOURS, SEEP_LABELS
+from seep_monai.scene.place import Place
+from seep_monai.scene.seep_objects import SeepObject, attributes
+
+LAYER = "seeps"
+# Source: QGIS, "save style in database".
+_STYLE_COLUMNS = (
+    "id INTEGER PRIMARY KEY, f_table_catalog TEXT, f_table_schema TEXT, f_table_name TEXT, f_geometry_column TEXT, "
+    "styleName TEXT, styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT, ui TEXT, "
+    "update_time DATETIME DEFAULT CURRENT_TIMESTAMP"
+)
+_TYPES: dict[str, type] = {
+    "class": np.int32,
+    "class_name": object,
+    "score": np.float64,
+    **{f"prob_{label}": np.float64 for label in SEEP_LABELS},
+    "area_km2": np.float64,
+    "length_km": np.float64,
+    "width_m": np.float64,
+    "orientation_deg": np.float64,
+    "contrast_db": np.float64,
+    "lon": np.float64,
+    "lat": np.float64,
+    "origin_lon": np.float64,
+    "origin_lat": np.float64,
+    "touches_edge": bool,
+    "scene": object,
+    "model_sha256": object,
+}
+
+
+def write_seeps(
+    stem: Path, seeps: Sequence[SeepObject], place: Place, class_names: Sequence[str], *, scene: str, model_sha256: str
+) -> list[Path]:
+    """Write `<stem>_seeps.gpkg` and, if there is a coordinate system, `<stem>_seeps.geojson`; each whole or not at all.
+
+    Without a coordinate system the GeoPackage has coordinates in px, x = column and y = -row, and no system. Without
+    any seep the layer is empty.
+
+    Args:
+        stem: folder and beginning of the names.
+        seeps: the objects.
+        place: of the image.
+        class_names: of the classes 1..7.
+        scene: name of the scene.
+        model_sha256: checksum of the weights.
+    """
+    records = [_record(seep, place, class_names, scene=scene, model_sha256=model_sha256) for seep in seeps]
+    to_map = place.to_map if place.crs is not None else _upright
+    paths = [Path(f"{stem}_seeps.gpkg")]
+    geometries = [_oriented(seep.polygon, to_map) for seep in seeps]
+    crs = "EPSG:4326" if place.crs is not None and place.crs.to_epsg() == 4326 else place.crs and place.crs.to_wkt()
+    _write(paths[0], geometries, records, driver="GPKG", crs=crs)
+    if place.crs is not None:
+        paths.append(Path(f"{stem}_seeps.geojson"))
+        geometries = [_oriented(seep.polygon, place.to_lon_lat) for seep in seeps]
+        _write(paths[1], geometries, records, driver="GeoJSON", crs="EPSG:4326", layer_options={"RFC7946": "YES"})
+    return paths
+
+
+def _record(seep: SeepObject, place: Place, names: Sequence[str], *, scene: str, model_sha256: str) -> dict[str, Any]:
+    return {
+        "class": seep.label,
+        "class_name": names[seep.label - 1],
+        "score": seep.score,
+        **{f"prob_{label}": float(seep.class_prob[label - 1]) for label in SEEP_LABELS},
+        **attributes(seep, place),
+        "contrast_db": seep.contrast_db,
+        "touches_edge": seep.touches_edge,
+        "scene": scene,
+        "model_sha256": model_sha256,
+    }
+
+
+def _oriented(polygon: shapely.MultiPolygon, to_map: Any) -> shapely.Geometry:
+    """The polygon on the map, outer rings counter-clockwise (RFC 7946)."""
+    return shapely.orient_polygons(shapely.transform(polygon, to_map), exterior_cw=False)
+
+
+def _upright(pixels: np.ndarray) -> np.ndarray:
+    """Map axes point up; rows count down."""
+    return pixels * (1, -1)
+
+
+def _write(
+    path: Path,
+    geometries: Sequence[shapely.Geometry],
+    records: Sequence[dict[str, Any]],
+    *,
+    driver: str,
+    **options: Any,
+) -> None:
+    columns: list[np.ndarray] = [
+        np.array([record[name] for record in records], dtype) for name, dtype in _TYPES.items()
+    ]
+    # GDAL wants the final suffix, and a GeoPackage is a database that is written in place: in a folder beside it, then
+    # renamed.
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        temporary = Path(folder) / path.name
+        pyogrio.raw.write(
+            temporary,
+            geometry=np.array(shapely.to_wkb(np.array(geometries, object)), object),
+            field_data=columns,
+            fields=list(_TYPES),
+            layer=LAYER,
+            driver=driver,
+            geometry_type="MultiPolygon",
+            **options,
+        )
+        if driver == "GPKG":
+            _add_style(temporary)
+        temporary.replace(path)
+
+
+def _add_style(path: Path) -> None:
+    """The table from which QGIS takes its default style: polygons coloured by class."""
+    with sqlite3.connect(path) as database:
+        database.execute(f"CREATE TABLE layer_styles ({_STYLE_COLUMNS})")
+        column = database.execute("SELECT column_name FROM gpkg_geometry_columns").fetchone()[0]
+        row = ("", "", LAYER, column, "seeps by class", _qml(), "", True, "Seep classes", "", None)
+        names = "f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, styleSLD, "
+        names += "useAsDefault, description, owner, ui"
+        database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({', '.join('?' * len(row))})", row)
+        database.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES ('layer_styles', 'attributes', "
+            "'layer_styles')"
+        )
+    database.close()
+
+
+def _qml() -> str:
+    """A categorised style: one fill colour per class."""
+    categories = "".join(
+        f'<category symbol="{k}" value="{k}" label="Seep class {k}" render="true"/>' for k in SEEP_LABELS
+    )
+    symbols = "".join(
+        f'<symbol name="{k}" type="fill" alpha="0.7"><layer class="SimpleFill"><Option type="Map">'
+        f'<Option name="color" type="QString" value="{",".join(map(str, CLASS_COLOURS[k]))},255"/>'
+        f'<Option name="outline_color" type="QString" value="{",".join(map(str, CLASS_COLOURS[k]))},255"/>'
+        "</Option></layer></symbol>"
+        for k in SEEP_LABELS
+    )
+    return (
+        '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM"><qgis version="3.0" styleCategories="Symbology">'
+        f'<renderer-v2 type="categorizedSymbol" attr="class"><categories>{categories}</categories>'
+        f"<symbols>{symbols}</symbols></renderer-v2></qgis>"
+    )
