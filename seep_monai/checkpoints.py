@@ -1,7 +1,6 @@
-"""Files of weights: the best with its description, and the last with all that a resumed run needs.
+"""Checkpoint files: the best weights with their description, and the last state for resuming a run.
 
-Every file is written whole under a temporary name and then renamed, so that a reader or a crash never meets half of
-one.
+Every file is written under a temporary name and then renamed, so an incomplete file is never visible.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ logger = logging.getLogger(__name__)
 MODEL_FILE = "model.pt"
 DESCRIPTION_FILE = "model.json"
 LAST_FILE = "last.pt"
-# Of model.json. Raised with every change of what its keys mean.
+# Format version of model.json. Increase it when the meaning of a key changes.
 DESCRIPTION_FORMAT = 2
-# What model.json says of the trainings that came before: it goes on with a run that is resumed.
+# Keys of model.json that describe earlier trainings. A resumed run keeps them.
 ANCESTRY_KEYS = ("initial_weights_sha256", "trained_scenes", "chosen_scenes")
 
 
 def save_atomic(path: Path, content: Any) -> None:
-    """`torch.save`, the whole file or nothing; equal content gives equal bytes."""
-    # Into memory first: given a path, torch writes the temporary file's name into the archive.
+    """`torch.save` that writes the whole file or nothing. Equal content gives equal bytes."""
+    # Serialised in memory, because torch stores the name of the file it writes to in the archive.
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_bytes(path, buffer.getvalue())
@@ -47,7 +46,7 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
     """The content of `model.json`, checked against the `model.pt` beside it.
 
     Raises:
-        DataError: if either file is missing or unreadable, or they do not belong together.
+        DataError: if either file is missing or unreadable, or the checksum or the format does not match.
     """
     model, description = Path(str(ckpt_dir)) / MODEL_FILE, Path(str(ckpt_dir)) / DESCRIPTION_FILE
     for path in (model, description):
@@ -77,12 +76,7 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def ancestry(plan: Plan, initial_weights: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """The scenes that a training and those before it train on and choose by, and the weights it starts from.
-
-    Args:
-        plan: of this training.
-        initial_weights: folder of the weights that it starts from, or None.
-    """
+    """The scenes used by this training and earlier ones, and the checksum of the initial weights (a folder or None)."""
     trained = {tile.scene for tile in plan.training_tiles()}
     chosen = {tile.scene for tile in plan.parts["validation"]}
     sha256 = None
@@ -94,32 +88,27 @@ def ancestry(plan: Plan, initial_weights: str | os.PathLike[str] | None) -> dict
 
 
 def start_from(network: nn.Module, ckpt_dir: str | os.PathLike[str], plan: Plan) -> None:
-    """Load the best weights of another training, so that this one goes on from them.
-
-    Args:
-        network: what is to be trained.
-        ckpt_dir: folder of the other training's `model.pt` and `model.json`.
-        plan: of this training.
+    """Load the best weights of another training, `model.pt` in `ckpt_dir`, as initial weights.
 
     Raises:
-        DataError: if the weights are missing or do not fit, or they or those that they started from were trained or
-            chosen on scenes that this training validates or tests on.
+        DataError: if the weights are missing or do not fit, or if they (or their initial weights) were trained or
+            validated on scenes that this training validates or tests on.
     """
     description = read_description(ckpt_dir)
     seen = {*description["trained_scenes"], *description["chosen_scenes"]}
     shared = sorted(seen & {tile.scene for part in ("validation", "test") for tile in plan.parts[part]})
     if shared:
         raise DataError(
-            f"{ckpt_dir}: these weights, or those that they started from, were trained or chosen on {listed(shared)}, "
-            "scenes that this training validates or tests on. Start from weights of other scenes (simulated ones); to "
-            "continue a training use --resume True."
+            f"{ckpt_dir}: these weights, or those that they started from, were trained or chosen on {listed(shared)}. "
+            "This training validates or tests on these scenes. Give weights of other scenes, such as simulated ones. "
+            "To continue a training use --resume True."
         )
     load_weights(network, Path(ckpt_dir) / MODEL_FILE)
-    logger.info("starting from the weights in %s", ckpt_dir)
+    logger.info("initial weights: %s", ckpt_dir)
 
 
 def load_weights(network: nn.Module, path: Path, device: torch.device | str = "cpu") -> None:
-    """Load a state dict into the network, with nothing left over.
+    """Load a state dict into the network. All keys must match.
 
     Raises:
         DataError: if the file is unreadable or its weights do not fit the network.
@@ -133,31 +122,32 @@ def load_weights(network: nn.Module, path: Path, device: torch.device | str = "c
 
 @dataclass
 class Best:
-    """The best validation so far, and how many came since; `value` is NaN and `epoch` 0 until one is defined."""
+    """The best validation so far, and the number of validations since. Initially `value` is NaN and `epoch` is 0."""
 
     value: float = math.nan
     epoch: int = 0
     n_since: int = 0
 
     def improved_by(self, value: float) -> bool:
-        """Whether `value` is defined and higher; an undefined value is never the best."""
+        """Whether `value` is defined (not NaN) and higher than the best one."""
         return not math.isnan(value) and not value <= self.value
 
 
 def read_last(path: Path) -> dict[str, Any]:
-    """The content of a `last.pt`, on the CPU.
+    """The content of `last.pt`, with tensors on the CPU.
 
     Raises:
         DataError: if it is missing or unreadable.
     """
     if not path.is_file():
         raise DataError(
-            f"{path}: --resume True needs the last checkpoint of a run, but there is none. Start without it."
+            f"{path}: --resume True needs the last checkpoint of a run, but there is none. Leave out --resume."
         )
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())[:300]}).") from error
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(f"{path}: expected a checkpoint, but it cannot be read ({reason}).") from error
     return content
 
 
@@ -170,32 +160,32 @@ def check_resume(
     key_metric: str,
     context: Mapping[str, Any] | None = None,
 ) -> None:
-    """Refuse to go on from a checkpoint of another run.
+    """Check that `last.pt` can be resumed with the settings of this run.
 
     Args:
-        ckpt_dir: of the checkpoint.
-        network: of this run.
-        fingerprint: of this run's plan.
-        max_epochs: of this run.
-        key_metric: of this run.
-        context: how this run sees tiles, to be compared with `model.json`, where the best weights stand.
+        ckpt_dir: folder of the checkpoint.
+        network: network of this run.
+        fingerprint: fingerprint of this run's plan.
+        max_epochs: number of epochs of this run.
+        key_metric: key metric of this run.
+        context: scene context of this run; must equal the one in `model.json`, if there is one.
 
     Raises:
-        DataError: if `last.pt` is missing or unreadable, or the best weights it tells of are.
-        TrainingError: if it is of another plan, network or key metric, or has already reached the number of epochs.
+        DataError: if `last.pt`, or the best weights that it refers to, are missing or unreadable.
+        TrainingError: if plan, network, key metric or context differ, or all epochs are done.
     """
     path = ckpt_dir / LAST_FILE
     content = read_last(path)
-    anew = "or start anew with --overwrite True."
+    anew = "or start again with --overwrite True."
     if content["fingerprint"] != fingerprint:
         raise TrainingError(
-            f"{path}: was trained on another plan (fingerprint {content['fingerprint'][:12]}... against "
-            f"{fingerprint[:12]}...). Use the same data, split and seed, {anew}"
+            f"{path}: was trained on another plan: expected fingerprint {fingerprint[:12]}..., but got "
+            f"{content['fingerprint'][:12]}.... Use the same data, split and seed, {anew}"
         )
     if content["key_metric"] != key_metric:
         raise TrainingError(
-            f"{path}: its best weights were chosen by {content['key_metric']}, which cannot be compared with "
-            f"{key_metric}. Give --key_metric {content['key_metric']}, {anew}"
+            f"{path}: expected best weights chosen by {key_metric}, but they were chosen by {content['key_metric']}. "
+            f"Give --key_metric {content['key_metric']}, {anew}"
         )
     if content["epoch"] >= max_epochs:
         raise TrainingError(
@@ -203,22 +193,22 @@ def check_resume(
         )
     shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
     if {key: tensor.shape for key, tensor in content["network"].items()} != shapes:
-        raise TrainingError(f"{path}: holds another network than this run's. Give the same network settings, {anew}")
+        raise TrainingError(f"{path}: holds another network than this run. Give the same --network_settings, {anew}")
     if content["best"]["epoch"] > 0:
         stored = read_description(ckpt_dir).get("context")
         if context is not None and stored is not None and SceneContext(**stored) != SceneContext(**context):
             raise TrainingError(
-                f"{path}: sees tiles with the context {stored}, this run with {dict(context)}. Give the same "
+                f"{path}: expected the context {dict(context)}, but it was trained with {stored}. Give the same "
                 f"--context#context_px and --tile_columns, {anew}"
             )
 
 
 def check_free(ckpt_dir: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse to write over another run's weights.
+    """Check that no weights of another run would be overwritten.
 
     Raises:
-        ConfigError: if there are weights and neither `resume` nor `overwrite` is set, or both are.
-        DataError: if there is nothing to resume from.
+        ConfigError: if there are weights and neither `resume` nor `overwrite` is set, or if both are set.
+        DataError: if `resume` is set and `last.pt` is missing or unreadable.
     """
     if resume and overwrite:
         raise ConfigError("resume and overwrite: expected at most one of them to be True.")
@@ -228,7 +218,6 @@ def check_free(ckpt_dir: Path, *, resume: bool, overwrite: bool) -> None:
     found = [name for name in (MODEL_FILE, LAST_FILE) if (ckpt_dir / name).exists()]
     if found and not overwrite:
         raise ConfigError(
-            f"{ckpt_dir / found[0]}: another run's weights are in the way. Go on from them with --resume True, "
-            f"replace them with "
-            "--overwrite True, or write elsewhere with --ckpt_dir DIR."
+            f"{ckpt_dir / found[0]}: the folder already holds weights of another run. Resume it with --resume True, "
+            "replace the weights with --overwrite True, or choose another folder with --ckpt_dir DIR."
         )

@@ -1,4 +1,4 @@
-"""Checks of single settings: type and range, with the option's name in the message."""
+"""Checks of type and range of single settings. The message names the option."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from seep_monai.errors import ConfigError
 
 
 def boolean(name: str, value: object) -> bool:
-    """True or False from a config value; the command line gives `false` as a string, which Python holds for true.
+    """True or False from a config value. The command line gives `false` as a string, which is true in Python.
 
     Raises:
-        ConfigError: for anything but True, False and the words true and false.
+        ConfigError: if the value is not True, False or the string true or false.
     """
     if isinstance(value, bool):
         return value
@@ -25,10 +25,10 @@ def boolean(name: str, value: object) -> bool:
 
 
 def whole_number(name: str, value: object, *, at_least: int) -> int:
-    """The value, a whole number of at least `at_least`.
+    """The value, checked to be a whole number of at least `at_least`.
 
     Raises:
-        ConfigError: for anything else, True and False included.
+        ConfigError: for anything else, including True and False.
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= at_least:
         return value
@@ -36,10 +36,10 @@ def whole_number(name: str, value: object, *, at_least: int) -> int:
 
 
 def number(name: str, value: object, *, low: float, high: float = math.inf, low_allowed: bool = False) -> float:
-    """The value, a finite number between `low` and `high`, both excluded unless `low_allowed`.
+    """The value, checked to be a finite number between `low` and `high`, which are excluded (`low_allowed`: `high`).
 
     Raises:
-        ConfigError: for anything else, True and False included.
+        ConfigError: for anything else, including True and False.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and (low < value < high or (low_allowed and value == low)):  # type: ignore[operator]
@@ -50,10 +50,10 @@ def number(name: str, value: object, *, low: float, high: float = math.inf, low_
 
 
 def probability(name: str, value: object) -> float:
-    """The value, a number from 0 to 1.
+    """The value, checked to be a number from 0 to 1.
 
     Raises:
-        ConfigError: for anything else, True and False included.
+        ConfigError: for anything else, including True and False.
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
         return float(value)
@@ -61,27 +61,25 @@ def probability(name: str, value: object) -> float:
 
 
 def usable_device(value: torch.device | str) -> torch.device:
-    """The device, which is there.
+    """The device, checked to be available.
 
     Raises:
-        ConfigError: if there is no such device.
+        ConfigError: if it is not available.
     """
     try:
         device = torch.device(value)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise ConfigError(
-            f"device: expected cpu, or cuda where there is a GPU, but got {value!r} ({reason})."
-        ) from error
+        raise ConfigError(f"device: expected cpu, or cuda if there is a GPU, but got {value!r} ({reason}).") from error
     return device
 
 
 def folder_name(name: str, value: object) -> str:
-    """The value as the name of one folder.
+    """The value as the name of a single folder.
 
     Raises:
-        ConfigError: if it is empty or would leave its parent folder.
+        ConfigError: if it is empty or is a path.
     """
     text = str(value)
     if not text or text in (".", "..") or "/" in text or "\\" in text:
@@ -89,17 +87,16 @@ def folder_name(name: str, value: object) -> str:
     return text
 
 
-def check_agreement(source: str, stored: dict[str, Any], given: dict[str, Any]) -> None:
-    """Raise a ConfigError if a given setting, None where it is left out, says otherwise than the stored one.
+def check_agreement(source: str, stored: dict[str, Any], given: dict[str, Any], *, group: str = "") -> None:
+    """Raise a ConfigError if a given setting differs from the stored one. None means not given.
 
-    Lists and tuples of equal content agree.
+    Lists and tuples with equal content are equal. `group` is the beginning of the options' names, such as `split#`.
     """
     for name, value in given.items():
         if value is not None and _plain(value) != _plain(stored[name]):
             raise ConfigError(
-                f"{name}: {source} says {stored[name]!r}, but got {value!r}. Leave --{name} out, or give the "
-                f"--ckpt_dir of "
-                "other weights."
+                f"{name}: {source} says {stored[name]!r}, but got {value!r}. Leave out --{group}{name}, or choose "
+                "other weights with --ckpt_dir."
             )
 
 

@@ -1,6 +1,6 @@
-"""Ids, names and colours of the eight classes: the one place that knows them.
+"""Ids, names and colours of the eight classes.
 
-Mask values: 0 = no seep, 1..7 = seep classes, 255 = no-data (only inside the program, never in a mask file).
+Mask values: 0 = no seep, 1..7 = seep classes, 255 = no-data (only in memory, never in a mask file).
 Instance files number the seep classes from 0: mask value k is category k - 1.
 """
 
@@ -14,11 +14,10 @@ N_SEEP_CLASSES = 7
 N_CLASSES = N_SEEP_CLASSES + 1
 NO_DATA_LABEL = 255
 SEEP_LABELS = tuple(range(1, N_CLASSES))
-# The meaning of the seven classes is not published, so the names only count.
+# The meaning of the seven classes is not published, so the names are numbers.
 DEFAULT_CLASS_NAMES = tuple(f"Seep cls{k}" for k in SEEP_LABELS)
 
-# RGB of labels 0..7. Choice: Paul Tol's "bright" scheme and orange, told apart by colour-blind readers on grey radar
-# images.
+# RGB of labels 0..7. Choice: Paul Tol's "bright" scheme and orange, which colour-blind readers can distinguish.
 CLASS_COLOURS: tuple[tuple[int, int, int], ...] = (
     (0, 0, 0),
     (238, 102, 119),
@@ -33,7 +32,7 @@ NO_DATA_COLOUR = (60, 60, 70)
 
 
 def checked_class_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The seven seep class names, in label order 1..7.
+    """The seep class names in label order 1..7.
 
     Raises:
         ConfigError: if there are not seven different, non-empty names.

@@ -1,4 +1,4 @@
-"""The errors a user can cause; each message says what was expected, what came, where, and what to do."""
+"""Errors that a user can cause. Each message says where, what was expected, what was found, and what to do."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ R = TypeVar("R")
 
 
 class SeepError(ValueError):
-    """Root of all errors that bad input, data or settings cause."""
+    """Base class of all errors caused by bad input, data or settings."""
 
 
 class TiffError(SeepError):
-    """A TIFF file that cannot be read or written as one two-dimensional image."""
+    """A TIFF file that cannot be read or written as a two-dimensional image."""
 
 
 class DataError(SeepError):
-    """A data folder, a pair of files or a plan that breaks the data contract."""
+    """A data folder, a pair of files or a plan that violates the data format."""
 
 
 class ConfigError(SeepError):
-    """A setting that is unknown, out of range or contradicts another."""
+    """A setting that is unknown, out of range or in conflict with another."""
 
 
 class TrainingError(SeepError):
-    """A training run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 def listed(names: list[str], limit: int = 10) -> str:
-    """Up to `limit` names for an error message, then how many are left.
+    """Up to `limit` names for an error message, then the number of the remaining ones.
 
     >>> listed(["a", "b", "c"], limit=2)
     'a, b and 1 more'
@@ -42,7 +42,7 @@ def listed(names: list[str], limit: int = 10) -> str:
 
 
 def entry(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: a SeepError, also one inside an error of MONAI, or an OSError becomes SystemExit with its message."""
+    """Decorator that turns a SeepError or OSError, also one wrapped by MONAI, into SystemExit with its message."""
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -55,9 +55,11 @@ def entry(function: Callable[P, R]) -> Callable[P, R]:
             if cause is None:
                 raise
             if isinstance(cause, OSError):
-                # A rename names its target second.
+                # For a failed rename, `filename2` is the target.
                 place = cause.filename2 or cause.filename
-                raise SystemExit(f"{place}: cannot be used ({cause.strerror}). Free the place.") from error
+                raise SystemExit(
+                    f"{place}: cannot be used ({cause.strerror}). Remove it, or correct its permissions."
+                ) from error
             raise SystemExit(str(cause)) from error
 
     return wrapped

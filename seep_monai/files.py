@@ -1,4 +1,4 @@
-"""Files and folders that are written: whole or not at all."""
+"""Writing of files and folders. A file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from seep_monai.errors import ConfigError
 
 
 def make_folder(path: object, *, option: str) -> Path:
-    """The folder, made where it is missing, and shown to be writable.
+    """The folder, created if it is missing and checked to be writable.
 
     Raises:
-        ConfigError: if a file stands in its place or it cannot be written.
+        ConfigError: if the path is a file or the folder cannot be written.
     """
-    # A name of digits comes from the command line as a number.
+    # The command line gives a name of digits as a number.
     folder = Path(str(path))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,12 +34,12 @@ def make_folder(path: object, *, option: str) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write the whole file or nothing, in UTF-8."""
+    """Write the whole UTF-8 file or nothing."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write the whole file or nothing: to a temporary name beside it, then renamed."""
+    """Write the whole file or nothing: write to a temporary file in the same folder, then rename it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)
@@ -49,7 +49,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """`write_text` of JSON with four spaces; NaN and infinity are refused, they are not JSON."""
+    """`write_text` of JSON with an indent of four. Raises ValueError for NaN and infinity, which are not JSON."""
     write_text(path, json.dumps(content, indent=4, allow_nan=False) + "\n")
 
 

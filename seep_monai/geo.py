@@ -1,4 +1,4 @@
-"""GeoTIFF tags of a tile, taken from one file and put unchanged into another; what they mean is left to GDAL."""
+"""GeoTIFF tags, copied from file to file without interpretation."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from seep_monai.errors import TiffError
 
 GeoTags = dict[int, tuple[float, ...] | str]
 
-# GDAL's own tag: the no-data value as text.
+# GDAL's no-data tag: the value as text.
 NO_DATA = 42113
 
-# Type letters of struct, as the GeoTIFF standard sets them.
+# Type codes of `struct`, as the GeoTIFF standard prescribes.
 TAG_DTYPES = {
     33550: "d",  # pixel scale
     33922: "d",  # tiepoints
     34264: "d",  # transformation
     34735: "H",  # geo keys
-    34736: "d",  # numbers that the keys point to
-    34737: "s",  # text that the keys point to
+    34736: "d",  # numbers that the keys refer to
+    34737: "s",  # text that the keys refer to
 }
 
 
 def tags_of(value_of: Callable[[int], Any]) -> GeoTags:
-    """The GeoTIFF tags that are there, as tuples of numbers and text.
+    """The GeoTIFF tags that are present, as tuples of numbers or text.
 
     Args:
-        value_of: gives the value of a tag number: numbers, text or bytes, None where the tag is absent.
+        value_of: returns the value of a tag number (numbers, text or bytes), or None if the tag is absent.
     """
     found = {code: value_of(code) for code in TAG_DTYPES}
     return {code: _plain(value) for code, value in found.items() if value is not None}
 
 
 def tags_to_write(geo_tags: GeoTags, no_data: float | None = None) -> list[tuple[int, str, int, Any, bool]]:
-    """(number, type, count, value, only once) of each tag, as tifffile's `extratags` takes them.
+    """(number, type, count, value, write once) of each tag, in the form of tifffile's `extratags`.
 
     Args:
         geo_tags: values by tag number.
-        no_data: value of the no-data tag, None for no tag.
+        no_data: value of the no-data tag; None writes no tag.
 
     Raises:
-        TiffError: for a tag that is none of GeoTIFF.
+        TiffError: if a tag is not a GeoTIFF tag.
     """
     unknown = sorted(set(geo_tags) - set(TAG_DTYPES))
     if unknown:
-        raise TiffError(f"geo_tags: expected some of {sorted(TAG_DTYPES)}, but got {unknown}. Leave these out.")
+        raise TiffError(f"geo_tags: expected some of {sorted(TAG_DTYPES)}, but got {unknown}. Remove these tags.")
     tags = [
         (code, TAG_DTYPES[code], 0 if isinstance(value, str) else len(value), _packed(value), True)
         for code, value in geo_tags.items()

@@ -1,7 +1,7 @@
-"""TIFF images in and out: one band as a (row, col) array, with its no-data value and geo tags.
+"""Read and write single-band TIFF images with their no-data value and GeoTIFF tags.
 
-`read_tiff`, `write_tiff` and `valid_mask` work on arrays. `TiffReader` is a thin shell around them for MONAI: it keeps
-no-data and geo tags in the metadata, from which `TiffMeta` gives them back unchanged.
+`read_tiff`, `write_tiff` and `valid_mask` work on (row, col) arrays. `TiffReader` is a MONAI reader on top of them. It
+stores no-data and tags in the metadata, from which `TiffMeta` restores them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Compression = Literal["zlib", "deflate"]
 PathLike = str | os.PathLike[str]
 
 _DESCRIPTION = 270
-# Tags that change pixels, place or no-data: losing one of them must not pass unseen.
+# Tags that affect pixels, georeference or no-data: a lost one must raise an error.
 _NEEDED_TAGS = {256, 257, 258, 259, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 339, geo.NO_DATA, *geo.TAG_DTYPES}
 _REDUCED_OR_MASK = 0b101
-# Choice: 256 x 256 px, GDAL's usual tile, so that a window of a large compressed scene can be read alone.
+# Choice: 256 x 256 px, GDAL's default tile, so that a window of a large compressed scene can be read by itself.
 TILE_PX = 256
 _COPY_AGAIN = "The file is damaged or was not copied completely: copy it again."
 
@@ -57,10 +57,10 @@ class TiffImage:
 
 @dataclass(frozen=True)
 class TiffMeta:
-    """What MONAI metadata keep of a `TiffImage`, and the dtype of its file ("uint16": MONAI makes float32 of it).
+    """The part of a `TiffImage` that MONAI metadata keep, and the dtype of its file (MONAI converts pixels to float32).
 
-    Each attribute is a metadata key and stands there as JSON text ("null" for None): only text survives MONAI's
-    collate for any mix of files in one batch. Decollate first, then `from_meta`.
+    Each attribute is a metadata key with a JSON text as value ("null" for None), because only text survives MONAI's
+    collate for a batch of mixed files. Decollate before calling `from_meta`.
     """
 
     no_data: float | None = None
@@ -73,7 +73,7 @@ class TiffMeta:
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any]) -> TiffMeta:
-        """The values in the metadata of one image; the defaults where they are absent."""
+        """The values in the metadata of one image; absent keys get their defaults."""
         stored = {key: json.loads(meta[key]) for key in vars(cls()) if key in meta}
         tags = stored.get("geo_tags", {})
         stored["geo_tags"] = {int(code): v if isinstance(v, str) else tuple(v) for code, v in tags.items()}
@@ -81,16 +81,15 @@ class TiffMeta:
 
 
 def read_tiff(path: PathLike, *, band: int | None = None) -> TiffImage:
-    """One band of a TIFF file, in (row, col) order and the file's dtype.
+    """Read one band of a TIFF file as a (row, col) array in the file's dtype.
 
     Args:
-        path: the file.
-        band: number of the band, from 1 as in GDAL; further pages count on. Needed where there is more than one;
-            overviews and mask pages are no bands.
+        band: 1-based number of the band, as in GDAL, counted over all pages. Required if the file has several bands.
+            Overviews and mask pages are not counted.
 
     Raises:
-        TiffError: if the file is absent, no TIFF, truncated or damaged, of another dtype or an undecodable
-            compression, or if it has several bands and `band` does not name one of them.
+        TiffError: if the file is missing, not a TIFF, truncated, damaged, or of an unsupported dtype or compression; or
+            if it has several bands and `band` does not select one.
     """
     try:
         with tifffile.TiffFile(path) as tiff:
@@ -102,7 +101,7 @@ def read_tiff(path: PathLike, *, band: int | None = None) -> TiffImage:
         raise
     except OSError as error:
         raise _error(path, "a TIFF file", _one_line(error), "Check the path and its permissions.") from error
-    except Exception as error:  # a damaged file makes tifffile and the codecs raise almost anything
+    except Exception as error:  # on damaged files, tifffile and the codecs raise many types
         remedy = "Run: pip install imagecodecs" if "imagecodecs" in str(error) else _COPY_AGAIN
         raise _error(path, "a readable TIFF file", _one_line(error), remedy) from error
 
@@ -116,18 +115,18 @@ def write_tiff(
     description: str | None = None,
     compression: Compression | None = None,
 ) -> None:
-    """Write one band; the file appears under its name only when it is complete.
+    """Write one band to a TIFF file; the file gets its name only when it is complete.
 
     Args:
-        path: target; an existing file is replaced, its folder must exist.
+        path: an existing file is replaced; the folder must exist.
         array: (H, W) of one of `DTYPES`.
-        no_data: value of the GDAL no-data tag, None for no tag.
+        no_data: value of the GDAL no-data tag; None writes no tag.
         geo_tags: GeoTIFF tags by number, as in `TiffImage`.
         description: text of the ImageDescription tag.
-        compression: "zlib" and "deflate" name the same one; None for none.
+        compression: "zlib" or its synonym "deflate"; None writes uncompressed pixels.
 
     Raises:
-        TiffError: if array, no-data value, tags or compression do not fit, or the file cannot be written.
+        TiffError: if array, no-data value, tags or compression are not supported, or the file cannot be written.
     """
     _check_writable(path, array, no_data, compression)
     part = Path(path).with_name(f".{Path(path).name}.{uuid.uuid4().hex}.part")
@@ -145,23 +144,23 @@ def write_tiff(
         )
         part.replace(path)
     except OSError as error:
-        raise _error(path, "a place to write", _one_line(error), "Check the folder and the free space.") from error
+        raise _error(path, "a writable path", _one_line(error), "Check the folder and the free disk space.") from error
     finally:
         part.unlink(missing_ok=True)
 
 
 def no_data_value(no_data: float | None, dtype: np.dtype | str) -> float | None:
-    """The no-data value of an image: that of the tag, else 0 for integer dtypes and None for floats."""
+    """The value of the no-data tag if there is one, otherwise 0 for integer dtypes and None for floats."""
     return 0.0 if no_data is None and np.issubdtype(dtype, np.integer) else no_data
 
 
 def valid_mask(array: np.ndarray, no_data: float | None) -> np.ndarray:
     """True where data exist, bool of the array's shape.
 
-    NaN and infinity in a float image whose tag does not say NaN stay valid: they are for an audit to report.
+    NaN and infinity are valid unless they are the no-data value; `finite_fault` reports them.
 
     Args:
-        array: pixels in the file's own dtype (it decides what no tag means).
+        array: pixels in the file's own dtype, which decides the default no-data value.
         no_data: value of the no-data tag, may be NaN; None without the tag.
 
     >>> valid_mask(np.array([0, 7], np.uint16), None)
@@ -173,17 +172,17 @@ def valid_mask(array: np.ndarray, no_data: float | None) -> np.ndarray:
     if math.isnan(value):
         return ~np.isnan(array)
     with np.errstate(over="ignore"):
-        # NumPy rounds the tag's value to float32 for float32 pixels, so -3.4028234663852886e+38 is found.
+        # NumPy rounds the tag's value to float32 for float32 pixels, so that -3.4028234663852886e+38 matches.
         return array != value
 
 
 def finite_fault(dn: np.ndarray, valid: np.ndarray, path: object) -> str | None:
-    """What is wrong if the valid DN hold NaN or infinity, else None.
+    """The error message if valid pixels are NaN or infinite, else None.
 
     Args:
         dn: pixels of an image.
         valid: True where data exist, the same shape.
-        path: the file, for the message.
+        path: the file that the message names.
     """
     if np.issubdtype(dn.dtype, np.integer):
         return None
@@ -191,36 +190,36 @@ def finite_fault(dn: np.ndarray, valid: np.ndarray, path: object) -> str | None:
     if not n_wrong:
         return None
     return (
-        f"{path}: expected finite values, but {n_wrong} pixels are NaN or infinite and not the declared no-data. "
-        "Declare them in the GDAL no-data tag or repair the file."
+        f"{path}: expected finite values, but {n_wrong} pixels are NaN or infinite and not declared as no-data. "
+        "Set the GDAL no-data tag or repair the file."
     )
 
 
 class TiffReader(ImageReader):
-    """MONAI reader of .tif and .tiff files; rows first, one band.
+    """MONAI reader of one band of .tif and .tiff files, as (row, col).
 
-    Registered when `seep_monai` is imported: `LoadImaged(keys)` finds it by the file's suffix. Give no `reader=`, for
-    MONAI replaces a named reader that raises by another one in silence.
+    Importing `seep_monai` registers it, and `LoadImaged(keys)` selects it by the file suffix. Do not pass `reader=`: if
+    a named reader raises, MONAI silently tries other readers.
 
     Metadata: `original_channel_dim` ("no_channel"), `spatial_shape` (H, W) and the keys of `TiffMeta`. There is no
-    `affine`: MONAI then takes the identity, in px.
+    `affine`; MONAI then uses the identity, in px.
 
     Args:
-        band: as in `read_tiff`; `LoadImaged(keys, band=2)` passes it on.
+        band: see `read_tiff`; `LoadImaged(keys, band=2)` passes it on.
     """
 
     def __init__(self, band: int | None = None) -> None:
         self.band = band
 
     def verify_suffix(self, filename: Any) -> bool:
-        """Whether the name, or each of a list, ends in .tif or .tiff."""
+        """True if the name, or every name of a list, ends in .tif or .tiff."""
         return all(Path(name).suffix.lower() in (".tif", ".tiff") for name in ensure_tuple(filename))
 
     def read(self, data: Any, **_: Any) -> TiffImage:
-        """The image of one file name; TiffError as `read_tiff`, and for a list of several names."""
+        """Read one file; raises TiffError as `read_tiff` does, and for several names."""
         names = ensure_tuple(data)
         if len(names) != 1:
-            raise _error(names[0], "one file per image", f"{len(names)}", "Load each under a key of its own.")
+            raise _error(names[0], "one file per image", f"{len(names)}", "Load each file under its own key.")
         return read_tiff(names[0], band=self.band)
 
     def get_data(self, img: TiffImage) -> tuple[np.ndarray, dict[str, Any]]:
@@ -236,11 +235,11 @@ SUPPORTED_READERS["tiffreader"] = TiffReader
 
 
 def _image_pages(tiff: tifffile.TiffFile, path: PathLike) -> list[Any]:
-    """The pages that hold bands: all but overviews and masks (the first one always counts)."""
+    """The pages that hold bands: all except overviews and masks; the first page always counts."""
     pages: list[Any] = list(tiff.pages)
     file, form = tiff.filehandle, tiff.tiff
     for page in pages:
-        # tifffile drops a tag or page that it cannot reach with no more than a log line, so look at the list itself.
+        # tifffile drops tags and pages that it cannot read and only logs it, so the tag lists are parsed here.
         file.seek(page.offset)
         n_tags = struct.unpack(form.tagnoformat, file.read(form.tagnosize))[0]
         *entries, following = struct.unpack(
@@ -251,18 +250,18 @@ def _image_pages(tiff: tifffile.TiffFile, path: PathLike) -> list[Any]:
         if lost:
             raise _error(path, "all tags inside the file", f"tags {lost} beyond its end", _COPY_AGAIN)
     if following != 0:
-        raise _error(path, "all pages inside the file", f"one after page {len(pages)} beyond its end", _COPY_AGAIN)
+        raise _error(path, "all pages inside the file", f"a page after page {len(pages)} beyond its end", _COPY_AGAIN)
     return [page for i, page in enumerate(pages) if i == 0 or not page.subfiletype & _REDUCED_OR_MASK]
 
 
 def _chosen_band(pages: list[Any], band: int | None, path: PathLike) -> tuple[Any, int]:
-    """The page and the sample in it (from 0) of a band."""
+    """The page that holds a band, and the 0-based index of the band's sample in it."""
     places = [(page, sample) for page in pages for sample in range(page.samplesperpixel)]
     if band is None and len(places) == 1:
         return places[0]
     if band is None or not 1 <= band <= len(places):
         got = f"{len(places)} bands on {len(pages)} pages and band={band}"
-        raise _error(path, "one band", got, f"Choose by the option band=1..{len(places)}.")
+        raise _error(path, "one band", got, f"Choose one with band=1..{len(places)}.")
     return places[band - 1]
 
 
@@ -274,7 +273,7 @@ def _check_dtype(page: Any, path: PathLike) -> None:
 
 
 def _check_complete(page: Any, file_size: int, path: PathLike) -> None:
-    """Refuse pixels beyond the file's end, for which tifffile may return zeros."""
+    """Raise TiffError if pixels lie beyond the end of the file; tifffile may return zeros for them."""
     offsets, counts, n_segments = page.dataoffsets, page.databytecounts, math.prod(page.chunked)
     if min(len(offsets), len(counts)) < n_segments:
         raise _error(path, f"{n_segments} strips or tiles", f"{len(offsets)}", _COPY_AGAIN)
@@ -287,7 +286,7 @@ def _check_complete(page: Any, file_size: int, path: PathLike) -> None:
 
 def _image(page: Any, sample: int, path: PathLike) -> TiffImage:
     no_data = _parsed_no_data(page.tags.valueof(geo.NO_DATA), path)
-    # Sparse files leave out tiles: they hold no-data, or 0 where that is unknown or does not fit.
+    # Sparse files omit tiles. These hold no-data, or 0 if no-data is unknown or does not fit the dtype.
     page.nodata = no_data if no_data is not None and _fits(no_data, page.dtype) else 0
     stored = any(page.databytecounts)
     bands = page.asarray(squeeze=False) if stored else np.full(page.shaped, page.nodata, page.dtype)
@@ -314,14 +313,14 @@ def _fits(no_data: float, dtype: np.dtype) -> bool:
 
 
 def _check_writable(path: PathLike, array: np.ndarray, no_data: float | None, compression: str | None) -> None:
-    """Raise TiffError unless `write_tiff` can write this."""
+    """Raise TiffError unless `write_tiff` supports these values."""
     name = array.dtype.name
     if array.ndim != 2 or array.size == 0 or name not in DTYPES:
         raise _error(path, f"(H, W) of {', '.join(DTYPES)}", f"{name} of shape {array.shape}", "Convert the array.")
     if no_data is not None and not _fits(no_data, array.dtype):
         raise _error(path, f"a no-data value that {name} can hold", f"{no_data}", "Give another, or None for no tag.")
     if compression not in (None, "zlib", "deflate"):
-        raise _error(path, "compression zlib, deflate or None", repr(compression), "Take one of them.")
+        raise _error(path, "compression zlib, deflate or None", repr(compression), "Choose one of these.")
 
 
 def _one_line(error: Exception) -> str:

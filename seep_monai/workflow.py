@@ -1,4 +1,4 @@
-"""What stands between MONAI's command line and the rest: the bundle's place, its ids, its run folder."""
+"""Access to the running MONAI workflow: bundle folder, config ids, merged config and log file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from seep_monai.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 BUNDLE_ROOT_VARIABLE = "SEEP_BUNDLE_ROOT"
-# Ids that `--tracking mlflow` merges into the config before anybody looks.
+# Ids that `--tracking mlflow` adds to the config.
 _TRACKING_IDS = frozenset(DEFAULT_MLFLOW_SETTINGS["configs"])
 _VERSIONED_PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "tifffile", "scikit-image", "scipy")
 
@@ -32,7 +32,7 @@ _VERSIONED_PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "tifffile", 
 def bundle_root() -> str:
     """The bundle's folder.
 
-    That is `SEEP_BUNDLE_ROOT`, else the folder above the configs that MONAI reads, else `bundle/` beside the package.
+    `SEEP_BUNDLE_ROOT`, else the parent of the configs folder that MONAI reads, else `bundle/` beside the package.
 
     Raises:
         ConfigError: if none of them exists.
@@ -46,11 +46,13 @@ def bundle_root() -> str:
     beside = Path(seep_monai.__file__).resolve().parent.parent / "bundle"
     if beside.is_dir():
         return str(beside)
-    raise ConfigError(f"bundle_root: found no bundle folder; give it with --bundle_root DIR or {BUNDLE_ROOT_VARIABLE}.")
+    raise ConfigError(
+        f"bundle_root: expected a bundle folder, but found none. Set --bundle_root DIR or {BUNDLE_ROOT_VARIABLE}."
+    )
 
 
 def running_workflow() -> ConfigWorkflow | None:
-    """The ConfigWorkflow that is evaluating the caller, found on the call stack: a config expression cannot name it."""
+    """The running ConfigWorkflow, or None. Found on the call stack, because config expressions cannot refer to it."""
     for local_variables in _stack():
         candidate = local_variables.get("self")
         if isinstance(candidate, ConfigWorkflow):
@@ -59,12 +61,12 @@ def running_workflow() -> ConfigWorkflow | None:
 
 
 def check_ids() -> None:
-    """Compare the running workflow's ids with those of its config files: MONAI ignores what it does not know.
+    """Check that every id of the running workflow is in its config files. MONAI ignores unknown ids.
 
-    A nested id that is in no file is accepted where the object that is built takes an argument of that name.
+    A nested id that is in no file is accepted if the `_target_` of its group takes an argument of that name.
 
     Raises:
-        ConfigError: if an id on the command line is in no file; names the nearest known one.
+        ConfigError: if an id on the command line is in no file; the message suggests the closest known id.
     """
     workflow = running_workflow()
     if workflow is None:
@@ -73,7 +75,7 @@ def check_ids() -> None:
     known = _merged([ConfigParser.load_config_file(str(file)) for file in files])
     given = {key: value for key, value in workflow.parser.get().items() if key not in {*_TRACKING_IDS - known.keys()}}
     for path, siblings in _unknown_ids(given, known):
-        # The same name within a group goes before a name like it: --fold is --split#fold.
+        # The same name in another group is suggested before a similar name: --split#fold for --fold.
         same = [nested for nested in _nested_ids(known) if nested.endswith(f"#{path[-1]}")]
         near = same or ["#".join([*path[:-1], x]) for x in difflib.get_close_matches(path[-1], siblings, n=1)]
         listed_ids = ", ".join("#".join([*path[:-1], name]) for name in siblings)
@@ -82,10 +84,10 @@ def check_ids() -> None:
 
 
 def check_single_process() -> None:
-    """Refuse to run under `torch.distributed.run`: each process would train for itself, into the same folder.
+    """Check that there is one process. Several processes would each run the whole training in the same folder.
 
     Raises:
-        ConfigError: if the environment says that there are several processes.
+        ConfigError: if the environment variable WORLD_SIZE is not 1.
     """
     n_processes = os.environ.get("WORLD_SIZE", "1")
     if n_processes != "1":
@@ -96,7 +98,7 @@ def check_single_process() -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, of this package and of what the figures depend on."""
+    """Versions of Python, of this package and of the packages that affect results."""
     return {
         "python": platform.python_version(),
         "seep_monai": seep_monai.__version__,
@@ -105,16 +107,16 @@ def versions() -> dict[str, str]:
 
 
 def merged_config() -> dict[str, Any]:
-    """The running workflow's config with all files and overrides merged; empty outside a workflow."""
+    """The config of the running workflow, with all files and overrides merged. Empty outside a workflow."""
     workflow = running_workflow()
     content = {} if workflow is None else workflow.parser.get()
-    # An override given from Python may be any object; its text is what a reader of the file needs.
+    # An override given from Python may be any object. It is stored as text.
     plain: dict[str, Any] = json.loads(json.dumps(content, default=str))
     return {key: value for key, value in plain.items() if key != "_meta_"}
 
 
 def start_log(run_dir: Path) -> None:
-    """Send everything that is logged to `run.log` in the run's folder as well, until `stop_log`."""
+    """Also write the log to `run.log` in the run folder, until `stop_log`."""
     stop_log()
     handler = logging.FileHandler(run_dir / "run.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -123,7 +125,7 @@ def start_log(run_dir: Path) -> None:
 
 
 def stop_log() -> None:
-    """Close the run's log, if one is open."""
+    """Close `run.log`, if it is open."""
     for handler in list(logging.getLogger().handlers):
         if handler.get_name() == _LOG_NAME:
             logging.getLogger().removeHandler(handler)
@@ -145,7 +147,7 @@ def _frames() -> Iterator[FrameType]:
 
 
 def _given_config_files(workflow: ConfigWorkflow) -> list[Path]:
-    """The files the command line gave; a ConfigWorkflow used directly forgets them, then all beside it count."""
+    """The config files on the command line; all files of the folder if a ConfigWorkflow was created in Python."""
     for local_variables in _stack():
         if "workflow_class" in local_variables and local_variables.get("config_file"):
             return _paths(local_variables["config_file"])
@@ -153,12 +155,12 @@ def _given_config_files(workflow: ConfigWorkflow) -> list[Path]:
 
 
 def _configs_folder() -> Path | None:
-    """The folder of the config files that MONAI is reading, for a workflow or for one of its other commands."""
+    """The folder of the config files that MONAI reads, for a workflow or another bundle command."""
     workflow = running_workflow()
     if workflow is not None:
         return Path(workflow.config_root_path).absolute()
     for frame in _frames():
-        # `verify_net_in_out`, `ckpt_export` and their like have no workflow, but their files' paths.
+        # `verify_net_in_out`, `ckpt_export` and similar commands have no workflow, only the paths of their files.
         given = frame.f_locals.get("config_file_")
         if given and frame.f_globals.get("__name__") == "monai.bundle.scripts":
             return _paths(given)[-1].absolute().parent
@@ -170,7 +172,7 @@ def _paths(given: Any) -> list[Path]:
 
 
 def _merged(contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """All ids of the files; `a#b` is `b` within `a`. Unlike for MONAI, their order does not matter."""
+    """All ids of the files. `a#b` is `b` within `a`. Unlike in MONAI, the order does not matter."""
     result: dict[str, Any] = {}
     for content in contents:
         for key, value in content.items():
@@ -187,9 +189,9 @@ def _merged(contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _unknown_ids(
     given: Mapping[str, Any], known: Mapping[str, Any], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """The path of each id that is not known, with the known ones beside it."""
+    """The path of each unknown id, with the known ids of its group."""
     if given.get("_target_") != known.get("_target_"):
-        # Another object was put in its place: its arguments are its own.
+        # The object was replaced, so the known arguments do not apply.
         return
     for key, value in given.items():
         if key == "_meta_":
@@ -202,7 +204,7 @@ def _unknown_ids(
 
 
 def _nested_ids(known: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """The ids below the top level, outer ones first."""
+    """The ids below the top level, outer levels first."""
     groups = {key: value for key, value in known.items() if isinstance(value, dict)}
     for key, value in groups.items():
         yield from (f"{above}{key}#{name}" for name in value)

@@ -178,7 +178,7 @@ def test_tiles_that_are_all_no_data_are_left_out_and_said(
         ({"resume": True}, "--resume True needs the last checkpoint"),
         ({"loss#shares": {"dice": 1}}, "loss#shares"),
         ({"loss#shares": {"seep_ce": "a"}}, "loss#shares"),
-        ({"loss#weighted_terms": ["seep_ce"]}, "weighted_terms"),
+        ({"loss#weighted_terms": ["seep_ce"]}, "loss#weighted_terms"),
     ],
 )
 def test_bad_setting_ends_with_its_message_and_nothing_written(
@@ -267,7 +267,7 @@ def test_training_stopped_by_the_user_says_how_to_go_on(
     with pytest.raises(SystemExit) as caught:
         train(dataset, tmp_path)
     assert caught.value.code == 130
-    assert "stopped in epoch 1; go on with --resume True" in caplog.text
+    assert "stopped in epoch 1; continue with --resume True" in caplog.text
 
 
 def test_nan_loss_stops_with_tiles_and_keeps_the_last_checkpoint(dataset: Path, trained: Path, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_check_free_with_resume_and_nothing_to_resume_raises(tmp_path: Path) -> 
 
 def test_check_free_with_a_damaged_last_checkpoint_raises(tmp_path: Path) -> None:
     (tmp_path / "last.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(DataError, match=r"last\.pt: cannot be read"):
+    with pytest.raises(DataError, match=r"last\.pt: expected a checkpoint, but it cannot be read"):
         checkpoints.check_free(tmp_path, resume=True, overwrite=False)
 
 

@@ -76,7 +76,7 @@ def test_scenes_hold_their_differences(comparison: dict[str, Any]) -> None:
 
 def test_other_tiles_raise(first: PooledFolds) -> None:
     fewer = pool_folds([make_fold(0), make_fold(1)])
-    with pytest.raises(DataError, match=r"two runs on the same tiles, but 6 stand in one only: c\.0"):
+    with pytest.raises(DataError, match=r"two runs on the same tiles, but 6 are in one only: c\.0"):
         compare_folds(first, fewer)
 
 

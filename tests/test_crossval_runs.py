@@ -211,7 +211,7 @@ def test_score_only_says_of_a_training_that_was_stopped(
     with pytest.raises(TrainingError):
         train_folds(settings, tmp_path, FileWriter([1]))
     score_folds(settings, tmp_path, FileWriter())
-    assert "fold 0: its training has not come to its end; these are its best weights so far" in caplog.messages
+    assert "fold 0: the training is not complete; its best weights so far are scored" in caplog.messages
 
 
 def test_score_only_without_weights_raises(tmp_path: Path) -> None:

@@ -20,12 +20,12 @@ def test_overrides_may_set_a_part_of_an_id() -> None:
     [
         (["--max_epoch", "3"], "no such id. Did you mean --max_epochs"),
         (["max_epochs", "3"], "max_epochs: expected --id value"),
-        (["--max_epochs"], "expected a value behind it"),
-        (["--max_epochs", "--device", "cpu"], "--max_epochs: expected a value behind it"),
-        (["--split#fold", "1"], "--split#fold: each fold has one of its own"),
-        (["--ckpt_dir", "x"], "--ckpt_dir: each fold has one of its own"),
+        (["--max_epochs"], "expected a value after it"),
+        (["--max_epochs", "--device", "cpu"], "--max_epochs: expected a value after it"),
+        (["--split#fold", "1"], "--split#fold: is set for each fold"),
+        (["--ckpt_dir", "x"], "--ckpt_dir: is set for each fold"),
         (["--+imports", "x"], "no such id"),
-        (["--split#split_file", "x"], "one test part"),
+        (["--split#split_file", "x"], "the same test part"),
         (["--part", "all"], "no such id"),
     ],
 )
@@ -62,7 +62,7 @@ def test_begin_with_other_settings_names_each_and_the_remedies(tmp_path: Path) -
 
 def test_begin_over_weights_trained_by_hand_raises(tmp_path: Path) -> None:
     write_weights(tmp_path / "fold_0" / "models", 0)
-    with pytest.raises(ConfigError, match=r"trained by no cross-validation .* --score_only"):
+    with pytest.raises(ConfigError, match=r"trained by hand, not by a cross-validation.* --score_only"):
         begin(make_settings("data"), tmp_path)
     assert read_settings(tmp_path) is None
 

@@ -251,7 +251,7 @@ def test_split_file_other_scene_than_the_pattern_gives_refused(folder: Path) -> 
 
 def test_split_file_shared_scene_without_allow_leak_refused(folder: Path) -> None:
     lists = {"training": [entry("000.1"), entry("001.1")], "validation": [entry("000.2")]}
-    with pytest.raises(DataError, match=r"1 stand in several: 000.*--split#allow_leak True"):
+    with pytest.raises(DataError, match=r"1 are in several: 000.*--split#allow_leak True"):
         plan_of(folder, with_file(folder, lists))
 
 

@@ -102,7 +102,7 @@ def test_where_columns_were_found_a_tile_without_any_is_seen_with_empty_margins(
 
 
 def test_two_tiles_in_one_place_raise() -> None:
-    with pytest.raises(DataError, match="10 tiles lie in 9 places"):
+    with pytest.raises(DataError, match="10 tiles lie in 9 cells"):
         dataset([*items(scene()), items(scene())[0]])
 
 

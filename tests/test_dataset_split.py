@@ -116,7 +116,7 @@ def test_split_tiles_one_scene_refused_with_remedies() -> None:
 
 
 def test_split_tiles_more_than_half_of_scenes_with_one_tile_refused() -> None:
-    with pytest.raises(DataError, match=r"4 of 7 scenes hold one tile only: .*--scene_pattern"):
+    with pytest.raises(DataError, match=r"4 of 7 scenes have only one\. .*--scene_pattern"):
         split_tiles(tiles_of([1, 1, 1, 1, 5, 5, 5]), SplitSettings(n_folds=3))
 
 

@@ -221,5 +221,5 @@ def test_shares_that_cannot_be_used_raise(shares: dict[str, float]) -> None:
 
 
 def test_weighting_a_seep_term_raises() -> None:
-    with pytest.raises(ConfigError, match="weighted_terms"):
+    with pytest.raises(ConfigError, match="loss#weighted_terms"):
         SeepLoss(ONES, {"seep_ce": 1}, ["seep_ce"])

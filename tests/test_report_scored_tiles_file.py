@@ -78,7 +78,7 @@ def test_missing_file_says_to_evaluate(tmp_path: Path) -> None:
         ({"instances": np.zeros((3, 6))}, "expected instances"),
         ({"iou_thresholds": np.linspace(0.5, 0.95, 10)}, "IoU thresholds"),
         ({"ribbon_columns": np.array(["n_tiles"] * 96)}, "ribbon counts"),
-        ({"origin": np.array("{}")}, "its origin lacks class_names, instance_mode, instance_settings"),
+        ({"origin": np.array("{}")}, "origin, but it lacks class_names, instance_mode, instance_settings"),
         ({"origin": np.array("{")}, "cannot be read"),
         ({"pixels": None}, "cannot be read"),
         ({"names": np.array([None], object)}, "cannot be read"),

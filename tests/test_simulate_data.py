@@ -252,7 +252,7 @@ def test_command_error_is_the_message_of_the_library(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:
         _run_command(str(tmp_path / "out"), "--n_tiles", "0")
 
-    assert caught.value.code == "n_tiles: expected 1 or more, but got 0. Ask for a tile at least."
+    assert caught.value.code == "n_tiles: expected 1 or more, but got 0. Ask for at least one tile."
 
 
 def test_command_makes_the_sample(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_scene_that_is_there_is_kept(tmp_path):
     files = write_scene(two_slicks(), tmp_path, "s1", UTM)
     before = files.image.read_bytes()
     files.mask.unlink()
-    with pytest.raises(SeepError, match=r"images.s1\.tif, .*s1\.geojson: the scene is there already"):
+    with pytest.raises(SeepError, match=r"images.s1\.tif, .*s1\.geojson: the scene exists already"):
         write_scene(replace(two_slicks(), seed=1), tmp_path, "s1", UTM)
     assert files.image.read_bytes() == before
     assert not files.mask.exists()

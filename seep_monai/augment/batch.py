@@ -1,8 +1,7 @@
 """Augmentation of whole batches on the training device, called from the trainer's `prepare_batch`.
 
-Geometry comes before photometry, and labels go the same way as images. The random numbers come from one CPU generator,
-so that a seed gives the same batches on any device and a resumed run goes on with the same numbers. What is switched
-off draws none.
+All random numbers come from one CPU generator, so a seed gives the same batches on any device, and a resumed run
+continues the same sequence. Augmentations that are off draw no random numbers.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from seep_monai.dataset.transforms import LOG_LIMIT
 N_SYMMETRIES = 8
 DEFAULT_SETTINGS = AugmentSettings()
 
-# (image, label, generator) -> (image, label), as `slick_paste.SlickPaste` does it.
+# (image, label, generator) -> (image, label), see `slick_paste.SlickPaste`.
 Paste = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
 
 
 def symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
-    """One of the square's eight symmetries on the last two dimensions: `index % 4` quarter turns, from 4 on mirrored.
+    """One of the eight symmetries of the square on the last two dimensions: `index % 4` quarter turns, flipped from 4.
 
     >>> symmetry(torch.tensor([[1, 2], [3, 4]]), 1).tolist()
     [[2, 4], [1, 3]]
@@ -36,7 +35,7 @@ def symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
 
 
 def inverse_symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
-    """What `symmetry` with this index was given."""
+    """The inverse of `symmetry` with this index."""
     turned = tensor.flip(-1) if index >= 4 else tensor
     return torch.rot90(turned, -(index % 4), dims=(-2, -1))
 
@@ -44,24 +43,24 @@ def inverse_symmetry(tensor: torch.Tensor, index: int) -> torch.Tensor:
 def turned_and_scaled(
     image: torch.Tensor, label: torch.Tensor, angles: torch.Tensor, scales: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Image and label turned about the tile's middle and magnified, each pixel that of the nearest place.
+    """Image and label rotated about the centre of the tile and scaled, with nearest-neighbour sampling.
 
-    Interpolation would average speckle away, and the network would know a turned tile by its smoothness. What comes
-    from outside the tile is no-data.
+    Interpolation would smooth the speckle, so rotated tiles would look different from others. Pixels from outside the
+    tile are no-data.
 
     Args:
         image: (B, 1, H, W) float32, no-data 0.
         label: (B, 1, H, W) integers 0..7 and 255.
-        angles: (B,) radians, counter-clockwise as seen in the picture.
+        angles: (B,) radians, counter-clockwise in the displayed image.
         scales: (B,) magnification, above 0.
     """
     height, width = image.shape[-2:]
     cos, sin = angles.cos() / scales, angles.sin() / scales
     zero = torch.zeros_like(cos)
-    # From a place in the output to one in the input, in halves of width and height: x = (cos X - sin Y) in px.
+    # Maps output to input coordinates, in units of half the width and height: x = cos X - sin Y in px.
     rows = [torch.stack([cos, -sin * height / width, zero], 1), torch.stack([sin * width / height, cos, zero], 1)]
     grid = functional.affine_grid(torch.stack(rows, 1).to(image), list(image.shape), align_corners=False)
-    # One more than the label, so that the padding's 0 is none of them.
+    # Labels are shifted by 1, so that 0 marks padding.
     both = torch.cat([image, label.to(image) + 1], dim=1)
     moved = functional.grid_sample(both, grid, mode="nearest", padding_mode="zeros", align_corners=False)
     outside = moved[:, 1:] == 0
@@ -69,11 +68,11 @@ def turned_and_scaled(
 
 
 class BatchAugment:
-    """Random symmetries, turns, pasted slicks and gain for normalised batches, in this order.
+    """Random symmetries, rotations, pasted slicks and gain for normalised batches, in this order.
 
     Args:
-        settings: which of them, and how often.
-        paste: what pastes slicks, or None.
+        settings: settings of the augmentation.
+        paste: function that pastes slicks, or None.
         seed: seed of the generator.
     """
 
@@ -88,13 +87,13 @@ class BatchAugment:
 
         Args:
             image: (B, 1, H, W) float32, log of DN over level, in [-2, 2].
-            label: (B, 1, H, W) integers 0..7 and 255; no-data stays 0 in the image.
+            label: (B, 1, H, W) integers 0..7 and 255. No-data stays 0 in the image.
         """
         if self.settings.symmetries:
             image, label = self._turn(image, label)
         if self.settings.turn_prob > 0:
             image, label = self._turn_freely(image, label)
-        # Slicks keep off the no-data that turns bring.
+        # After the rotation, because slicks are not pasted on its no-data.
         if self.paste is not None:
             image, label = self.paste(image, label, self.generator)
         if self.settings.gain > 0:
@@ -105,7 +104,6 @@ class BatchAugment:
 
     def _turn_freely(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         chance, angle, scale = torch.rand(3, len(image), generator=self.generator)
-        # The others are left as they are: a turn by 0 would take time and change nothing.
         picked = (chance < self.settings.turn_prob).nonzero()[:, 0]
         if not len(picked):
             return image, label
@@ -118,7 +116,7 @@ class BatchAugment:
 
     def _turn(self, image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         square = image.shape[-1] == image.shape[-2]
-        # Half turns and mirrors (0, 2, 4, 6) keep the shape of any rectangle.
+        # Half turns and flips (0, 2, 4, 6) keep the shape of a rectangle.
         indices = torch.randint(N_SYMMETRIES if square else N_SYMMETRIES // 2, (len(image),), generator=self.generator)
         picks = (indices if square else 2 * indices).tolist()
         turned = [
@@ -128,11 +126,7 @@ class BatchAugment:
 
 
 class AugmentBatch:
-    """MONAI's `prepare_batch` with augmentation behind the transfer to the device.
-
-    Args:
-        augment: what to apply to (image, label), or None.
-    """
+    """MONAI's `prepare_batch` with augmentation (None: off) after the transfer to the device."""
 
     def __init__(self, augment: BatchAugment | None = None) -> None:
         self.augment = augment

@@ -1,4 +1,4 @@
-"""What is done to training batches, as numbers that are checked before any data is read."""
+"""Settings of the augmentation, checked before any data is read."""
 
 from __future__ import annotations
 
@@ -14,19 +14,17 @@ class AugmentSettings:
     """Settings of `BatchAugment` and `SlickPaste`.
 
     Attributes:
-        symmetries: draw one of the eight symmetries per tile (of the four that keep the shape where tiles are not
-            square).
-        turn_prob: share of the tiles that are turned by any angle and magnified. 0 is off.
-        turn_scale: they are magnified by a factor drawn from [1 / (1 + turn_scale), 1 + turn_scale], evenly in its
-            logarithm; 0 leaves the size.
-        gain: a factor drawn from [1 - gain, 1 + gain] per tile multiplies the DN: the scene's level that inference
-            takes from fewer tiles than training differs by about as much. 0 is off.
-        paste_prob: share of the tiles that get slicks of other tiles. 0 is off.
-        paste_max_slicks: they get from 1 to so many.
-        paste_class_weights: rule or seven numbers, as for the loss: how often the slicks of each class are pasted.
+        symmetries: whether to apply a random symmetry of the square per tile (of the rectangle if not square).
+        turn_prob: share of the tiles that are rotated by a random angle and scaled. 0 is off.
+        turn_scale: these tiles are scaled by a log-uniform factor in [1 / (1 + turn_scale), 1 + turn_scale].
+        gain: the DN of each tile are multiplied by a uniform factor in [1 - gain, 1 + gain]. 0 is off. Choice: the
+            level of a scene varies by about this factor if inference has fewer tiles than training.
+        paste_prob: share of the tiles into which slicks are pasted. 0 is off.
+        paste_max_slicks: maximum number of slicks per tile.
+        paste_class_weights: how often slicks of each class are pasted: rule or seven numbers, as for the loss.
 
     Raises:
-        ConfigError: on a value out of range.
+        ConfigError: if a value is out of range.
     """
 
     symmetries: bool = True

@@ -1,8 +1,8 @@
-"""Slicks cut from training tiles, kept as log ratios to the sea around them, for pasting into other tiles.
+"""Slicks of the training tiles as log ratios to the surrounding sea, for pasting into other tiles.
 
-A bank, and not the other tiles of a batch, gives the donors: four tiles hold no member of a rare class most of the
-time, and what has to be measured once per instance would be measured again in every step. All slicks lie one after the
-other in three flat tensors, 8 bytes a pixel: slicks are long and thin, and a rectangle around one is mostly sea.
+Slicks are taken from a bank and not from other tiles of the batch, because few batches contain a rare class and the log
+ratios are computed only once. All slicks are stored in three flat tensors with 8 bytes per pixel, because slicks are
+thin and their bounding boxes are mostly sea.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from seep_monai.instances.ring import MIN_RING_PX, RING_PX, in_ring, window_arou
 
 logger = logging.getLogger(__name__)
 
-# Choice: a smaller one shows nothing that speckle does not.
+# Choice: smaller slicks cannot be distinguished from speckle.
 _MIN_SLICK_PX = 8
-# Choice: long ribbons cross seas of different brightness, so that each pixel is compared with the ring at most 16 px
-# away.
+# Choice: the sea varies along a slick, so each pixel is compared with ring pixels at most 16 px away.
 _SEA_WINDOW_PX = 33
-# Choice: a ribbon of 3 px has 14 border pixels in such a window, whose mean adds 4 % to the receiver's speckle.
+# Choice: a slick 3 px wide has 14 border pixels in this window. Their mean adds 4 % to the speckle of the target tile.
 _SMOOTHING_PX = 7
 
 Floats = npt.NDArray[np.float64]
@@ -38,15 +37,15 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Slick:
-    """Where one slick stands in its bank, and how it lay in its tile.
+    """One slick of a bank.
 
     Attributes:
         label: class, 1..7.
-        start: its first pixel in the bank.
-        stop: behind its last pixel.
-        height_px: rows of its box.
-        width_px: columns of its box.
-        cut: whether the tile's top, left, bottom, right edge cuts it.
+        start: index of its first pixel in the bank.
+        stop: index after its last pixel.
+        height_px: rows of its bounding box.
+        width_px: columns of its bounding box.
+        cut: whether it touches the top, left, bottom, right edge of its tile.
     """
 
     label: int
@@ -62,11 +61,11 @@ class SlickBank:
     """Slicks of a data set: whole 8-connected components of one class.
 
     Attributes:
-        slicks: one record per slick, in the data set's order.
-        rows: (n,) int16, row of each pixel in its slick's box.
-        cols: (n,) int16, column in the box.
-        log_ratios: (n,) float32, log of slick over sea without speckle; negative where darker.
-        left_out: how many instances were not taken, by reason.
+        slicks: the slicks, in the order of the data set.
+        rows: (n,) int16, row of each pixel in the bounding box of its slick.
+        cols: (n,) int16, column of each pixel in the bounding box.
+        log_ratios: (n,) float32, smoothed log ratio of slick to sea; negative where darker.
+        left_out: number of instances that were left out, by reason.
     """
 
     slicks: tuple[Slick, ...]
@@ -77,7 +76,7 @@ class SlickBank:
 
     @classmethod
     def from_items(cls, items: Iterable[Mapping[str, Any]]) -> Self:
-        """The bank of a data set's normalised tiles; tiles without a usable slick add nothing.
+        """The bank of the slicks of normalised tiles.
 
         Args:
             items: mappings with `image`, (1, H, W) float32, log of DN over level, and `label`, (1, H, W) integers 0..7
@@ -132,7 +131,7 @@ class SlickBank:
 
 
 def _tile_slicks(image: Floats, label: npt.NDArray[np.uint8]) -> Iterable[tuple[Any, ...] | str]:
-    """(slick, rows, cols, log ratios) of each component of a tile, or why it is left out."""
+    """(slick, rows, cols, log ratios) of each component of a tile, or the reason why it is left out."""
     components = labelled_pixels(np.where(label == NO_DATA_LABEL, 0, label).astype(np.uint8))
     order = np.argsort(components.components, kind="stable")
     sizes = np.bincount(components.components)
@@ -169,10 +168,9 @@ def _cut_slick(image: Floats, label: npt.NDArray[np.uint8], pixels: npt.NDArray[
 
 
 def _log_ratios(image: Floats, own: Mask, ring: Mask) -> Floats:
-    """Log of slick over sea, smoothed, where `own`; 0 elsewhere.
+    """Smoothed log ratio of slick to sea where `own`; 0 elsewhere.
 
-    Border pixels are about half sea. Averaged with those further in, they would give the slick a hard edge, so both
-    are smoothed by themselves.
+    Border pixels are about half sea. Border and inner pixels are smoothed separately to keep the soft edge.
     """
     sea = _window_mean(image, ring, _SEA_WINDOW_PX, default=float(image[ring].mean()))
     inner = ndimage.binary_erosion(own, border_value=1)
@@ -183,9 +181,9 @@ def _log_ratios(image: Floats, own: Mask, ring: Mask) -> Floats:
 
 
 def _window_mean(values: Floats, where: Mask, size_px: int, default: float = 0.0) -> Floats:
-    """Mean of the values in the window around each pixel, of those `where` True; `default` where there is none."""
+    """Mean of the values where `where` is True in the window around each pixel; `default` if there are none."""
     share = ndimage.uniform_filter(where.astype(np.float64), size_px, mode="constant")
     total = ndimage.uniform_filter(np.where(where, values, 0.0), size_px, mode="constant")
-    # Half a pixel of the window: less is what rounding leaves of an empty one.
+    # Below half a pixel of the window, the share is only a rounding error.
     known = share > 0.5 / size_px**2
     return np.where(known, total / np.where(known, share, 1.0), default)

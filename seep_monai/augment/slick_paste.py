@@ -1,6 +1,6 @@
-"""Pasting slicks of a bank into the tiles of a batch: the receiver's sea times the slick's ratio, and the class.
+"""Pasting slicks of a bank into the tiles of a batch: the sea is multiplied by the slick's ratio, the class is set.
 
-All random numbers are drawn and turned into placements on the CPU; the device only looks which placement is free.
+Random numbers and placements are computed on the CPU. The device only selects the first free placement.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from seep_monai.classes import N_SEEP_CLASSES, SEEP_LABELS
 from seep_monai.dataset.transforms import LOG_LIMIT
 from seep_monai.errors import ConfigError
 
-# Choice: slicks of one class that lie closer would often be drawn as one.
+# Choice: slicks of one class that are closer are often segmented as one.
 GAP_PX = 2
-# Choice: in tiles with a few ribbons, eight trials find a free place for nearly all slicks that have one.
+# Choice: in tiles with a few slicks, eight trials find a free place for nearly all slicks for which there is one.
 N_TRIALS = 8
 
 
 @dataclass(frozen=True)
 class Place:
-    """Pixel (row, col) of a slick's box goes to `origin + row * row_step + col * col_step` of the flat tile."""
+    """Pixel (row, col) of a bounding box goes to index `origin + row * row_step + col * col_step` of the flat tile."""
 
     origin: int
     row_step: int
@@ -36,21 +36,20 @@ class Place:
 
 
 class SlickPaste:
-    """Adds slicks of a bank to tiles, never on no-data, nor on or within 2 px of what is there already.
+    """Pastes slicks of a bank into tiles, more than 2 px away from seeps and no-data.
 
-    The class is drawn by weight, then one of its slicks. A slick comes in one of the eight symmetries, as a whole, at a
-    random place; one that its own tile's edge cut lies at the same edge of the receiver, so that no cut end shows. A
-    slick that finds no free place is left out.
+    The class is drawn by weight, then one of its slicks, one of the eight symmetries and a random position. A slick
+    that was cut by an edge of its tile is pasted at the corresponding edge, so that no cut end is visible. A slick is
+    left out if no trial finds a free place.
 
     Args:
         bank: the slicks.
-        prob: share of the tiles that get slicks, in [0, 1].
-        max_slicks: they get from 1 to so many, each number as often.
-        class_weights: seven weights of the classes 1..7; only their proportions count. A class without slicks in the
-            bank is never drawn.
+        prob: share of the tiles into which slicks are pasted, in [0, 1].
+        max_slicks: maximum number of slicks per tile; the number is uniform in 1 .. max_slicks.
+        class_weights: seven relative weights of the classes 1..7. A class without slicks in the bank is never drawn.
 
     Raises:
-        ConfigError: on a value out of range, and if no class has both a weight and slicks.
+        ConfigError: if a value is out of range, or no class has both a weight above 0 and slicks.
     """
 
     def __init__(
@@ -65,12 +64,12 @@ class SlickPaste:
     def __call__(
         self, image: torch.Tensor, label: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Copies with slicks pasted.
+        """Copies with pasted slicks.
 
         Args:
             image: (B, 1, H, W) float32, log of DN over level, in [-2, 2].
             label: (B, 1, H, W) integers 0..7 and 255, on the same device.
-            generator: CPU generator; each call draws as many numbers for as many tiles, whatever they hold.
+            generator: CPU generator. The number of values drawn depends only on the number of tiles.
         """
         if self.bank.rows.device != image.device:
             self.bank = self.bank.to(image.device)
@@ -88,19 +87,19 @@ class SlickPaste:
         return image, label
 
     def draw(self, class_number: float, member_number: float) -> Slick:
-        """The slick that two numbers in [0, 1) choose: its class by weight, then one of the class."""
+        """The slick selected by two numbers in [0, 1): the class by weight, then a slick of the class."""
         label = 1 + bisect_right(self._cumulative, class_number * self._cumulative[-1])
         members = self._members[label]
         return self.bank.slicks[members[int(member_number * len(members))]]
 
     def _paste(self, tile: torch.Tensor, truth: torch.Tensor, slick: Slick, places: Sequence[Place]) -> None:
-        """Write the slick to the first free place of the tile and its truth, both (H, W), or nowhere."""
+        """Write the slick to the first free place of the tile and its label, both (H, W); nothing if none is free."""
         part = slice(slick.start, slick.stop)
         steps = torch.tensor([(p.origin, p.row_step, p.col_step) for p in places]).to(tile.device)
         origin, row_step, col_step = steps.T.unsqueeze(-1)
         candidates = origin + row_step * self.bank.rows[part].long() + col_step * self.bank.cols[part].long()
         taken = _taken(truth)[candidates].any(1)
-        # Indices and conditions stay on the device: asking for their values would halt it.
+        # Indices and conditions stay on the device, because reading their values would synchronise it.
         pixels = candidates.index_select(0, taken.int().argmin().reshape(1))[0]
         free = ~taken.all()
         sea, old = tile.view(-1)[pixels], truth.view(-1)[pixels]
@@ -110,7 +109,7 @@ class SlickPaste:
 
 
 def find_places(slick: Slick, shape: tuple[int, int], numbers: Sequence[float]) -> list[Place]:
-    """The places in a tile that triples of numbers in [0, 1) choose: symmetry, row, column; those outside are dropped.
+    """The places selected by triples of numbers in [0, 1): symmetry, row, column. Places that do not fit are dropped.
 
     >>> slick = Slick(label=1, start=0, stop=2, height_px=1, width_px=2, cut=(False,) * 4)
     >>> find_places(slick, (4, 4), [0.13, 0.0, 0.9])
@@ -131,7 +130,7 @@ def find_places(slick: Slick, shape: tuple[int, int], numbers: Sequence[float]) 
 
 
 def _turned(slick: Slick, index: int) -> tuple[tuple[int, int], tuple[bool, ...]]:
-    """Size of the box and cut edges (top, left, bottom, right) after `augment.symmetry` of that index."""
+    """Size of the bounding box and cut edges (top, left, bottom, right) after `batch.symmetry` with this index."""
     turns = index % 4
     size = (slick.width_px, slick.height_px) if turns % 2 else (slick.height_px, slick.width_px)
     # A quarter turn brings the right edge to the top and the top to the left.
@@ -147,7 +146,7 @@ def _turned_pixel(slick: Slick, index: int, pixel: tuple[int, int]) -> tuple[int
 
 
 def _offset(size: int, available: int, cut: tuple[bool, bool], number: float) -> int | None:
-    """First row or column of a box in the tile, or None where it does not fit; `cut` at the low and the high end."""
+    """First row or column of a box in the tile; None if it does not fit. `cut` is for the low and the high end."""
     room = available - size
     if room < 0 or (all(cut) and room > 0):
         return None
@@ -159,14 +158,14 @@ def _offset(size: int, available: int, cut: tuple[bool, bool], number: float) ->
 def _taken(truth: torch.Tensor) -> torch.Tensor:
     """(H * W,) bool: seep or no-data, or at most `GAP_PX` from it."""
     occupied = (truth != 0).float()[None]
-    # Rows and then columns: 10 comparisons a pixel instead of 25.
+    # First rows, then columns: 10 comparisons per pixel instead of 25.
     for size, pad in (((2 * GAP_PX + 1, 1), (GAP_PX, 0)), ((1, 2 * GAP_PX + 1), (0, GAP_PX))):
         occupied = functional.max_pool2d(occupied, size, stride=1, padding=pad)
     return occupied.view(-1) > 0
 
 
 def _cumulative(weights: Sequence[float], n_slicks: Sequence[int]) -> list[float]:
-    """Running sum of the weights of the classes that have slicks; a class without adds nothing and is never drawn."""
+    """Cumulative sum of the weights. Classes without slicks count as 0."""
     if len(weights) != N_SEEP_CLASSES or not all(math.isfinite(weight) and weight >= 0 for weight in weights):
         raise ConfigError(
             f"paste_class_weights: expected {N_SEEP_CLASSES} finite numbers of at least 0, but got {list(weights)}."
@@ -175,6 +174,6 @@ def _cumulative(weights: Sequence[float], n_slicks: Sequence[int]) -> list[float
     if sums[-1] <= 0:
         raise ConfigError(
             f"paste_class_weights: expected a weight above 0 for a class that has slicks, but got weights "
-            f"{list(weights)} for {list(n_slicks)} slicks. Switch pasting off with --paste_prob 0."
+            f"{list(weights)} for {list(n_slicks)} slicks. Turn pasting off with --augment#paste_prob 0."
         )
     return sums

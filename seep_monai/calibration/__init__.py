@@ -1,1 +1,1 @@
-"""Simulated tiles against real ones, statistic by statistic."""
+"""Statistical comparison of simulated with real tiles."""

@@ -1,9 +1,9 @@
-"""How far a simulated set of tiles lies from a real one: distances, bands and a verdict, for JSON and for reading.
+"""Compare the statistics of a simulated tile set with those of a real one: distances, bands and a verdict.
 
-A statistic with many values per set is compared by its distribution, and its simulated median shall lie between the
-5th and the 95th percentile of the real values. A share is one number per set: its band reaches from the 5th to the
-95th percentile of the shares of the real scenes, and the simulated share, pooled over all scenes, shall lie in it. What
-is not defined is None (JSON null), and the verdict names it apart.
+A statistic with many values per set is compared by its distribution: the simulated median should lie between the 5th
+and the 95th percentile of the real values. A share is one number per set: the simulated share, pooled over all scenes,
+should lie between the 5th and the 95th percentile of the shares of the real scenes. An undefined value is None (JSON
+null), and the verdict lists it separately.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from seep_monai.classes import SEEP_LABELS
 
 PERCENTS = (5, 25, 50, 75, 95)
 BAND_PERCENTS = (5, 95)
-# Choice: a KS distance below .15; two samples of 150 of one distribution reach it once in fifteen times.
+# Choice: a KS distance below 0.15; two samples of 150 from one distribution reach it in one case of fifteen.
 KS_LIMIT = 0.15
-# What a network sees first: speckle, contrast of every class, size of the classes with the most pixels.
+# The main goals: speckle, contrast of every class, and size of the classes with the most pixels.
 GOAL_KEYS = (
     "sea.speckle_cv",
     *(class_key(label, "dn_ratio") for label in SEEP_LABELS),
     *(class_key(label, "area_px") for label in (1, 5, 6)),
 )
-# Choice: five tiles or instances; the share of fewer takes coarse steps.
+# Choice: five tiles or instances; a share of fewer has coarse steps.
 MIN_PER_SCENE = 5
-# Choice: three scenes; the percentiles of two are just these two.
+# Choice: three scenes; the percentiles of two are these two values.
 MIN_BAND_SCENES = 3
-# Large samples of one distribution come to D sqrt(n m / (n + m)) above this once in twenty times. Source: Smirnov 1948,
-# "Table for estimating the goodness of fit of empirical distributions".
+# Critical value of D sqrt(n m / (n + m)) at 5 % for large samples. Source: Smirnov 1948, "Table for estimating the
+# goodness of fit of empirical distributions".
 _CHANCE_FACTOR = 1.358
 
 Floats = npt.NDArray[np.float64]
 
 
 def compare(real: SetStatistics, simulated: SetStatistics) -> dict[str, Any]:
-    """All figures of the comparison, ready for JSON.
+    """All results of the comparison, ready for JSON.
 
     Returns:
         `distributions` (key -> see `compare_samples`), `shares` (key -> see `compare_shares`) and `verdict`: the keys
         `out_of_band`, the keys `undefined` (no band or no simulated value) and `goals`, each with `key`, `limit`, `ks`,
-        `ks_by_chance` and `met` (None where the distance is not defined).
+        `ks_by_chance` and `met` (None if the distance is undefined).
     """
     distributions = {key: compare_samples(real.samples[key], simulated.samples[key]) for key in sample_keys()}
     shares = {key: compare_shares(real.shares[key], simulated.shares[key]) for key in share_keys()}
@@ -61,10 +61,9 @@ def compare_samples(real: Floats, simulated: Floats) -> dict[str, Any]:
 
     Returns:
         `real` and `simulated` (`n`, `p5` ... `p95`), `ks` (two-sample Kolmogorov-Smirnov distance, 0..1),
-        `ks_by_chance` (what samples of these sizes from one distribution exceed once in twenty times; patches and
-        instances of one scene are alike, so that chance reaches further than this),
-        `wasserstein` (in units of the real interquartile range, or of the standard deviation where that is 0: `scale`,
-        `scale_is`) and `in_band`.
+        `ks_by_chance` (exceeded by 5 % of independent sample pairs of these sizes from one distribution; patches and
+        instances of one scene are correlated, so the true value is larger), `wasserstein` (in units of the real
+        interquartile range, or of the standard deviation if that is 0: `scale`, `scale_is`) and `in_band`.
     """
     scale, scale_is = _scale(real)
     both = len(real) > 0 and len(simulated) > 0
@@ -87,15 +86,15 @@ def compare_samples(real: Floats, simulated: Floats) -> dict[str, Any]:
 def compare_shares(real: Mapping[str, tuple[int, int]], simulated: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
     """A share of both sets, the band of the real scenes, and whether the simulated share lies in it.
 
-    The band takes the scenes with at least five tiles or instances. It is widened to the real pooled share where that
-    lies outside, as one scene with most of the instances can bring about.
+    The band uses the scenes with at least five tiles or instances. If the real pooled share lies outside, the band is
+    widened to it; this happens if one scene has most of the instances.
 
     Args:
-        real: scene -> (how many have it, of how many).
+        real: scene -> (number with the property, total number).
         simulated: the same.
 
     Returns:
-        `real` and `simulated` (`n` = of how many, `share`), `band` ([low, high] or None), `n_band_scenes`, `in_band`.
+        `real` and `simulated` (`n` = total number, `share`), `band` ([low, high] or None), `n_band_scenes`, `in_band`.
     """
     sides = {"real": _pooled_share(real), "simulated": _pooled_share(simulated)}
     of_scenes = [has / n for has, n in real.values() if n >= MIN_PER_SCENE]
@@ -130,16 +129,16 @@ def _percentiles(sample: Floats) -> dict[str, Any]:
 
 
 def _scale(real: Floats) -> tuple[float | None, str | None]:
-    """The unit of the Wasserstein distance, and what it is."""
+    """The unit of the Wasserstein distance and its name."""
     if not len(real):
         return None, None
     iqr = float(np.subtract(*np.percentile(real, (75, 25))))
-    # Shares of no-data are 0 in most tiles: their quartiles coincide, their spread does not vanish.
+    # No-data shares are 0 in most tiles: their interquartile range is 0, their standard deviation is not.
     return (iqr, "interquartile range") if iqr > 0 else (float(real.std()), "standard deviation")
 
 
 def _in_units(distance: float, scale: float | None) -> float | None:
-    """The distance in units of the scale; None where the real values are all the same and the simulated are not."""
+    """The distance divided by the scale; None if the real values are all equal and the simulated ones differ."""
     if distance == 0:
         return 0.0
     return distance / scale if scale else None

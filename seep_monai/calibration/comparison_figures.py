@@ -1,4 +1,4 @@
-"""Figures of the comparison of a simulated with a real set: all distributions, and tiles of both in random order."""
+"""Figures of the comparison: the distributions of all statistics, and tiles of both sets in random order."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from seep_monai.calibration.statistics import CLASS_STATISTICS, SEA_STATISTICS, SetStatistics, class_key
 from seep_monai.classes import SEEP_LABELS
 
-# Choice: dark blue and orange, told apart by colour-blind readers and in grey.
+# Choice: dark blue and orange, distinguishable for colour-blind readers and in greyscale.
 _COLOURS = {"real": "#1f4e79", "simulated": "#e07b00"}
 _DPI = 100
 _LOGARITHMIC = ("area_px", "major_axis_px", "aspect", "width_px")
 _N_POINTS = 400
-# Choice: 99 % of the values; one outlier would press all others into a step.
+# Choice: 99 % of the values; a single outlier would compress all others.
 _SHOWN_PERCENTS = (0.5, 99.5)
 _GAP_PX = 18
-# Choice: the 1st and 99th percentile; bright targets do not decide how dark the sea is shown.
+# Choice: the 1st and 99th percentile, so that bright targets do not darken the sea.
 _STRETCH_PERCENTS = (1, 99)
 
 
 def distributions_figure(real: SetStatistics, simulated: SetStatistics, distributions: Mapping[str, Any]) -> Figure:
-    """The cumulative distribution of each statistic, real and simulated: 1500 x 1980 px at 100 dpi.
+    """Cumulative distributions of each statistic, real and simulated, at 100 dpi.
 
     Args:
         real: samples of the real set.
         simulated: samples of the simulated set.
-        distributions: key -> entry with `ks` and `in_band`, as `comparison.compare` gives them.
+        distributions: key -> entry with `ks` and `in_band`, from `comparison.compare`.
     """
     sea = [f"sea.{name}" for name in SEA_STATISTICS]
     n_columns = len(CLASS_STATISTICS)
-    # The sea's statistics fill whole rows, so that each class has its own row.
+    # Pad the sea statistics to whole rows, so that each class has its own row.
     sea += [""] * (-len(sea) % n_columns)
     keys = sea + [class_key(label, name) for label in SEEP_LABELS for name in CLASS_STATISTICS]
     n_rows = len(keys) // n_columns
     figure = Figure(figsize=(15, 2.2 * n_rows), dpi=_DPI)
-    # A constrained layout of so many axes takes seconds.
+    # Fixed margins, because a constrained layout of so many axes takes seconds.
     figure.subplots_adjust(left=0.03, right=0.985, top=0.965, bottom=0.04, hspace=0.34, wspace=0.2)
     for axis, key in zip(figure.subplots(n_rows, n_columns).ravel(), keys, strict=True):
         if not key:
@@ -60,10 +60,10 @@ def distributions_figure(real: SetStatistics, simulated: SetStatistics, distribu
 
 
 def shuffled_figure(tiles: Sequence[npt.NDArray[np.uint16]]) -> Figure:
-    """Numbered tiles in a square grid, one pixel per pixel, all with one grey scale and nothing that tells their set.
+    """Numbered tiles in a square grid at full resolution, in one grey scale and without any mark of their set.
 
     Args:
-        tiles: (H, W) uint16 each, 0 = no-data (black), at least one; smaller ones are filled up with black.
+        tiles: (H, W) uint16 each, 0 = no-data (black), at least one; smaller tiles are padded with black.
     """
     height, width = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
     n_columns = int(np.ceil(np.sqrt(len(tiles))))
@@ -74,7 +74,7 @@ def shuffled_figure(tiles: Sequence[npt.NDArray[np.uint16]]) -> Figure:
     axis = figure.add_axes((0, 0, 1, 1))
     axis.axis("off")
     for number, tile in enumerate(tiles):
-        # Number 8 of 6 columns stands in row 1, column 1.
+        # Worked: of 6 columns, number 7 (the eighth tile) is in row 1, column 1.
         row, column = divmod(number, n_columns)
         top, left = row * (height + _GAP_PX) + _GAP_PX, column * (width + _GAP_PX) + _GAP_PX // 2
         canvas[top : top + height, left : left + width] = 0
@@ -86,7 +86,7 @@ def shuffled_figure(tiles: Sequence[npt.NDArray[np.uint16]]) -> Figure:
 
 
 def _stretch(tiles: Sequence[npt.NDArray[np.uint16]]) -> tuple[float, float]:
-    """The DN shown black and white, of all tiles together; any two where they hold no or one DN."""
+    """The DN shown as black and as white, over all tiles; arbitrary if these have fewer than two DN."""
     valid = np.concatenate([tile[tile > 0] for tile in tiles])
     if not valid.size:
         return 0.0, 1.0
@@ -97,7 +97,7 @@ def _stretch(tiles: Sequence[npt.NDArray[np.uint16]]) -> tuple[float, float]:
 def _draw(axis: Axes, samples: Mapping[str, npt.NDArray[np.float64]], logarithmic: bool) -> None:
     levels = np.linspace(0, 1, _N_POINTS)
     for name, sample in samples.items():
-        # A sample without values still has its line in the legend.
+        # An empty sample is drawn too, so that the legend lists it.
         x = np.quantile(sample, levels, method="inverted_cdf") if len(sample) else np.array([])
         axis.step(x, levels[: len(x)], where="post", color=_COLOURS[name], linewidth=1.4, label=name)
     every = np.concatenate(list(samples.values()))
@@ -114,7 +114,7 @@ def _draw(axis: Axes, samples: Mapping[str, npt.NDArray[np.float64]], logarithmi
 
 
 def _scale_by_powers(axis: Axes) -> None:
-    """A logarithmic x axis with the plain numbers 1, 3, 10, 30 ..., which do not run into each other."""
+    """Set a logarithmic x axis with the tick labels 1, 3, 10, 30 ..., which do not overlap."""
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axis.xaxis.set_minor_locator(NullLocator())

@@ -1,4 +1,4 @@
-"""The comparison of two folders of tiles: read, measured, compared and written."""
+"""Compare two folders of tiles: read, measure, compare and write the report."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from seep_monai.workflow import versions
 
 logger = logging.getLogger(__name__)
 
-# Choice: 18 tiles of each set fill a grid of 6 x 6, as many as one looks at with care.
+# Choice: 18 tiles of each set fill a grid of 6 x 6, few enough to inspect by eye.
 _N_SHOWN = 18
 _TILE_INDEX = re.compile(r"\.(\d+)$")
 
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """What will be measured.
+    """The tiles to measure.
 
     Attributes:
-        real: pairs of the real set that are measured.
-        simulated: pairs of the simulated set.
-        n_in_folders: pairs that the two folders hold.
-        tile_cols: scene -> tile columns of its grid, per set; scenes without known columns are not there.
-        seed: seed of the choice of tiles and of their order in the figure.
+        real: pairs of the real set to measure.
+        simulated: pairs of the simulated set to measure.
+        n_in_folders: number of pairs in each folder, real and simulated.
+        tile_cols: scene -> tile columns of its grid, for each set; scenes with unknown columns are absent.
+        seed: seed for the choice of tiles and for their order in the figure.
     """
 
     real: tuple[Pair, ...]
@@ -59,11 +59,11 @@ class ComparisonPlan:
 
 @dataclass(frozen=True)
 class ColumnOptions:
-    """Tile columns of scenes that no `simulation.json` tells.
+    """Tile columns of scenes that are not listed in a `simulation.json`.
 
     Attributes:
-        real: beginning of a scene's name -> tile columns; the longest one that fits counts.
-        simulated: tile columns of all simulated scenes, None where they are not known.
+        real: prefix of a scene's name -> tile columns; the longest matching prefix applies.
+        simulated: tile columns of all simulated scenes; None if unknown.
     """
 
     real: Mapping[str, int] = field(default_factory=dict)
@@ -76,10 +76,10 @@ class ColumnOptions:
 
 
 def parse_tile_columns(text: str) -> dict[str, int]:
-    """The tile columns by the beginning of the scene's name.
+    """The tile columns by prefix of the scene's name.
 
     Raises:
-        ConfigError: if the text is no dictionary of whole numbers above 0.
+        ConfigError: if the text is not a dictionary of whole numbers above 0.
 
     >>> parse_tile_columns("{'0418': 19, '0455': 20}")
     {'0418': 19, '0455': 20}
@@ -94,23 +94,23 @@ def parse_tile_columns(text: str) -> dict[str, int]:
 def plan_comparison(
     real_dir: Path, simulated_dir: Path, *, n_tiles: int | None = None, seed: int = 0, columns: ColumnOptions
 ) -> ComparisonPlan:
-    """What will be measured; nothing is written.
+    """Choose the tiles to measure; writes nothing.
 
     Args:
         real_dir: folder with `train_images_256` and `train_masks_256`.
         simulated_dir: another such folder.
-        n_tiles: tiles drawn of each set, all where it has fewer. Default: all.
+        n_tiles: number of tiles drawn from each set; all if None or if the set has fewer.
         seed: >= 0.
-        columns: tile columns that no `simulation.json` in a folder tells.
+        columns: tile columns of scenes that are not listed in a `simulation.json`.
 
     Raises:
-        ConfigError: if both folders are one, or a number is out of range.
+        ConfigError: if both folders are the same, or a number is out of range.
         DataError: if a folder holds no pairs, or a `simulation.json` cannot be read.
     """
     if n_tiles is not None and n_tiles < 1:
         raise ConfigError(f"n_tiles: expected 1 or more, but got {n_tiles}. Leave it out to measure all tiles.")
     if seed < 0:
-        raise ConfigError(f"seed: expected 0 or more, but got {seed}.")
+        raise ConfigError(f"seed: expected 0 or more, but got {seed}. Give another seed.")
     if real_dir.resolve() == simulated_dir.resolve():
         raise ConfigError(
             f"{simulated_dir}: expected two different folders, but both are this one. Give the real tiles first, then "
@@ -129,7 +129,7 @@ def plan_comparison(
 
 
 def write_comparison(plan: ComparisonPlan, output_dir: Path) -> dict[str, Any]:
-    """Measure and compare both sets, and write the report; every file is written whole or not at all.
+    """Measure and compare both sets, and write the report; every file is written completely or not at all.
 
     Writes `calibration.json`, `calibration.md`, `distributions.png`, `tiles_shuffled.png` and its key
     `tiles_shuffled.json`.
@@ -139,7 +139,7 @@ def write_comparison(plan: ComparisonPlan, output_dir: Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: if the output folder cannot be used.
-        DataError: if a tile breaks the contract; names it.
+        DataError: if a tile has a wrong dtype, shape or label; names the files.
     """
     if output_dir.exists() and not output_dir.is_dir():
         raise ConfigError(f"{output_dir}: expected a folder, but a file has this name. Choose another --output_dir.")
@@ -173,7 +173,7 @@ def measured(pairs: Sequence[Pair], tile_cols: Mapping[str, int], *, what: str) 
     Args:
         pairs: at least one.
         tile_cols: scene -> tile columns of its grid.
-        what: name on the progress bar.
+        what: label of the progress bar.
 
     Raises:
         DataError: if a tile is not uint16 with a uint8 mask of its size and labels 0..7; names the files.
@@ -189,12 +189,12 @@ def measured(pairs: Sequence[Pair], tile_cols: Mapping[str, int], *, what: str) 
 
 
 def shuffled_tiles(plan: ComparisonPlan) -> tuple[list[npt.NDArray[np.uint16]], dict[str, dict[str, str]]]:
-    """Up to 18 images of each set, as many of one as of the other, in random order, and which is which.
+    """Up to 18 images of each set, the same number of both, in random order, and the set of each image.
 
     Returns:
         The images, and `{"1": {"set": "real", "name": "041869.000003"}, ...}` in the order of the images.
     """
-    # Another stream than the choice of tiles: the same numbers would tie the shown tiles to the measured ones.
+    # A separate random stream, so that this choice is independent of the choice of measured tiles.
     rng = np.random.default_rng([plan.seed, 1])
     n = min(_N_SHOWN, len(plan.real), len(plan.simulated))
     named = [("real", pair) for pair in _picked(plan.real, n, rng)]
@@ -205,7 +205,7 @@ def shuffled_tiles(plan: ComparisonPlan) -> tuple[list[npt.NDArray[np.uint16]], 
 
 
 def tile_index(name: str) -> int | None:
-    """The 1-based place of a tile in its scene, from its name; None where the name does not end in a number.
+    """The 1-based index of a tile in its scene, from its name; None if the name does not end in a positive number.
 
     >>> tile_index("041869.000003"), tile_index("harbour")
     (3, None)
@@ -215,7 +215,7 @@ def tile_index(name: str) -> int | None:
 
 
 def _drawn(pairs: Sequence[Pair], n_tiles: int | None, seed: int) -> tuple[Pair, ...]:
-    """All pairs, or a random choice in the order of their names."""
+    """All pairs, or a random subset in the order of their names."""
     if n_tiles is None or n_tiles >= len(pairs):
         return tuple(pairs)
     return tuple(_picked(pairs, n_tiles, np.random.default_rng([seed, 0])))
@@ -226,14 +226,14 @@ def _picked(pairs: Sequence[Pair], n: int, rng: np.random.Generator) -> list[Pai
 
 
 def _tile_cols(folder: Path, pairs: Sequence[Pair], by_beginning: Mapping[str, int]) -> dict[str, int]:
-    """Scene -> tile columns, from the folder's `simulation.json` first, then by the beginning of the scene's name."""
+    """Scene -> tile columns: from the folder's `simulation.json`, otherwise by the prefix of the scene's name."""
     recorded = _recorded_tile_cols(folder / RECORD_NAME)
     found = {pair.scene: recorded.get(pair.scene, scene_columns(pair.name, by_beginning)) for pair in pairs}
     return {scene: columns for scene, columns in found.items() if columns is not None}
 
 
 def _recorded_tile_cols(path: Path) -> dict[str, int]:
-    """Scene -> `n_tile_cols` of a `simulation.json`; empty where there is no file, or an old one without them."""
+    """Scene -> `n_tile_cols` of a `simulation.json`; empty if there is no file, or an old one without them."""
     if not path.is_file():
         return {}
     try:
@@ -241,8 +241,8 @@ def _recorded_tile_cols(path: Path) -> dict[str, int]:
         return {str(scene["name"]): int(scene["n_tile_cols"]) for scene in scenes if "n_tile_cols" in scene}
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path}: expected the record of simulated tiles with a list of scenes, but got {error!r}. Make the tiles "
-            "again or remove the file."
+            f"{path}: expected the record of simulated tiles with a list of scenes, but got {error!r}. Simulate "
+            "the tiles again or remove the file."
         ) from error
 
 

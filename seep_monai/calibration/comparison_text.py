@@ -1,4 +1,4 @@
-"""The comparison of a simulated with a real set as Markdown tables."""
+"""The comparison of a simulated with a real tile set as Markdown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     """The report as Markdown.
 
     Args:
-        report: in the shape of `calibration.json`.
+        report: content of `calibration.json`.
     """
     sections = [_head(report), _verdict(report["verdict"]), _goals(report["verdict"]["goals"])]
     sections.append(_distributions("Sea", [f"sea.{name}" for name in SEA_STATISTICS], report["distributions"]))
@@ -36,10 +36,10 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def verdict_text(verdict: Mapping[str, Any]) -> str:
-    """The verdict for a terminal: how many statistics are in band, which are not, and the goals.
+    """The verdict as text for a terminal: number of statistics in band, keys out of band, and goals.
 
     Args:
-        verdict: as `comparison.compare` gives it.
+        verdict: from `comparison.compare`.
     """
     goals = verdict["goals"]
     lines = [
@@ -51,7 +51,7 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
 
 
 def number_text(value: float | None) -> str:
-    """Three significant digits; a dash where nothing is defined.
+    """The value with three significant digits; a dash for None.
 
     >>> [number_text(value) for value in (0.17834, 1204.4, 0.0, None)]
     ['0.178', '1204', '0', '-']
@@ -126,7 +126,7 @@ def _shares(entries: Mapping[str, Any]) -> str:
 
 
 def _together(entries: Mapping[str, Any]) -> str:
-    """One matrix: each cell real -> simulated, bold where out of band."""
+    """Matrix of class pairs with cells `real / simulated` in %, bold if out of band."""
     rows = []
     for label in SEEP_LABELS:
         cells = []

@@ -1,7 +1,7 @@
-"""Large dark areas of a tile, labelled as seep or not, and how sharp their edges are.
+"""Large dark areas of a tile: whether they are labelled as seep, and how sharp their edges are.
 
-A network learns from them whether what is large and dark is a slick: where simulated tiles hold many that carry no
-label, it learns that none is.
+They matter for training: from simulated tiles with many unlabelled dark areas, a network learns that no large dark area
+is a slick.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from seep_monai.instances.ring import ring_window
 Floats = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
 
-# Choice: the mean of 7 x 7 px below .7 of the tile's median; the mean averages speckle of 18 % to 3 %.
+# Choice: dark is a mean over 7 x 7 px below 0.7 of the tile's median; the mean reduces 18 % speckle to 3 %.
 _MEAN_PX, _DARK_RATIO = 7, 0.7
-# From here on an area or an instance is large. Choice: ten times a median slick of the reference tiles.
+# Area from which a dark area or an instance is large. Choice: ten times a median slick of the reference tiles.
 LARGE_PX = 1500
-# Choice: an area counts as labelled from one half on, and as not labelled below a tenth; what lies between is mixed.
+# Choice: an area is labelled if at least half of it is, unlabelled below a tenth; areas in between are ignored.
 _LABELLED_SHARE, _UNLABELLED_SHARE = 0.5, 0.1
-# Edges are looked at over so many px on both sides of the outline; the last three on each side are core and sea.
+# An edge profile reaches this far to both sides of the outline; the last three px on each side are core and sea.
 _REACH_PX, _PLATEAU_PX = 14, 3
-# Of the rise from core to sea. Choice: a fifth and four fifths, which noise does not cross by chance.
+# Shares of the rise from core to sea. Choice: 20 and 80 %, which noise does not reach by chance.
 _RISE = (0.2, 0.8)
 
 
@@ -36,7 +36,7 @@ class DarkArea:
 
     Attributes:
         area_px: number of pixels.
-        is_seep: True where most of it is labelled as seep, False where hardly any is.
+        is_seep: True if at least half of it is labelled as seep, False if less than a tenth is.
         edge_px: `edge_width_px` of its outline.
     """
 
@@ -46,7 +46,7 @@ class DarkArea:
 
 
 def dark_areas(dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8]) -> list[DarkArea]:
-    """The dark areas of `LARGE_PX` or more of one tile that are labelled as seep or not labelled.
+    """The dark areas of at least `LARGE_PX` in one tile; partly labelled ones are left out.
 
     Args:
         dn: (H, W) uint16, 0 = no-data.
@@ -70,10 +70,10 @@ def dark_areas(dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8]) -> li
 
 
 def edge_width_px(dn: Floats | npt.NDArray[np.uint16], area: Mask, valid: Mask) -> float:
-    """How wide the rise from the area to the sea is: the way from 20 to 80 % of it, carried on to all of it.
+    """Width of the rise from the area to the sea in px: the distance from 20 to 80 % of the rise, divided by 0.6.
 
-    The mean DN at each whole distance from the outline is a profile without speckle. A sharp edge along a ragged
-    outline has some px, since the outline is that of a mean over 7 px.
+    The profile is the mean DN at each whole distance from the outline, which averages out the speckle. A sharp but
+    ragged edge still has a width of some px, because the outline comes from a mean over 7 px.
 
     Args:
         dn: (H, W) DN.
@@ -81,10 +81,10 @@ def edge_width_px(dn: Floats | npt.NDArray[np.uint16], area: Mask, valid: Mask) 
         valid: (H, W) bool, False = no-data.
 
     Returns:
-        px; NaN where there are no pixels 14 px deep inside or outside, or the area is not darker than what is around.
+        NaN if there are no pixels 14 px inside or outside, or if the area is not darker than its surroundings.
     """
     inside, outside = distance_transform_edt(np.pad(area, 1))[1:-1, 1:-1], distance_transform_edt(~area)
-    # The outline lies between the first pixels inside, at -.5, and the first ones outside, at +.5.
+    # The outline lies between the first pixels inside, at -0.5, and the first ones outside, at +0.5.
     steps = np.rint(np.where(area, -inside, outside) + np.where(area, 0.0, -1.0)).astype(int)
     near = valid & (steps >= -_REACH_PX) & (steps < _REACH_PX)
     number, total = (np.bincount(steps[near] + _REACH_PX, w, 2 * _REACH_PX) for w in (None, dn[near].astype(float)))
@@ -100,15 +100,15 @@ def edge_width_px(dn: Floats | npt.NDArray[np.uint16], area: Mask, valid: Mask) 
 
 
 def core_and_edge(dn: npt.NDArray[np.uint16], instance: Mask, free: Mask) -> tuple[float, float]:
-    """Mean DN of an instance's core, and of its outermost pixels, over that of the sea 2 to 8 px away; NaN without.
+    """Mean DN of an instance's core and of its outermost pixels, each divided by that of the sea 2 to 8 px away.
 
     Args:
         dn: (H, W) uint16.
-        instance: (H, W) bool, on valid pixels only.
+        instance: (H, W) bool, True only on valid pixels.
         free: (H, W) bool, True on valid pixels without seep.
 
     Returns:
-        core (4 px and more inside the outline) and edge (up to 1.5 px inside).
+        core (at least 4 px inside the outline) and edge (up to 1.5 px inside); NaN without such pixels or without sea.
     """
     window, ring = ring_window(instance, free)
     if not ring.any():

@@ -1,4 +1,4 @@
-"""Size, shape and contrast of the slicks of one tile."""
+"""Size, shape and contrast of the seep instances of one tile."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from skimage.morphology import skeletonize
 from seep_monai.instances.components import Components
 from seep_monai.instances.ring import ring_window
 
-# Choice: ten pixels; with speckle of 18 % the mean of fewer is uncertain by more than 6 %.
+# Choice: 10 px; with 18 % speckle, the mean of fewer pixels has an error above 6 %.
 _MIN_RING_PX = 10
-# Choice: one pixel; axes are measured between pixel centres, and those of a single pixel or row would be 0.
+# Choice: 1 px; axes are measured between pixel centres, so a single pixel or row would have an axis of 0.
 _MIN_AXIS_PX = 1.0
 
 Mask = npt.NDArray[np.bool_]
@@ -22,15 +22,15 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class InstanceMeasures:
-    """The numbers of one instance.
+    """Measures of one instance.
 
     Attributes:
         area_px: number of pixels.
         major_axis_px: major axis of the ellipse with the same second moments, at least 1 px.
-        aspect: major axis / minor axis, both at least 1 px; at least 1.
+        aspect: major axis / minor axis, both at least 1 px.
         width_px: area / number of skeleton pixels.
-        dn_ratio: mean DN inside / mean DN of the ring; NaN where the ring has fewer than ten pixels of valid sea.
-        touches_border: whether a pixel lies in the tile's first or last row or column.
+        dn_ratio: mean DN inside / mean DN of the ring; NaN if the ring has fewer than ten valid, seep-free pixels.
+        touches_border: True if a pixel lies in the first or last row or column of the tile.
     """
 
     area_px: int
@@ -44,7 +44,7 @@ class InstanceMeasures:
 def measure_instances(
     dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8], components: Components
 ) -> list[InstanceMeasures]:
-    """The numbers of each instance, in the order of the components.
+    """Measure each instance, in the order of the components.
 
     Args:
         dn: (H, W) uint16, 0 = no-data.
@@ -71,31 +71,31 @@ def measure_instances(
 
 
 def width_px(shape: Mask) -> float:
-    """Mean width of a ribbon: its area over the number of its skeleton's pixels.
+    """Mean width of a ribbon in px: area / number of skeleton pixels.
 
-    Finer than twice the distance to the edge, which knows odd widths only. A skeleton is shorter than its ribbon by
-    about one width, and a diagonal step counts as 1 px: short and diagonal ribbons come out too wide.
+    Twice the distance to the edge would give only odd widths. A skeleton is about one width shorter than its ribbon,
+    and a diagonal step counts as 1 px, so short and diagonal ribbons are measured too wide.
 
     Args:
-        shape: (h, w) bool, True on the instance, at least once.
+        shape: (h, w) bool, True on the instance, not empty.
 
     >>> width_px(np.ones((1, 40), bool))
     1.0
     """
-    # The margin keeps the thinning off the array's border.
+    # Padding keeps the skeleton away from the array's border.
     return float(np.count_nonzero(shape) / np.count_nonzero(skeletonize(np.pad(shape, 1))))
 
 
 def dn_ratio(dn: npt.NDArray[np.uint16], instance: Mask, free: Mask) -> float:
-    """Mean DN inside over mean DN of the sea 2 to 8 px away.
+    """Mean DN inside / mean DN of the sea 2 to 8 px away.
 
     Args:
         dn: (H, W) uint16.
-        instance: (H, W) bool, on valid pixels only, True at least once.
+        instance: (H, W) bool, True only on valid pixels, not empty.
         free: (H, W) bool, True on valid pixels without seep.
 
     Returns:
-        NaN where the ring has fewer than ten free pixels.
+        NaN if the ring has fewer than ten free pixels.
     """
     window, ring = ring_window(instance, free)
     if np.count_nonzero(ring) < _MIN_RING_PX:

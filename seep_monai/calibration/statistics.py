@@ -1,8 +1,8 @@
-"""What a set of tiles looks like in numbers: sea, scenes, slicks of each class; for real and simulated tiles alike.
+"""Statistics of a tile set, real or simulated: sea, scenes, and the seep instances of each class.
 
-`measure_tile` takes one tile's numbers, `pooled` joins those of a set. Keys are `sea.NAME` and `class1.NAME` to
-`class7.NAME`, listed in `SEA_STATISTICS`, `CLASS_STATISTICS` and the functions that name shares. A figure that is not
-defined, such as the ratio of a slick without sea around it, is left out of its sample and never counted as 0.
+`measure_tile` measures one tile, `pooled` combines the tiles of a set. Keys are `sea.NAME` and `class1.NAME` to
+`class7.NAME`; `sample_keys` and `share_keys` list them. An undefined value, such as the contrast of an instance without
+sea around it, is left out of its sample, not counted as 0.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from seep_monai.instances.components import class_components
 Floats = npt.NDArray[np.float64]
 Patches = npt.NDArray[np.float64]
 Samples = dict[str, list[float]]
-# Share's key -> (how many have it, of how many).
+# Key of a share -> (number with the property, total number).
 Counts = dict[str, tuple[int, int]]
 
 SATURATED_DN = 65535
-# Choice: 32 px; small against swell and wind streaks, so that std / mean is the speckle's.
+# Choice: 32 px; small compared with swell and wind streaks, so that std / mean measures the speckle.
 PATCH_PX = 32
-# Choice: 64 px; sixteen blocks in a tile of 256 px, each of thousands of looks: what varies is the sea's texture.
+# Choice: 64 px; 16 blocks per 256 px tile, each of thousands of looks, so that only the sea's texture varies.
 BLOCK_PX = 64
-# Choice: half the grid; a slope from fewer columns, carried on to all of them, says more of one wind patch.
+# Choice: half the grid; extrapolated from fewer columns, the slope depends mainly on a single wind patch.
 _MIN_SHARE_OF_COLUMNS = 0.5
-# Choice: a quarter of the tile; the median of less sea depends on where in the tile it lies.
+# Choice: a quarter of the tile; the median of less sea depends on its position in the tile.
 _MIN_SEA_SHARE = 0.25
 
 SEA_STATISTICS: dict[str, str] = {
@@ -79,15 +79,15 @@ _PX_LIMITS = (500, 1500, 4000)
 
 @dataclass(frozen=True, eq=False)
 class TileMeasures:
-    """The numbers of one tile.
+    """Measures of one tile.
 
     Attributes:
         scene: the scene it was cut from.
-        index: 1-based row-major place in the scene's grid of tiles, None where it is not known.
+        index: 1-based row-major index in the scene's grid of tiles; None if unknown.
         samples: key -> values of the tile's patches, instances or the tile itself.
-        shares: key -> (how many have it, of how many).
+        shares: key -> (number with the property, total number).
         levels: (n,) uint16, the distinct DN above 0, ascending.
-        sea_dn: median DN of the valid, seep-free pixels; NaN where they are less than a quarter of the tile.
+        sea_dn: median DN of the valid, seep-free pixels; NaN if they are less than a quarter of the tile.
     """
 
     scene: str
@@ -100,13 +100,13 @@ class TileMeasures:
 
 @dataclass(frozen=True, eq=False)
 class SetStatistics:
-    """The numbers of a set of tiles.
+    """Statistics of a set of tiles.
 
     Attributes:
-        n_tiles: tiles of each scene.
-        samples: key -> (n,) float64, pooled over all tiles or scenes; empty where nothing is defined.
-        shares: key -> scene -> (how many have it, of how many).
-        left_out: why a statistic is missing, one sentence each, for the reader.
+        n_tiles: scene -> number of tiles.
+        samples: key -> (n,) float64, pooled over all tiles or scenes; empty if nothing is defined.
+        shares: key -> scene -> (number with the property, total number).
+        left_out: reasons for missing statistics, one sentence each.
     """
 
     n_tiles: dict[str, int]
@@ -116,7 +116,7 @@ class SetStatistics:
 
 
 def class_key(label: int, name: str) -> str:
-    """The key of a class's statistic.
+    """The key of a class statistic.
 
     >>> class_key(1, "area_px")
     'class1.area_px'
@@ -125,18 +125,18 @@ def class_key(label: int, name: str) -> str:
 
 
 def together_key(label: int, other: int) -> str:
-    """The key of the share of the tiles with class `label` that hold class `other` as well."""
+    """The key of the share of tiles with class `label` that also hold class `other`."""
     return class_key(label, f"with_class{other}")
 
 
 def sample_keys() -> list[str]:
-    """The keys of all samples, sea first, then class by class."""
+    """The keys of all samples: sea first, then each class."""
     sea = [f"sea.{name}" for name in SEA_STATISTICS]
     return sea + [class_key(label, name) for label in SEEP_LABELS for name in CLASS_STATISTICS]
 
 
 def share_keys() -> list[str]:
-    """The keys of all shares: sea, classes, and classes together in a tile."""
+    """The keys of all shares: sea, classes, and pairs of classes in a tile."""
     sea = [f"sea.{name}" for name in SEA_SHARES]
     classes = [class_key(label, name) for label in SEEP_LABELS for name in CLASS_SHARES]
     together = [together_key(label, other) for label in SEEP_LABELS for other in SEEP_LABELS if other != label]
@@ -146,7 +146,7 @@ def share_keys() -> list[str]:
 def measure_tile(
     dn: npt.NDArray[np.uint16], mask: npt.NDArray[np.uint8], *, scene: str, index: int | None = None
 ) -> TileMeasures:
-    """The numbers of one tile; labels on no-data count as no seep.
+    """Measure one tile; labels on no-data are ignored.
 
     Args:
         dn: (H, W) uint16, 0 = no-data, 65535 = saturated.
@@ -155,7 +155,7 @@ def measure_tile(
         index: see `TileMeasures`.
 
     Raises:
-        DataError: if dtypes, shapes or labels are others.
+        DataError: if a dtype, shape or label is wrong.
     """
     if dn.dtype != np.uint16 or mask.dtype != np.uint8 or dn.ndim != 2 or dn.shape != mask.shape:
         raise DataError(
@@ -179,11 +179,11 @@ def measure_tile(
 
 
 def pooled(tiles: Iterable[TileMeasures], tile_cols: Mapping[str, int] | None = None) -> SetStatistics:
-    """The numbers of a set of tiles.
+    """Combine the measures of a set of tiles.
 
     Args:
-        tiles: the numbers of each tile, at least one.
-        tile_cols: scene -> tile columns of its grid; the range trend of other scenes is left out.
+        tiles: measures of each tile, at least one.
+        tile_cols: scene -> tile columns of its grid; other scenes get no range trend.
     """
     by_scene: dict[str, list[TileMeasures]] = {}
     for tile in tiles:
@@ -212,7 +212,7 @@ def speckle_cv(patches: Patches) -> Floats:
 
 
 def autocorrelation(patches: Patches, *, lag: int, axis: int) -> Floats:
-    """Correlation of each patch with itself `lag` pixels on; patches of one value have none and are left out.
+    """Autocorrelation of each patch at a lag; constant patches are left out.
 
     Args:
         patches: (n, h, w) float64.
@@ -232,9 +232,9 @@ def autocorrelation(patches: Patches, *, lag: int, axis: int) -> Floats:
 
 
 def range_trend(columns: npt.NDArray[np.intp], sea_dn: Floats, n_tile_cols: int) -> float:
-    """How many times brighter the sea is at one end of the tile columns than at the other, at least 1.
+    """Ratio of the sea's brightness at the two ends of the tile columns, at least 1.
 
-    A straight line is fitted to log DN over the column, by least squares, and read at both ends of the grid.
+    A straight line is fitted to log DN over the column by least squares and evaluated at both ends of the grid.
 
     Args:
         columns: (n,) tile columns from 0.
@@ -242,7 +242,7 @@ def range_trend(columns: npt.NDArray[np.intp], sea_dn: Floats, n_tile_cols: int)
         n_tile_cols: tile columns of the scene.
 
     Returns:
-        NaN where the tiles lie in less than half of the grid's width, or in fewer than three columns.
+        NaN if the tiles span less than half of the grid's width, or fewer than three columns.
 
     >>> round(range_trend(np.array([0, 1, 2]), np.array([100.0, 200.0, 400.0]), 4), 6)
     8.0
@@ -254,7 +254,7 @@ def range_trend(columns: npt.NDArray[np.intp], sea_dn: Floats, n_tile_cols: int)
 
 
 def blocks(image: npt.NDArray[np.generic], size_px: int) -> npt.NDArray[np.generic]:
-    """(n, size_px, size_px) non-overlapping parts row by row, without the incomplete ones at the right and bottom."""
+    """(n, size_px, size_px) non-overlapping blocks, row by row; incomplete ones at right and bottom are dropped."""
     n_rows, n_cols = (length // size_px for length in image.shape)
     cut = image[: n_rows * size_px, : n_cols * size_px].reshape(n_rows, size_px, n_cols, size_px)
     return cut.swapaxes(1, 2).reshape(-1, size_px, size_px)
@@ -288,7 +288,7 @@ def _add_dark_areas(
 
 
 def _add_classes(samples: Samples, shares: Counts, dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8]) -> None:
-    """Put the numbers of the tile's instances into `samples` and `shares`."""
+    """Add the measures of the tile's instances to `samples` and `shares`."""
     components = class_components(classes)
     present = set(components.classes.tolist())
     instances = measure_instances(dn, classes, components)
@@ -316,7 +316,7 @@ def _add_classes(samples: Samples, shares: Counts, dn: npt.NDArray[np.uint16], c
 
 
 def _level_samples(members: list[TileMeasures]) -> Samples:
-    """Number of levels and their step, of one scene."""
+    """Number of DN levels of one scene and their step."""
     levels = np.unique(np.concatenate([tile.levels for tile in members])).astype(np.float64)
     samples = {"sea.n_levels": [float(len(levels))] if len(levels) else []}
     samples["sea.level_step_dn"] = [float(np.median(np.diff(levels)))] if len(levels) > 1 else []
@@ -326,7 +326,7 @@ def _level_samples(members: list[TileMeasures]) -> Samples:
 def _range_trends(
     by_scene: Mapping[str, list[TileMeasures]], tile_cols: Mapping[str, int]
 ) -> tuple[list[float], list[str]]:
-    """The range trends of the scenes that have one, and why the others have none."""
+    """The range trends of the scenes that have one, and the reasons why others have none."""
     trends: list[float] = []
     reasons: dict[str, list[str]] = {"the tile columns are not known": [], "too few tile columns hold sea": []}
     unknown, narrow = reasons.values()
@@ -335,7 +335,7 @@ def _range_trends(
         if scene not in tile_cols or all(tile.index is None for tile in members):
             unknown.append(scene)
             continue
-        # Tile 20 of 19 columns is the first of the second row: column 0.
+        # Worked: of 19 columns, tile 20 is the first of the second row: column 0.
         columns = np.array([(index - 1) % tile_cols[scene] for index, _ in points], dtype=np.intp)
         trend = range_trend(columns, np.array([sea_dn for _, sea_dn in points]), tile_cols[scene])
         if np.isnan(trend):

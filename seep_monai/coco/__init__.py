@@ -1,4 +1,4 @@
-"""COCO instance files in and out: run-length coding, our files, other people's results."""
+"""COCO instance files: run-length encoding, our files, and results of other programs."""
 
 from seep_monai.coco.files import CocoRecords
 from seep_monai.coco.results import MaskTable, read_image_ids, read_results

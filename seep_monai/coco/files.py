@@ -1,7 +1,7 @@
 """Our COCO instance files: `ground_truth_coco.json` and `predictions_coco.json`.
 
-Image and annotation ids count from 1, images in the order in which tiles come: pycocotools loses a match of annotation
-0, and ranks equal scores by image id. `category_id` k - 1 is mask value k. Boxes are [x, y, width, height] in px.
+Image and annotation ids start at 1, with images in tile order, because pycocotools loses matches of annotation 0 and
+ranks equal scores by image id. `category_id` k - 1 is mask value k. Boxes are [x, y, width, height] in px.
 """
 
 from __future__ import annotations
@@ -33,13 +33,7 @@ def category_records(class_names: Sequence[str] = DEFAULT_CLASS_NAMES) -> list[R
 
 
 def annotation_records(image_id: int, components: Components, *, first_id: int) -> list[Record]:
-    """One annotation per true component, in table order: id, image_id, category_id, segmentation, area, bbox, iscrowd.
-
-    Args:
-        image_id: id of the tile's image.
-        components: components of the classes 1..7 of one tile.
-        first_id: id of the first annotation.
-    """
+    """One annotation per true component of the classes 1..7, in table order, with ids from `first_id` on."""
     runs = label_runs(components.labels, len(components))
     rows = zip(
         components.classes.tolist(), components.areas_px.tolist(), boxes(runs).tolist(), encoded(runs), strict=True
@@ -59,12 +53,7 @@ def annotation_records(image_id: int, components: Components, *, first_id: int) 
 
 
 def prediction_records(image_id: int, components: Components) -> list[Record]:
-    """One result per row of predicted components, in table order: image_id, category_id, segmentation, score.
-
-    Args:
-        image_id: id of the tile's image.
-        components: components of the classes 1..7 of one tile, with scores. Scores are written unrounded.
-    """
+    """One result per row of predicted components of the classes 1..7, in table order; scores are not rounded."""
     label_of_row = components.label_of_row
     runs = label_runs(components.labels, len(components) if label_of_row is None else int(components.labels.max()))
     masks = encoded(runs)
@@ -82,11 +71,7 @@ def prediction_records(image_id: int, components: Components) -> list[Record]:
 
 
 class CocoRecords:
-    """Gathers the records of both files tile by tile; holds run-length strings, no images.
-
-    Args:
-        class_names: names of the seven classes.
-    """
+    """Collects the records of both files tile by tile, as run-length strings."""
 
     def __init__(self, class_names: Sequence[str] = DEFAULT_CLASS_NAMES) -> None:
         self.categories = category_records(class_names)
@@ -95,12 +80,12 @@ class CocoRecords:
         self.predictions: list[Record] = []
 
     def add_tile(self, file_name: str, truth: Components, predicted: Components) -> None:
-        """Take in one tile.
+        """Add one tile.
 
         Args:
-            file_name: what other programs find the image by.
-            truth: components of the classes 1..7 of the mask, no-data as background.
-            predicted: those of the prediction, with scores.
+            file_name: image name for other programs.
+            truth: components of the classes 1..7 of the mask; no-data is background.
+            predicted: components of the prediction, with scores.
 
         Raises:
             DataError: if the two differ in size.
@@ -119,14 +104,9 @@ class CocoRecords:
     def ground_truth(self) -> Record:
         """The content of `ground_truth_coco.json`."""
         info = {"description": "potential seeps: 8-connected components of each class of the masks"}
-        return {
-            "info": info,
-            "images": self.images,
-            "annotations": self.annotations,
-            "categories": self.categories,
-        }
+        return {"info": info, "images": self.images, "annotations": self.annotations, "categories": self.categories}
 
     def write(self, folder: Path) -> None:
-        """Write both files into an existing folder, each whole or not at all."""
+        """Write both files into an existing folder, each one atomically."""
         write_json(folder / GROUND_TRUTH_FILE, self.ground_truth())
         write_text(folder / PREDICTIONS_FILE, json.dumps(self.predictions, allow_nan=False) + "\n")

@@ -1,7 +1,7 @@
-"""COCO results of other programs: masks that may overlap, as tables that the matching takes.
+"""COCO results of other programs: masks that may overlap, as tables for the matching.
 
-Components of a map never overlap, masks of other people's models may. What matching needs of them are areas and the
-pixels they share with each true component; both follow from the runs, without one image per mask.
+Matching needs the area of each mask and the pixels it shares with each true component. Both are computed from runs,
+without one image per mask.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from seep_monai.errors import DataError
 from seep_monai.instances.components import ClassMap, Components
 
 _NEEDED = ("image_id", "category_id", "segmentation", "score")
-# Far above any number of pixels, far below what overflows int64 when summed.
+# Far more than any image has pixels, and too small for sums to overflow int64.
 _MAX_COUNT = 2**40
 _POLYGON_REMEDY = "Convert polygons to RLE with pycocotools.mask.frPyObjects and merge."
 
@@ -47,11 +47,7 @@ class MaskTable:
         return len(self.classes)
 
     def within(self, valid: npt.NDArray[np.bool_]) -> MaskTable:
-        """The masks cut to the pixels where data exist; a mask that loses all its pixels is left out.
-
-        Args:
-            valid: (H, W) bool of the tile.
-        """
+        """The masks clipped to `valid` (H, W) pixels; a mask that loses all its pixels is dropped."""
         if valid.all():
             return self
         owner, _, start, stop = meeting_pieces(self.runs, label_runs(valid.astype(np.uint8), 1))
@@ -63,11 +59,11 @@ class MaskTable:
 
 
 def beside_truth(truth: Components, predicted: MaskTable) -> tuple[Components, Components]:
-    """Both tables for the matching, their label images reduced to the pixels that a mask shares with the truth.
+    """Both tables for the matching, with label images of the shared pixels only.
 
-    Overlapping masks have no label image. Each stretch of pixels that a mask shares with a true component is laid out
-    once in two images of one row, so that their joint histogram holds every intersection; areas, classes and scores
-    are those of the whole masks. Good for `overlaps` and what builds on it, not for pictures or boxes.
+    Overlapping masks do not fit into one label image. So each run of pixels that a mask shares with a true component is
+    written into two label images of one row, whose joint histogram gives every intersection. Areas, classes and scores
+    are those of the whole masks. Use the tables for `overlaps` and matching, not for figures or boxes.
 
     Args:
         truth: components of the tile's truth.
@@ -89,9 +85,9 @@ def beside_truth(truth: Components, predicted: MaskTable) -> tuple[Components, C
 
 
 def painted(predicted: MaskTable) -> tuple[ClassMap, npt.NDArray[np.float64]]:
-    """(H, W) uint8 class map and (H, W) float64 score: in each pixel those of the best-scored mask, 0 where none is.
+    """(H, W) uint8 class and (H, W) float64 score of the mask with the highest score in each pixel; 0 without a mask.
 
-    Of equal scores the first mask in the file wins.
+    Of equal scores, the first mask in the file wins.
     """
     height, width = predicted.runs.shape
     classes, scores = np.zeros(height * width, np.uint8), np.zeros(height * width)
@@ -104,14 +100,14 @@ def painted(predicted: MaskTable) -> tuple[ClassMap, npt.NDArray[np.float64]]:
 
 
 def read_results(path: str | os.PathLike[str]) -> dict[int, list[Mapping[str, Any]]]:
-    """The checked records of a results file by image id; an empty list of results gives an empty dictionary.
+    """The validated records of a results file by image id; an empty list gives an empty dictionary.
 
     Args:
         path: a JSON list of results, or an object with such a list under `annotations`.
 
     Raises:
-        DataError: if the file cannot be read or has another form, or if a record lacks a key, has a category other than
-            0..6, a score that is not finite, or no RLE mask.
+        DataError: if the file cannot be read or has another structure, or if a record lacks a key, has a category
+            outside 0..6, a score that is not finite, or no RLE mask.
     """
     content = _read_json(Path(path))
     records = content.get("annotations") if isinstance(content, dict) else content
@@ -130,7 +126,7 @@ def read_image_ids(path: str | os.PathLike[str]) -> dict[str, int]:
     """Image id by file name without folder and suffix, from the `images` of a COCO file.
 
     Raises:
-        DataError: if the file cannot be read, holds no images with `id` and `file_name`, or an id or name twice.
+        DataError: if the file cannot be read, an image lacks `id` or `file_name`, or an id or name is not unique.
     """
     content = _read_json(Path(path))
     images = content.get("images") if isinstance(content, dict) else None
@@ -138,7 +134,7 @@ def read_image_ids(path: str | os.PathLike[str]) -> dict[str, int]:
         raise DataError(f"{path}: expected 'images' with a whole 'id' and a 'file_name' each. Give a COCO file.")
     ids = {Path(image["file_name"]).stem: int(image["id"]) for image in images}
     if len(ids) < len(images) or len(set(ids.values())) < len(images):
-        raise DataError(f"{path}: expected each id and each file name once, but some stand twice. Make them unique.")
+        raise DataError(f"{path}: expected each id and each file name once, but some are repeated. Make them unique.")
     return ids
 
 
@@ -146,11 +142,11 @@ def mask_table(records: Sequence[Mapping[str, Any]], shape: tuple[int, int]) -> 
     """The masks of one tile.
 
     Args:
-        records: checked results of one image (see `read_results`).
+        records: validated results of one image (see `read_results`).
         shape: (H, W) of the tile.
 
     Raises:
-        DataError: if a mask has another size or its run lengths are damaged.
+        DataError: if a mask has another size or invalid run lengths.
     """
     for number, record in enumerate(records):
         size = record["segmentation"]["size"]
@@ -173,7 +169,7 @@ def _counts_of(counts: object) -> Ints:
 
 
 def _record_fault(record: object) -> str | None:
-    """What is wrong with one result, and the remedy; None if nothing is."""
+    """What is wrong with a result and what to do; None if it is valid."""
     if not isinstance(record, dict):
         return f"expected an object, but got {type(record).__name__}."
     missing = [key for key in _NEEDED if key not in record]
@@ -198,7 +194,7 @@ def _segmentation_fault(segmentation: object) -> str | None:
     if isinstance(segmentation, list):
         return f"expected an RLE mask, but got polygons. {_POLYGON_REMEDY}"
     if not isinstance(segmentation, dict) or "counts" not in segmentation or "size" not in segmentation:
-        return "expected a segmentation {size, counts}, but got another form. Write masks as COCO RLE."
+        return "expected a segmentation {size, counts}, but got another format. Write masks as COCO RLE."
     return None
 
 

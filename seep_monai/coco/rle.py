@@ -1,9 +1,10 @@
-"""Run-length coding of masks as COCO writes it, for all components of a tile at once and without one image per mask.
+"""COCO's run-length encoding (RLE) of masks, for all components of a tile at once.
 
 COCO counts pixels column by column: counts[0] background pixels, counts[1] mask pixels, counts[2] background, and so on
-to the last pixel. The compressed form writes each count, from the fourth on less the one two before, in groups of five
-bits, low bits first, as the characters "0" to "o"; the highest bit of a group says that another one follows.
-Source: COCO's mask format (`pycocotools.mask`); equal to it byte for byte.
+to the last pixel. In the compressed form, each count from the fourth on is the difference to the count two before. Each
+number is written in groups of five bits, low bits first, as the characters "0" to "o". A sixth bit marks that another
+group follows.
+Source: COCO's mask format (`pycocotools.mask`), equal byte for byte.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from seep_monai.errors import DataError
 
 Ints = npt.NDArray[np.int64]
 
-# A group's five bits, the one among them that is the sign of the last group, and the mark that another group follows.
+# Five bits of a group, the sign bit in the last group, and the bit that marks another group.
 _BITS, _SIGN, _MORE = 0x1F, 0x10, 0x20
 _FIRST_CHARACTER = ord("0")
-# A count of 2**31 - 1 or its negative needs 7 groups; a longer one is damaged, and would overflow from 13 on.
+# A count of 2**31 - 1 or its negative needs 7 groups; int64 overflows from 13 groups on.
 _MAX_GROUPS = 12
 
 
@@ -30,10 +31,10 @@ class Runs:
 
     Attributes:
         shape: (H, W) of the tile. Pixel (row, col) has the number col * H + row.
-        owner: (r,) int64, the mask each run belongs to, 0..n_masks - 1, ascending.
+        owner: (r,) int64, the mask of each run, 0..n_masks - 1, ascending.
         start: (r,) int64, number of the run's first pixel, ascending within a mask.
-        stop: (r,) int64, one more than the number of its last pixel. Runs of one mask neither touch nor overlap.
-        n_masks: number of masks; one without a run is empty.
+        stop: (r,) int64, number of the run's last pixel + 1. Runs of one mask neither touch nor overlap.
+        n_masks: number of masks; a mask without runs is empty.
     """
 
     shape: tuple[int, int]
@@ -60,7 +61,7 @@ def label_runs(labels: npt.NDArray[np.integer], n_masks: int) -> Runs:
     ([0, 4], [2, 6], [2, 2])
     """
     pixels = labels.ravel(order="F")
-    # Background around it makes a border of every first and last pixel: 0 1 1 0 -> borders 0, 2.
+    # Background on both sides gives the first and last run a border too: 0 1 1 0 -> borders 0, 2.
     padded = np.concatenate([[0], pixels, [0]])
     borders = np.flatnonzero(padded[1:] != padded[:-1])
     start, stop = borders[:-1], borders[1:]
@@ -72,10 +73,10 @@ def label_runs(labels: npt.NDArray[np.integer], n_masks: int) -> Runs:
 
 
 def boxes(runs: Runs) -> Ints:
-    """(n_masks, 4) int64: left column, top row, width and height of each mask in px; zeros for an empty one."""
+    """(n_masks, 4) int64: left column, top row, width and height of each mask in px; zeros for an empty mask."""
     height = max(runs.shape[0], 1)
     left, right = runs.start // height, (runs.stop - 1) // height
-    # A run that goes on in the next column touches the tile's lower and upper edge.
+    # A run that continues in the next column reaches both the bottom and the top of the tile.
     whole = left != right
     top = np.where(whole, 0, runs.start % height)
     bottom = np.where(whole, height - 1, (runs.stop - 1) % height)
@@ -88,21 +89,21 @@ def boxes(runs: Runs) -> Ints:
 
 
 def meeting_pieces(masks: Runs, disjoint: Runs) -> tuple[Ints, Ints, Ints, Ints]:
-    """Every stretch of pixels that a mask shares with one of some disjoint masks.
+    """The runs of pixels that masks share with disjoint masks.
 
     Args:
-        masks: any masks; they may overlap each other.
+        masks: masks that may overlap each other.
         disjoint: masks of the same tile that do not overlap each other (components of a label image).
 
     Returns:
-        Mask, disjoint mask, first pixel and pixel after the last of each stretch; in the order of `masks`' runs.
+        Mask, disjoint mask, first pixel and pixel after the last of each shared run, in the order of `masks`' runs.
     """
     order = np.argsort(disjoint.start, kind="stable")
     start, stop, owner = disjoint.start[order], disjoint.stop[order], disjoint.owner[order]
     first = np.searchsorted(stop, masks.start, side="right")
     n_met = np.maximum(np.searchsorted(start, masks.stop, side="left") - first, 0)
     run = np.repeat(np.arange(len(masks.start)), n_met)
-    # Runs that meet 2 and 3 others from number 4 and 9 on: 4, 5, 9, 10, 11.
+    # Two runs that overlap 2 others from index 4 on and 3 from index 9 on: 4, 5, 9, 10, 11.
     met = np.repeat(first - (np.cumsum(n_met) - n_met), n_met) + np.arange(len(run))
     return (
         masks.owner[run],
@@ -130,10 +131,10 @@ def encoded(runs: Runs) -> list[str]:
 
 
 def decoded_counts(text: str) -> Ints:
-    """The counts in a compressed string: the inverse of `encoded` for one mask.
+    """The counts in a compressed string; the inverse of `encoded` for one mask.
 
     Raises:
-        DataError: if the string has other characters, ends within a count, or holds a negative or impossible one.
+        DataError: if the string has other characters, ends within a count, or has a negative or too large count.
 
     >>> decoded_counts("022").tolist()
     [0, 2, 2]
@@ -152,11 +153,11 @@ def decoded_counts(text: str) -> Ints:
     np.add.at(values, count, (groups & _BITS) << shift)
     # The sign of the last group fills all higher bits.
     values -= np.where(groups[last] & _SIGN, np.int64(1) << (shift[last] + 5), 0)
-    # Counts 3, 5, ... were written less 1, 3, ..., and 4, 6, ... less 2, 4, ...
+    # Undo the differences: counts 3, 5, ... are relative to 1, 3, ..., and 4, 6, ... to 2, 4, ...
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
     if values.min() < 0:
-        raise DataError(f"expected run lengths from 0 on, but got {values.min()}.")
+        raise DataError(f"expected run lengths of 0 or more, but got {values.min()}.")
     return values
 
 
@@ -164,7 +165,7 @@ def runs_of_counts(counts: list[Ints], shape: tuple[int, int]) -> Runs:
     """The runs of several masks of one tile.
 
     Args:
-        counts: per mask its counts, background first; they may hold zeros.
+        counts: counts of each mask, background first; zeros are allowed.
         shape: (H, W).
 
     Raises:
@@ -181,7 +182,7 @@ def runs_of_counts(counts: list[Ints], shape: tuple[int, int]) -> Runs:
 
 
 def pixels_of(start: Ints, stop: Ints) -> Ints:
-    """The numbers of all pixels of some stretches, one stretch after the other.
+    """The numbers of all pixels of the runs, run after run.
 
     >>> pixels_of(np.array([2, 7]), np.array([4, 8])).tolist()
     [2, 3, 7]
@@ -191,7 +192,7 @@ def pixels_of(start: Ints, stop: Ints) -> Ints:
 
 
 def _counts(runs: Runs) -> tuple[Ints, Ints]:
-    """The counts of all masks in one row, and how many each mask has."""
+    """The counts of all masks, concatenated, and how many each mask has."""
     n_px = runs.shape[0] * runs.shape[1]
     n_runs = np.bincount(runs.owner, minlength=runs.n_masks)
     last = np.cumsum(n_runs) - 1
@@ -200,7 +201,7 @@ def _counts(runs: Runs) -> tuple[Ints, Ints]:
     end = np.zeros(runs.n_masks, np.int64)
     end[n_runs > 0] = runs.stop[last[n_runs > 0]]
     rest = n_px - end
-    # A mask that holds the last pixel has no count of background behind it; an empty one in an empty tile says 0.
+    # A mask with the last pixel has no final background count. An empty mask in an empty tile has the count 0.
     has_rest = (rest > 0) | (n_runs == 0)
     n_counts = 2 * n_runs + has_rest
     counts = np.empty(int(n_counts.sum()), np.int64)
@@ -211,7 +212,7 @@ def _counts(runs: Runs) -> tuple[Ints, Ints]:
 
 
 def _characters(values: Ints) -> npt.NDArray[np.uint8]:
-    """(n, groups) characters of each value; 0 behind the last one."""
+    """(n, groups) characters of each value, padded with 0."""
     columns, rest, goes_on = [], values.copy(), np.ones(len(values), bool)
     while goes_on.any():
         group = rest & _BITS
@@ -223,9 +224,9 @@ def _characters(values: Ints) -> npt.NDArray[np.uint8]:
 
 
 def _merged(counts: Ints) -> Ints:
-    """(r, 2) first pixel and pixel after the last of each run, runs without a gap between them made one."""
+    """(r, 2) first pixel and pixel after the last of each run; adjacent runs are merged."""
     borders = np.concatenate([[0], np.cumsum(counts)])
-    # Counts 2, 3, 0, 4 -> borders 0, 2, 5, 5, 9: the run 2..5 meets 5..9.
+    # Counts 2, 3, 0, 4 -> borders 0, 2, 5, 5, 9: runs 2..5 and 5..9 are adjacent.
     start, stop = borders[1:-1:2], borders[2::2]
     start, stop = start[stop > start], stop[stop > start]
     apart = start[1:] > stop[:-1]

@@ -1,1 +1,1 @@
-"""What `seep-monai` runs: a module for each command, with a `main` that takes the command line."""
+"""The commands of `seep-monai`, one module each, with a `main` that parses the command line."""

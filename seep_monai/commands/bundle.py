@@ -1,7 +1,7 @@
-"""The commands that MONAI's bundle runner carries out: they name the config files, and nothing else.
+"""Commands that run a workflow of the MONAI bundle; each one only names the config files.
 
-`seep-monai train --max_epochs 5` is `python -m monai.bundle run training --config_file bundle/configs/train.json
---max_epochs 5`: the same runner parses the same words, so that both ways do the same.
+`seep-monai train --max_epochs 5` is the same as `python -m monai.bundle run training --config_file
+bundle/configs/train.json --max_epochs 5`: MONAI's runner parses the options of both.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class BundleCommand:
     """One command.
 
     Attributes:
-        run_id: what MONAI runs.
-        configs: names of the config files, without `.json`, later ones over earlier ones.
-        summary: what it does, one line.
-        examples: command lines behind `seep-monai`.
-        options: the most useful ids with their meaning.
-        argument: id that a first word without dashes stands for, or None.
+        run_id: the id that MONAI runs.
+        configs: names of the config files, without `.json`; later ones override earlier ones.
+        summary: one line for the help text.
+        examples: command lines, without `seep-monai`.
+        options: the most useful ids and their meaning.
+        argument: the id that a first word without dashes sets, or None.
     """
 
     run_id: str
@@ -56,7 +56,7 @@ BUNDLE_COMMANDS = {
             _OUTPUT,
             ("--max_epochs N", "number of epochs"),
             ("--initial_weights DIR", "start from the weights of another training"),
-            ("--resume True", "go on with a training that was stopped"),
+            ("--resume True", "resume a stopped training"),
         ),
     ),
     "fit": BundleCommand(
@@ -64,7 +64,7 @@ BUNDLE_COMMANDS = {
         ("train", "evaluate", "fit_objects"),
         "fit the object classifier to a trained network",
         ("fit --dataset_dir DIR",),
-        (_DATA, _WEIGHTS, ("--tta False", "do without the mean over the eight symmetries: eight times faster")),
+        (_DATA, _WEIGHTS, ("--tta False", "no averaging over the eight symmetries: eight times faster")),
     ),
     "evaluate": BundleCommand(
         "evaluating",
@@ -97,10 +97,10 @@ BUNDLE_COMMANDS = {
 
 
 def main(name: str, words: Sequence[str]) -> None:
-    """Run one of `BUNDLE_COMMANDS` with the words behind its name.
+    """Run one of `BUNDLE_COMMANDS` with the words after its name.
 
     Raises:
-        SystemExit: with a message, on bad input.
+        SystemExit: with a message, on invalid input.
     """
     command = BUNDLE_COMMANDS[name]
     if any(word in _HELP_WORDS for word in words):
@@ -110,29 +110,28 @@ def main(name: str, words: Sequence[str]) -> None:
         arguments = runner_words(command, words, Path(bundle_root()))
     except SeepError as error:
         raise SystemExit(str(error)) from error
-    # Fire prints what a function gives back: a workflow's results.
+    # Without `serialize`, Fire prints the return value: a workflow's results.
     fire.Fire({"run": run}, command=arguments, serialize=lambda result: None)
 
 
 def runner_words(command: BundleCommand, words: Sequence[str], root: Path) -> list[str]:
-    """What stands behind `python -m monai.bundle`.
+    """The arguments of `python -m monai.bundle`.
 
     Args:
-        command: the command.
-        words: what the user gave behind its name.
+        words: the user's words after the command's name.
         root: the bundle's folder.
     """
     files = [str(root / "configs" / f"{name}.json") for name in command.configs]
     given = list(words)
     if command.argument and given and not given[0].startswith("-"):
         given = [f"--{command.argument}", *given]
-    # MONAI takes several files as a list in quotes alone.
+    # MONAI accepts several files only as a list in quotes.
     config_file = files[0] if len(files) == 1 else str(files)
     return ["run", command.run_id, "--config_file", config_file, *given]
 
 
 def help_text(name: str, command: BundleCommand) -> str:
-    """What `--help` prints."""
+    """The text that `--help` prints."""
     width = max(len(option) for option, _ in command.options) + 2
     place = "configs/" + ".json, configs/".join(command.configs) + ".json"
     lines = [

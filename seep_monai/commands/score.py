@@ -1,8 +1,8 @@
-"""Score any model's predictions against a folder of masks, with the figures and the code of the bundle's evaluation.
+"""Score the predictions of any model against a folder of masks, with the metrics of the bundle's evaluation.
 
-Predictions are class maps (0 = no seep, 1..7 = seep class, 255 = no-data, which counts as no seep) named like the masks
-or <name>_classes.tif, or COCO results with RLE masks. Writes OUT/metrics.json and prints the headline
-figures with 95 % intervals over scenes.
+Predictions are class maps (0 = no seep, 1..7 = seep class, 255 = no-data, counted as no seep), named like the masks or
+<name>_classes.tif, or COCO results with RLE masks. Writes OUT/metrics.json and prints the main metrics with 95 %
+intervals over scenes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seep_monai.report.tables import headline_text
 
 
 def main(words: Sequence[str]) -> None:
-    """Read the command line, score and write."""
+    """Parse the command line, score and print the main metrics."""
     parser = argparse.ArgumentParser(
         "seep-monai score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -29,26 +29,26 @@ def main(words: Sequence[str]) -> None:
     source.add_argument("--coco_results", help="COCO results: a JSON list with RLE masks, category_id = class - 1")
     parser.add_argument(
         "--probability_dir",
-        help="folder of seep probabilities in 0..1, <name>.tif or <name>_probability"
-        ".tif: an instance's score is their mean (default: score 1)",
+        help="folder of seep probabilities in 0..1, <name>.tif or <name>_probability.tif; the score of an instance is "
+        "its mean probability (default: score 1)",
     )
     parser.add_argument(
         "--coco_images",
-        help="COCO file whose 'images' give the image id of each mask by file_name "
+        help="COCO file whose 'images' map the file_name of each mask to an image id "
         "(default: ids 1, 2, ... in the order of mask names)",
     )
-    parser.add_argument("--images_dir", help="folder of the images: their no-data pixels are left out")
+    parser.add_argument("--images_dir", help="folder of the images; their no-data pixels are ignored")
     parser.add_argument(
         "--scene_pattern",
         default=DEFAULT_SCENE_PATTERN,
-        help="regular expression with one group, the scene in a mask's name (default: %(default)s)",
+        help="regular expression whose one group matches the scene in a mask's name (default: %(default)s)",
     )
     parser.add_argument("--output_dir", required=True, type=Path, help="folder for metrics.json")
     arguments = parser.parse_args(words)
     if arguments.probability_dir and not arguments.label_dir:
-        parser.error("--probability_dir goes with --label_dir; COCO results hold their own scores")
+        parser.error("--probability_dir requires --label_dir; COCO results contain their own scores")
     if arguments.coco_images and not arguments.coco_results:
-        parser.error("--coco_images goes with --coco_results")
+        parser.error("--coco_images requires --coco_results")
     try:
         print(score(arguments))
     except SeepError as error:
@@ -56,7 +56,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def score(arguments: argparse.Namespace) -> str:
-    """Score, write `metrics.json` and return the headline."""
+    """Score, write `metrics.json` and return the main metrics as text."""
     masks = find_masks(arguments.masks_dir)
     names = list(masks)
     predictions: Predictions

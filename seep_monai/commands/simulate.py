@@ -1,4 +1,4 @@
-"""Make simulated SAR tiles with potential seeps and their masks, or whole scenes of any size with their truth."""
+"""Simulate SAR tiles with potential seeps and their masks, or whole scenes of any size with their ground truth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GEOREFERENCE = ("epsg", "pixel_size", "upper_left", "gcp_centre")
 
 
 def main(words: Sequence[str]) -> None:
-    """Read the command line and make the sample."""
+    """Parse the command line and write the simulated data."""
     arguments = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> None:
 def _make_tiles(arguments: argparse.Namespace, settings: SceneSettings) -> None:
     given = [name for name in GEOREFERENCE if getattr(arguments, name) is not None]
     if given:
-        raise SeepError(f"--{given[0]}: goes with --scenes; tiles are plain, as the real ones are. Leave it out.")
+        raise SeepError(f"--{given[0]}: requires --scenes, because tiles have no georeference. Remove it.")
     make_sample_data(
         arguments.out,
         n_tiles=400 if arguments.n_tiles is None else arguments.n_tiles,
@@ -60,8 +60,8 @@ def _make_tiles(arguments: argparse.Namespace, settings: SceneSettings) -> None:
 def _make_scenes(arguments: argparse.Namespace, settings: SceneSettings) -> None:
     given = [name for name in ("n_tiles", "n_scenes", "empty_share") if getattr(arguments, name) is not None]
     if given:
-        raise SeepError(f"--{given[0]}: is about tiles, but --scenes writes whole scenes. Leave one of the two out.")
-    # Here, because tiles are made without GDAL and its kin.
+        raise SeepError(f"--{given[0]}: applies to tiles, but --scenes writes whole scenes. Remove one of the two.")
+    # Imported here, because the simulation of tiles must not require GDAL.
     from seep_monai.simulate.scene_sample import ScenePlan, make_scenes
 
     plan = ScenePlan(arguments.seed, arguments.scenes, settings, _georeference(arguments, settings))
@@ -73,16 +73,16 @@ def _georeference(arguments: argparse.Namespace, settings: SceneSettings) -> Geo
 
     if arguments.gcp_centre is not None:
         if arguments.epsg is not None or arguments.upper_left is not None:
-            raise SeepError("--gcp_centre: control points are in degrees. Leave --epsg and --upper_left out.")
+            raise SeepError("--gcp_centre: control points are in degrees. Remove --epsg and --upper_left.")
         centre = (arguments.gcp_centre[0], arguments.gcp_centre[1])
         return orbit_gcps(settings.size_px, centre, pixel_m=arguments.pixel_size or 40.0, heading_deg=HEADING_DEG)
     if arguments.epsg is not None:
         if arguments.pixel_size is None or arguments.upper_left is None:
-            raise SeepError("--epsg: needs --pixel_size and --upper_left in its units. Give both.")
+            raise SeepError("--epsg: requires --pixel_size and --upper_left in its units. Give both.")
         return AffineReference(arguments.epsg, arguments.pixel_size, *arguments.upper_left)
     if arguments.pixel_size is not None or arguments.upper_left is not None:
         raise SeepError(
-            "--pixel_size, --upper_left: go with --epsg or --gcp_centre. Give one of these, or leave them out."
+            "--pixel_size, --upper_left: require --epsg or --gcp_centre. Give one of these, or remove them."
         )
     return NoReference()
 
@@ -94,20 +94,20 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Tiles: OUT/train_images_256/SCENE.TILE.tif (uint16, 256 x 256, 0 = outside the swath), "
         "OUT/train_masks_256 with the same names (uint8, 0 = no seep, 1..7 = seep class). Scenes (--scenes): "
         "OUT/images/SCENE.tif, OUT/masks/SCENE.tif, OUT/slicks/SCENE.geojson. Both: OUT/simulation.json, from which "
-        "every scene can be made again. The same numbers and seed give the same files.",
+        "every scene can be reproduced. The same options and seed give the same files.",
     )
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
+    parser.add_argument("out", metavar="OUT", type=Path, help="output folder")
     parser.add_argument("--n_tiles", type=int, help="number of tiles (default: 400)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all randomness (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
     parser.add_argument(
         "--n_scenes",
         type=int,
-        help="number of scenes the tiles are spread over (default: as few as give that many tiles, "
-        f"{MIN_SCENES} at least as long as each holds two tiles)",
+        help="number of scenes of the tiles (default: the fewest that hold all tiles, but at least "
+        f"{MIN_SCENES} if each then has two tiles)",
     )
     parser.add_argument("--empty_share", type=float, help=f"share of tiles without seep (default: {EMPTY_SHARE})")
-    parser.add_argument("--overwrite", action="store_true", help="replace sample data that OUT holds already")
-    _add_scene_options(parser.add_argument_group("what the scenes are like"))
+    parser.add_argument("--overwrite", action="store_true", help="replace simulated data in OUT")
+    _add_scene_options(parser.add_argument_group("scene options"))
     _add_raster_options(parser.add_argument_group("whole scenes instead of tiles"))
     return parser
 
@@ -120,7 +120,7 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
         type=int,
         metavar=("ROWS", "COLS"),
         default=DEFAULTS.size_px,
-        help="px (default: %(default)s)",
+        help="size of a scene in px (default: %(default)s)",
     )
     group.add_argument(
         "--seep_share", type=float, default=DEFAULTS.seep_share, help="share of tiles with seep (default: %(default)s)"
@@ -131,7 +131,7 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
         type=float,
         metavar="SHARE",
         default=DEFAULTS.class_frequencies,
-        help="how often each class is met; seven shares that sum to one (default: as in the real set, %(default)s)",
+        help="relative frequency of each class, seven shares with sum 1 (default: as in the real set, %(default)s)",
     )
     group.add_argument("--wind", **pair, default=DEFAULTS.wind_m_s, help="median wind, m/s (default: %(default)s)")
     group.add_argument("--looks", **pair, default=DEFAULTS.looks, help="equivalent looks (default: %(default)s)")
@@ -139,7 +139,7 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
         "--film_scale",
         type=float,
         default=DEFAULTS.film_scale,
-        help="lengths and widths of the films, 1 as in the real set; the sea stays as it is",
+        help="scale factor of film lengths and widths, 1 as in the real set; the sea is not scaled",
     )
     group.add_argument(
         "--pool_share",
@@ -150,20 +150,20 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--orbit",
         choices=get_args(Orbit),
-        help="descending (default, as the real set), ascending (its mirror image), or radar: the sensor's own "
-        "geometry, rows along the flight, near range first (default with --gcp_centre)",
+        help="descending (default, as in the real set), ascending (its mirror image), or radar: sensor geometry with "
+        "rows along the flight and near range in the first column (default with --gcp_centre)",
     )
 
 
 def _add_raster_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--scenes", type=int, metavar="N", help="write N whole scenes instead of tiles")
-    group.add_argument("--epsg", type=int, help="coordinate system of an affine georeference")
-    group.add_argument("--pixel_size", type=float, help="in units of --epsg; with --gcp_centre m (default: 40)")
+    group.add_argument("--epsg", type=int, help="EPSG code of an affine georeference")
+    group.add_argument("--pixel_size", type=float, help="in units of --epsg, or in m with --gcp_centre (default: 40)")
     group.add_argument("--upper_left", nargs=2, type=float, metavar=("X", "Y"), help="outer corner of the first pixel")
     group.add_argument(
         "--gcp_centre",
         nargs=2,
         type=float,
         metavar=("LON", "LAT"),
-        help="georeference by 11 x 21 ground control points of a slanted orbit around this place",
+        help="georeference by 11 x 21 ground control points of an orbit, centred at this position",
     )

@@ -1,1 +1,1 @@
-"""Cross-validation of the bundle: a training per fold, and the scores of all folds' test tiles as one set."""
+"""Cross-validation: one training per fold, and scores of the pooled test tiles of all folds."""

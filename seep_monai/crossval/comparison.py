@@ -1,7 +1,7 @@
-"""Two cross-validations of the same scenes, compared in pairs: what differs by more than the choice of scenes explains.
+"""Paired comparison of two cross-validations on the same scenes.
 
-Scenes differ far more among each other than two models do on one scene, so intervals of two runs may overlap although
-one is better on nearly every scene. Each resample therefore draws the same scenes for both runs.
+Scores vary more between scenes than between two models on one scene. The intervals of two runs may therefore overlap
+although one run is better on nearly every scene. For this reason each bootstrap sample draws the same scenes for both.
 """
 
 from __future__ import annotations
@@ -34,18 +34,13 @@ COMPARISON_TEXT_FILE = "comparison.md"
 
 
 def write_comparison(first_dir: Path, second_dir: Path, output_dir: Path) -> str:
-    """Compare the folds below two folders, and write `comparison.json` and `.md`.
-
-    Args:
-        first_dir: the first cross-validation.
-        second_dir: the second one, on the same tiles.
-        output_dir: an existing folder.
+    """Compare two cross-validations, and write `comparison.json` and `comparison.md` to an existing folder.
 
     Returns:
-        The text of the latter.
+        The text of `comparison.md`.
 
     Raises:
-        DataError: if the folds of either are missing or cannot be pooled, or the two cannot be compared.
+        DataError: if folds are missing or cannot be pooled, or the two cannot be compared.
     """
     sides = {"first": first_dir, "second": second_dir}
     runs = {name: read_folds(folder) for name, folder in sides.items()}
@@ -63,15 +58,15 @@ def write_comparison(first_dir: Path, second_dir: Path, output_dir: Path) -> str
 
 
 def compare_folds(first: PooledFolds, second: PooledFolds) -> dict[str, Any]:
-    """The differences first - second, as a dictionary that can be written to JSON; undefined is None.
+    """The differences first - second, as a dictionary that can be written to JSON. Undefined values are None.
 
     Returns:
         `n_tiles`, `n_scenes`, `class_names`; `figures.<key>` with `first`, `second`, `difference` and its `ci95` over
-        scenes, for the headline figures and those of each class; `scenes.<scene>` with `n_tiles`, and `first`, `second`
-        and `differences` of `<key>`.
+        scenes, for the headline scores and those of each class; `scenes.<scene>` with `n_tiles`, and `first`, `second`
+        and `differences`, each by key.
 
     Raises:
-        DataError: if class names, tiles, their scenes or their truth differ.
+        DataError: if class names, tiles, their scenes or the ground truth differ.
     """
     if first.class_names != second.class_names:
         raise DataError(
@@ -92,35 +87,30 @@ def compare_folds(first: PooledFolds, second: PooledFolds) -> dict[str, Any]:
 
 
 def check_same_truth(first: ScoredTiles, second: ScoredTiles) -> None:
-    """Raise a DataError unless both are records of the same tiles of the same scenes with the same truth.
-
-    Args:
-        first: records of pooled folds, in the order of scenes and names.
-        second: the same.
-    """
+    """Raise a DataError unless both have the same tiles, scenes and ground truth. Both are sorted by scene and name."""
     scenes = [dict(zip(tiles.names, tiles.scenes, strict=True)) for tiles in (first, second)]
     single = sorted(scenes[0].keys() ^ scenes[1].keys())
     if single:
         raise DataError(
-            f"comparison: expected two runs on the same tiles, but {len(single)} stand in one only: {listed(single)}. "
-            "Compare runs on one data set, with all of their folds."
+            f"comparison: expected two runs on the same tiles, but {len(single)} are in one only: {listed(single)}. "
+            "Compare complete runs on one data set."
         )
     moved = [name for name, scene in scenes[0].items() if scenes[1][name] != scene]
     if moved:
         raise DataError(
-            f"comparison: expected the same scene of each tile, but these have two: {listed(moved)}. Score both with "
-            "one --scene_pattern."
+            f"comparison: expected the same scene of each tile, but it differs in {len(moved)} tiles: {listed(moved)}. "
+            "Score both runs with the same --scene_pattern."
         )
     changed = [name for i, name in enumerate(first.names) if not _same_truth(first, second, i)]
     if changed:
         raise DataError(
             f"comparison: expected the same truth in both runs, but it differs in {len(changed)} tiles: "
-            f"{listed(changed)}. Score both on the same masks (--score_only)."
+            f"{listed(changed)}. Score both runs on the same masks (--score_only)."
         )
 
 
 def different_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Dotted places at which two dictionaries differ, sorted.
+    """Dotted keys at which two dictionaries differ, sorted.
 
     >>> different_keys({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 4, "d": 3}})
     ['b.c']
@@ -136,7 +126,7 @@ def different_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[
 
 
 def _same_truth(first: ScoredTiles, second: ScoredTiles, position: int) -> bool:
-    """By the records: true pixels of each class, and class and area of each true instance."""
+    """Compares the true pixels of each class, and class and area of each true instance."""
     pixels = [tiles.pixels[position].sum(axis=1) for tiles in (first, second)]
     rows = [tiles.instances[position] for tiles in (first, second)]
     truths = [side[side["kind"] == RowKind.TRUTH][["group", "area_px"]].tolist() for side in rows]

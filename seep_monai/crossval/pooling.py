@@ -1,4 +1,4 @@
-"""The folds of one cross-validation read back, and their test parts pooled into one set of scored tiles."""
+"""Reading the folds of a cross-validation and pooling their test parts into one set of scored tiles."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from seep_monai.errors import DataError, listed
 from seep_monai.metrics.scored_tiles import ScoredTiles
 from seep_monai.report.scored_tiles_file import SCORED_TILES_FILE, read_origin, read_scored_tiles
 
-# What must be the same in all folds: otherwise their instances, or their networks, are not of one kind. Where objects
-# come from an object classifier, each fold has its own, and the threshold of its map with it.
+# Keys that must be equal in all folds. An exception are the thresholds of the class map in mode `classified`, because
+# each fold has its own object classifier and thresholds.
 _SHARED_ORIGIN = ("class_names", "instance_mode", "instance_settings")
 _FITTED = {"classified": ("high", "low")}
 _SHARED_DESCRIPTION = ("network", "normalisation_version", "band")
@@ -26,11 +26,11 @@ class Fold:
     """One fold's test part.
 
     Attributes:
-        number: from 0.
+        number: number of the fold, from 0.
         tiles: the records of its tiles.
-        origin: what was scored; see `report.scored_tiles`.
+        origin: origin of the records, see `report.scored_tiles_file`.
         description: the content of its `model.json`.
-        overrides: those of its evaluation; None where it was done by hand.
+        overrides: overrides of its evaluation; None if it was run by hand.
     """
 
     number: int
@@ -45,8 +45,8 @@ class PooledFolds:
     """The test parts of all folds as one set.
 
     Attributes:
-        folds: those that were scored, ascending.
-        tiles: all their tiles, in the order of scenes and names, with image ids 0, 1, ..
+        folds: the scored folds, ascending.
+        tiles: all their tiles, sorted by scene and name, with image ids 0, 1, ..
     """
 
     folds: tuple[Fold, ...]
@@ -59,33 +59,33 @@ class PooledFolds:
 
     @property
     def class_names(self) -> list[str]:
-        """Of the labels 1..7."""
+        """Names of the labels 1..7."""
         return list(self.folds[0].origin["class_names"])
 
     @property
     def split(self) -> dict[str, Any]:
-        """How all folds were divided: the `SplitSettings` without the fold."""
+        """The `SplitSettings` of all folds, without the fold number."""
         return {key: value for key, value in _split(self.folds[0]).items() if key != "fold"}
 
     @property
     def missing_folds(self) -> list[int]:
-        """Folds of the plan that were not scored; unknown, so none, where a file says what each fold is."""
+        """Folds that were not scored. Empty with split files, because then the number of folds is unknown."""
         if self.split["split_file"] is not None:
             return []
         return sorted(set(range(self.split["n_folds"])) - {fold.number for fold in self.folds})
 
 
 def read_folds(folder: Path) -> PooledFolds:
-    """All folds below the folder that have weights, pooled.
+    """All folds of the folder that have weights, pooled.
 
     Raises:
-        DataError: if there are none, one is not scored by its weights, or they cannot be pooled (see `pool_folds`).
+        DataError: if there are none, one was not scored with its weights, or they cannot be pooled (see `pool_folds`).
     """
     numbers = [n for n in fold_numbers(folder) if (fold_dir(folder, n) / "models" / MODEL_FILE).is_file()]
     if not numbers:
         raise DataError(
             f"{folder}: expected the folds of a cross-validation (fold_0/models, fold_0/eval, ..), but found none. "
-            "Correct the folder, or run seep-monai crossval first."
+            "Correct the path, or run seep-monai crossval first."
         )
     return pool_folds([_read_fold(fold_dir(folder, number), number) for number in numbers])
 
@@ -94,11 +94,11 @@ def pool_folds(folds: Sequence[Fold]) -> PooledFolds:
     """The folds as one set.
 
     Args:
-        folds: at least one, of one data set, divided in one way.
+        folds: at least one fold, all of the same split of one data set.
 
     Raises:
-        DataError: if they are not folds of one division of one data set, their class names, instance settings or
-            networks differ, or a tile, or a scene of folds that are not leaky, stands in two test parts.
+        DataError: if data set, split, class names, instance settings, networks or overrides differ, or if a tile (or,
+            without leak, a scene) is in two test parts.
     """
     first = folds[0]
     for fold in folds:
@@ -143,14 +143,14 @@ def _append(joined: ScoredTiles, tiles: ScoredTiles) -> None:
 
 
 def shared_origin(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """The origin of a fold without what each fold has for itself."""
+    """The origin of a fold without the settings that differ between folds."""
     own = _FITTED.get(origin["instance_mode"], ())
     kept = {key: value for key, value in origin["instance_settings"].items() if key not in own}
     return {**origin, "instance_settings": kept}
 
 
 def _classifier_kind(fold: Fold) -> dict[str, Any] | None:
-    """How the object classifier of a fold was fitted, if it was used."""
+    """Settings of the fit of a fold's object classifier; None if it was not used."""
     objects = fold.description.get("objects")
     if fold.origin["instance_mode"] != "classified" or not objects:
         return None
@@ -162,12 +162,12 @@ def _check_same(first: Fold, fold: Fold, source: str, pairs: Mapping[str, tuple[
         if one != other:
             raise DataError(
                 f"fold {fold.number}: expected the {key} of fold {first.number} ({source}), {one!r}, but got "
-                f"{other!r}. Only folds that were trained and scored alike can be pooled."
+                f"{other!r}. Train and score all folds with the same settings."
             )
 
 
 def _check_division(first: Fold, fold: Fold) -> None:
-    """That a fold is the one its folder says, of the first one's division and data."""
+    """Raise a DataError unless a fold has the number of its folder, and the split and data of the first fold."""
     splits = _split(first), _split(fold)
     pairs = {key: (splits[0][key], splits[1][key]) for key in splits[0] if key != "fold"}
     _check_same(first, fold, "plan settings in model.json", pairs)
@@ -190,7 +190,7 @@ def _check_disjoint(folds: Sequence[Fold]) -> None:
     if twice:
         raise DataError(f"expected every tile in one fold's test part, but found in several: {listed(twice)}.")
     shared = sorted(scene for scene, n in scenes.items() if n > 1)
-    # A leaky division by tile has every scene in all folds; it is marked wherever its figures stand.
+    # With a leaky split by tile every scene is in all folds. Its scores are marked as leaky.
     if shared and not all(fold.origin["leaky"] for fold in folds):
         raise DataError(
             f"expected every scene in one fold's test part, but found in several: {listed(shared)}. Train all folds "

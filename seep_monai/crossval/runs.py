@@ -1,9 +1,10 @@
-"""The trainings and evaluations of all folds, each in a process of its own, as they would be run by hand.
+"""Trainings and evaluations of all folds, each in its own process with the bundle's command line.
 
-Fold f writes to `fold_<f>/models` and `fold_<f>/eval`. `fold_<f>/trained.json` says that its training came to its end,
-and names the weights; `eval/scored_tiles.npz` of these weights says that its evaluation did, `fold_<f>/scored.json`
-with which overrides. Between the two the object classifier is fitted, unless another instance mode is asked for;
-`fold_<f>/fitted.json` says with which overrides.
+Fold f writes to `fold_<f>/models` and `fold_<f>/eval`. Completed steps leave files in `fold_<f>`:
+
+- `trained.json`: the training is complete; checksum of the weights.
+- `fitted.json`: overrides of the fit of the object classifier. It is skipped if another instance mode is given.
+- `scored.json`: overrides of the evaluation. The evaluation is complete if `eval/scored_tiles.npz` has these weights.
 """
 
 from __future__ import annotations
@@ -31,30 +32,28 @@ FITTED_FILE = "fitted.json"
 SCORED_FILE = "scored.json"
 PART = "test"
 
-# What a process answers that the user stopped: by a shell's convention, and when the signal ended it.
+# Exit codes of a process that the user stopped: by convention of the shell, and when the signal ended it.
 _INTERRUPTED = (130, -signal.SIGINT)
 
 Runner = Callable[[Sequence[str]], int]
 
 
 def run_process(words: Sequence[str]) -> int:
-    """The exit code of `python -m monai.bundle run` with these words; its output goes where the caller's goes."""
+    """The exit code of `python -m monai.bundle run` with these words. It shares the output of this process."""
     return subprocess.run([sys.executable, "-m", "monai.bundle", "run", *words], check=False).returncode
 
 
 def train_folds(settings: CrossValidationSettings, folder: Path, run: Runner = run_process) -> None:
-    """Train every fold, then evaluate every fold, without what is complete.
-
-    A training that was stopped goes on from its last epoch.
+    """Train every fold, then evaluate every fold. Completed steps are skipped, interrupted trainings are resumed.
 
     Args:
-        settings: those that the folder was begun with (`settings.begin`).
-        folder: of all folds.
+        settings: settings stored in the folder (`settings.begin`).
+        folder: folder of the cross-validation.
         run: runs one process.
 
     Raises:
-        TrainingError: if a process fails; it says itself why.
-        DataError: if a fold's weights are others than those that were trained here.
+        TrainingError: if a process fails.
+        DataError: if a fold's weights are not those that were trained here.
     """
     for fold in range(settings.n_folds):
         place = fold_dir(folder, fold)
@@ -64,23 +63,18 @@ def train_folds(settings: CrossValidationSettings, folder: Path, run: Runner = r
         make_folder(place, option="--output_dir")
         if not _is_trained(place):
             _train(settings, folder, fold, run)
-    # After all trainings: a fold whose network is too poor to fit a classifier must not keep the others from training.
+    # Evaluate after all trainings, so a fold whose object classifier cannot be fitted does not stop the others.
     for fold in range(settings.n_folds):
         if not _is_scored(fold_dir(folder, fold), settings):
             _evaluate(settings, fold_dir(folder, fold), run)
 
 
 def score_folds(settings: CrossValidationSettings, folder: Path, run: Runner = run_process) -> None:
-    """Evaluate every fold whose weights are there, whoever trained them, also where that was done before.
-
-    Args:
-        settings: the data set of the trainings, and overrides of the evaluations.
-        folder: of all folds.
-        run: runs one process.
+    """Evaluate every fold that has weights, also if they were trained by hand or evaluated before.
 
     Raises:
         DataError: if there are no weights.
-        TrainingError: if a process fails; it says itself why.
+        TrainingError: if a process fails.
     """
     folds = [fold for fold in fold_numbers(folder) if (fold_dir(folder, fold) / "models" / MODEL_FILE).is_file()]
     if not folds:
@@ -90,13 +84,13 @@ def score_folds(settings: CrossValidationSettings, folder: Path, run: Runner = r
         )
     for fold in folds:
         if (folder / SETTINGS_FILE).is_file() and not (fold_dir(folder, fold) / TRAINED_FILE).is_file():
-            logger.warning("fold %d: its training has not come to its end; these are its best weights so far", fold)
+            logger.warning("fold %d: the training is not complete; its best weights so far are scored", fold)
         logger.info("fold %d: evaluation", fold)
         _evaluate(settings, fold_dir(folder, fold), run)
 
 
 def fold_dir(folder: Path, fold: int) -> Path:
-    """Where a fold stands."""
+    """The folder of a fold."""
     return folder / f"fold_{fold}"
 
 
@@ -110,10 +104,10 @@ def _train(settings: CrossValidationSettings, folder: Path, fold: int, run: Runn
     place = fold_dir(folder, fold)
     if not _has_all_epochs(place / "models", settings):
         resumed = (place / "models" / LAST_FILE).is_file()
-        logger.info("fold %d of %d: training%s", fold, settings.n_folds, " goes on" if resumed else "")
+        logger.info("fold %d of %d: training%s", fold, settings.n_folds, " resumed" if resumed else "")
         words = ["training", "--config_file", str(config_path("train.json")), *_places(settings.dataset_dir, place)]
         words += ["--split#n_folds", str(settings.n_folds), "--split#fold", str(fold), "--seed", str(settings.seed)]
-        # Weights without last.pt are those of a training that was stopped within its first epoch.
+        # Weights without last.pt come from a training that was stopped in its first epoch.
         words += ["--resume" if resumed else "--overwrite", "True", *_options(settings.training_overrides)]
         _run(words, place, run)
     write_json(place / TRAINED_FILE, {"weights_sha256": read_description(place / "models")["sha256"]})
@@ -128,7 +122,7 @@ def _fit(settings: CrossValidationSettings, place: Path, run: Runner) -> None:
 
 
 def _is_fitted(settings: CrossValidationSettings, place: Path) -> bool:
-    """Whether there is an object classifier, fitted with the options given; any will do where none are."""
+    """Whether there is an object classifier that was fitted with the given overrides."""
     if "objects" not in read_description(place / "models"):
         return False
     noted = _noted(place / FITTED_FILE)
@@ -140,7 +134,7 @@ def _evaluate(settings: CrossValidationSettings, place: Path, run: Runner) -> No
         _fit(settings, place, run)
     words = ["evaluating", "--config_file", _configs("train.json", "evaluate.json")]
     words += [*_places(settings.dataset_dir, place), "--part", PART]
-    # Without the old note and records, a process that ends early leaves nothing that passes for its own.
+    # Remove old results, so that a process that fails does not leave results of an earlier one.
     (place / SCORED_FILE).unlink(missing_ok=True)
     (place / "eval" / SCORED_TILES_FILE).unlink(missing_ok=True)
     _run([*words, *_options(settings.evaluation_overrides)], place, run)
@@ -153,8 +147,8 @@ def _run(words: Sequence[str], place: Path, run: Runner) -> None:
         raise KeyboardInterrupt
     if code != 0:
         raise TrainingError(
-            f"{place}: {words[0]} ended with exit code {code}; its own message stands above. Correct what it names and "
-            "give the same command: folds that are complete are skipped."
+            f"{place}: {words[0]} ended with exit code {code}; see its message above. Correct the cause and run the "
+            "same command again: folds that are complete are skipped."
         )
 
 
@@ -172,7 +166,7 @@ def _options(values: Mapping[str, str]) -> list[str]:
 
 
 def _has_all_epochs(models: Path, settings: CrossValidationSettings) -> bool:
-    """Whether the training was stopped between its last epoch and the note of its end."""
+    """Whether the training was stopped after its last epoch, before `trained.json` was written."""
     if not (models / LAST_FILE).is_file() or not (models / DESCRIPTION_FILE).is_file():
         return False
     default = json.loads(config_path("train.json").read_text(encoding="utf-8"))["max_epochs"]
@@ -180,7 +174,7 @@ def _has_all_epochs(models: Path, settings: CrossValidationSettings) -> bool:
         n_epochs = int(settings.overrides.get("max_epochs", default))
     except ValueError as error:
         raise ConfigError(
-            f"max_epochs: expected a whole number, but got {settings.overrides['max_epochs']}."
+            f"max_epochs: expected a whole number, but got {settings.overrides['max_epochs']!r}."
         ) from error
     return bool(read_last(models / LAST_FILE)["epoch"] >= n_epochs)
 
@@ -192,27 +186,27 @@ def _is_trained(place: Path) -> bool:
     try:
         noted = json.loads(path.read_text(encoding="utf-8"))["weights_sha256"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read ({error!r}). Remove {place} to train the fold anew.") from error
+        raise DataError(f"{path}: cannot be read ({error!r}). Remove {place} to train the fold again.") from error
     found = read_description(place / "models")["sha256"]
     if noted != found:
         raise DataError(
             f"{place / 'models' / MODEL_FILE}: expected the weights that were trained here ({noted[:12]}...), but got "
-            f"{found[:12]}.... Remove {place} to train the fold anew, or score what is there with --score_only."
+            f"{found[:12]}.... Remove {place} to train the fold again, or score the existing folds with --score_only."
         )
     return True
 
 
 def scored_overrides(place: Path) -> dict[str, str] | None:
-    """The overrides that a fold was fitted and evaluated with; None where that was done by hand, or not at all.
+    """The overrides in a fold's `scored.json`; None if it was evaluated by hand or not at all.
 
     Raises:
-        DataError: if the note cannot be read.
+        DataError: if the file cannot be read.
     """
     return _noted(place / SCORED_FILE)
 
 
 def _noted(path: Path) -> dict[str, str] | None:
-    """The overrides in a note of a step that came to its end; None where there is none."""
+    """The overrides in the file of a completed step; None if there is no file."""
     if not path.is_file():
         return None
     try:
@@ -224,7 +218,7 @@ def _noted(path: Path) -> dict[str, str] | None:
 
 
 def _is_scored(place: Path, settings: CrossValidationSettings) -> bool:
-    """Whether the test part was scored with the weights and as asked for."""
+    """Whether the test part was scored with the current weights and overrides."""
     path = place / "eval" / SCORED_TILES_FILE
     if not path.is_file() or scored_overrides(place) != settings.evaluation_overrides:
         return False

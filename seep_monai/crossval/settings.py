@@ -1,4 +1,4 @@
-"""What a cross-validation trains: data, folds and overrides of train.json, kept beside its folds to be compared."""
+"""Settings of a cross-validation: data, folds and config overrides, stored next to the folds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from seep_monai.objects.classifier import CLASSIFIED
 from seep_monai.workflow import bundle_root
 
 SETTINGS_FILE = "settings.json"
-# Choice: with 14 scenes three or four of them test each fold, and half of the scenes train it.
+# Choice: with 14 scenes, each fold tests on three or four scenes and trains on half of them.
 DEFAULT_N_FOLDS = 4
 
-# Overrides of train.json that an evaluation takes as well; all others are stored with the weights.
+# Ids of train.json that an evaluation also takes. All others are stored with the weights.
 _MODE = "instances#mode"
 _SHARED_IDS = ("images_dir", "masks_dir", "tile_columns", "device", "amp", "batch_size", "validate", "instances")
-# What evaluate.json has beside its options: steps, and the part, which is always that of the test.
+# Ids of evaluate.json that are not options: steps, and the part, which is always `test`.
 _STEPS = ("part", "description", "classifier", "evaluation", "evaluating")
+# Ids that are set for each fold.
 _OWN_IDS = (
     "bundle_root",
     "output_dir",
@@ -39,14 +40,14 @@ _OWN_IDS = (
 
 @dataclass(frozen=True)
 class CrossValidationSettings:
-    """What every fold is trained with.
+    """Settings of all folds.
 
     Attributes:
-        dataset_dir: the data set, an absolute path.
+        dataset_dir: absolute path of the data set.
         n_folds: number of folds, at least 3.
-        seed: of the grouping of scenes and of the trainings.
-        overrides: other ids of train.json, and those of evaluate.json alone, with their values as text.
-        config_sha256: checksum of train.json, whose values all other ids have.
+        seed: seed of the grouping of scenes and of the trainings.
+        overrides: other ids of train.json and evaluate.json, with their values as text.
+        config_sha256: checksum of train.json, which has the values of all other ids.
     """
 
     dataset_dir: str
@@ -64,39 +65,39 @@ class CrossValidationSettings:
 
     @property
     def classified(self) -> bool:
-        """Whether the object classifier is to be used: unless another mode is asked for."""
+        """Whether the object classifier is used. It is the default mode."""
         return self.overrides.get(_MODE, CLASSIFIED) == CLASSIFIED
 
     @property
     def training_overrides(self) -> dict[str, str]:
-        """Those that a training takes; the object classifier is fitted after it."""
+        """The overrides of a training. Mode `classified` is left out, because the classifier is fitted later."""
         alone = evaluation_ids()
         taken = {name: value for name, value in self.overrides.items() if name not in alone}
         return {name: value for name, value in taken.items() if (name, value) != (_MODE, CLASSIFIED)}
 
     @property
     def fitting_overrides(self) -> dict[str, str]:
-        """Those that the fitting of the object classifier takes."""
+        """The overrides of the fit of the object classifier."""
         return {name: value for name, value in self.evaluation_overrides.items() if _top(name) != "instances"}
 
     @property
     def evaluation_overrides(self) -> dict[str, str]:
-        """Those that an evaluation takes: all that the scores of a fold hang on beside its weights."""
+        """The overrides of an evaluation, which together with the weights determine the scores of a fold."""
         taken = {*_SHARED_IDS, *evaluation_ids()}
         return {name: value for name, value in sorted(self.overrides.items()) if _top(name) in taken}
 
     def to_json(self) -> dict[str, Any]:
-        """As a dictionary that can be written to JSON."""
+        """A dictionary that can be written to JSON."""
         return asdict(self) | {"overrides": dict(sorted(self.overrides.items()))}
 
 
 def make_settings(
     dataset_dir: str | Path, words: Sequence[str] = (), *, n_folds: int = DEFAULT_N_FOLDS, seed: int = 0
 ) -> CrossValidationSettings:
-    """Settings from a command line; `words` are its `--id value` overrides.
+    """Settings from the command line; `words` are its `--id value` overrides.
 
     Raises:
-        ConfigError: if a word is no override that all folds can share, or a number is out of range.
+        ConfigError: if a word is not an override that applies to all folds, or a number is out of range.
     """
     overrides = parse_overrides(words, _ids("train.json") | evaluation_ids())
     checksum = file_sha256(config_path("train.json"))
@@ -104,7 +105,7 @@ def make_settings(
 
 
 def evaluation_ids() -> set[str]:
-    """Options of evaluate.json that train.json has not."""
+    """Options of evaluate.json that are not in train.json."""
     return {name for name in _ids("evaluate.json") - _ids("train.json") if "#" not in name} - {*_STEPS}
 
 
@@ -114,14 +115,14 @@ def config_path(name: str) -> Path:
 
 
 def parse_overrides(words: Sequence[str], known_ids: Collection[str]) -> dict[str, str]:
-    """The values by their ids, as text.
+    """The values by id, as text.
 
     Args:
-        words: `--id`, `value`, `--id`, `value`, .. or `--id=value`; `--a#b` sets a part of `a`.
-        known_ids: top-level ids that there are.
+        words: `--id`, `value`, `--id`, `value`, .. or `--id=value`; `--a#b` sets `b` in the group `a`.
+        known_ids: the known top-level ids.
 
     Raises:
-        ConfigError: for anything else, an id that is unknown, or one that each fold has for itself.
+        ConfigError: for other forms, an unknown id, or an id that is set for each fold.
 
     >>> parse_overrides(["--max_epochs", "3", "--device=cpu"], ["device", "max_epochs"])
     {'max_epochs': '3', 'device': 'cpu'}
@@ -132,10 +133,10 @@ def parse_overrides(words: Sequence[str], known_ids: Collection[str]) -> dict[st
         word = rest.pop(0)
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or not name:
-            raise ConfigError(f"{word}: expected --id value, for an id of train.json.")
+            raise ConfigError(f"{word}: expected --id value, with an id of train.json.")
         if not equals:
             if not rest or rest[0].startswith("--"):
-                raise ConfigError(f"{word}: expected a value behind it, such as {word} True.")
+                raise ConfigError(f"{word}: expected a value after it, such as {word} True.")
             value = rest.pop(0)
         _check_id(name, known_ids)
         overrides[name] = value
@@ -143,18 +144,18 @@ def parse_overrides(words: Sequence[str], known_ids: Collection[str]) -> dict[st
 
 
 def begin(settings: CrossValidationSettings, folder: Path) -> None:
-    """Keep the settings in the folder, or compare them with those that it was begun with.
+    """Write the settings to the folder, or compare them with the settings stored there.
 
     Raises:
-        ConfigError: if it was begun with others, or holds weights of trainings done by hand.
-        DataError: if its settings cannot be read.
+        ConfigError: if the stored settings differ, or the folder holds weights that were trained by hand.
+        DataError: if the stored settings cannot be read.
     """
     stored = read_settings(folder)
     if stored is None:
         by_hand = sorted(folder.glob("fold_*/models/model.pt"))
         if by_hand:
             raise ConfigError(
-                f"{by_hand[0]}: these weights were trained by no cross-validation of this folder. Score them with "
+                f"{by_hand[0]}: these weights were trained by hand, not by a cross-validation. Score them with "
                 "--score_only, or give another --output_dir."
             )
         write_json(folder / SETTINGS_FILE, settings.to_json())
@@ -162,13 +163,14 @@ def begin(settings: CrossValidationSettings, folder: Path) -> None:
     differences = _differences(stored, settings.to_json())
     if differences:
         raise ConfigError(
-            f"{folder}: was begun with other settings: {'; '.join(differences)}. Give the same ones to go on, give "
-            "another --output_dir, remove the folder to start anew, or score what is there with --score_only."
+            f"{folder}: was begun with other settings: {'; '.join(differences)}. Give the same settings to continue, "
+            "give another --output_dir, remove the folder to start again, or score the existing folds with "
+            "--score_only."
         )
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:
-    """The settings that the folder's folds were trained with; None where no cross-validation was begun.
+    """The settings stored in the folder; None if there are none.
 
     Raises:
         DataError: if the file cannot be read.
@@ -181,7 +183,7 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
         content["overrides"].keys()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{path}: expected the settings of a cross-validation, but cannot be read ({error})."
+            f"{path}: expected the settings of a cross-validation, but it cannot be read ({error})."
         ) from error
     return dict(content)
 
@@ -198,9 +200,9 @@ def _top(name: str) -> str:
 def _check_id(name: str, known_ids: Collection[str]) -> None:
     top = _top(name)
     if name in _OWN_IDS:
-        raise ConfigError(f"--{name}: each fold has one of its own, so that it cannot be given. Leave it out.")
+        raise ConfigError(f"--{name}: is set for each fold and cannot be given. Leave it out.")
     if name == "split#split_file":
-        raise ConfigError("--split#split_file: would give all folds one test part. Leave it out, or train by hand.")
+        raise ConfigError("--split#split_file: would give all folds the same test part. Leave it out.")
     if top not in known_ids:
         near = difflib.get_close_matches(top, sorted(known_ids), n=1)
         hint = f"Did you mean --{near[0]}?" if near else f"Known ids: {', '.join(sorted(known_ids))}."
@@ -208,7 +210,7 @@ def _check_id(name: str, known_ids: Collection[str]) -> None:
 
 
 def _differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """What differs, one text each."""
+    """One text per setting that differs."""
     flat = [{**content, **content["overrides"]} for content in (stored, given)]
     for content in flat:
         content.pop("overrides")

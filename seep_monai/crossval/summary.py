@@ -1,7 +1,7 @@
-"""The content of `cross_validation.json`: pooled scores, their spread over folds, each scene, and where they come from.
+"""The content of `cross_validation.json`: pooled scores, their spread over folds, scores by scene, and settings.
 
-Pooled scores are computed from the records of all folds' test tiles as one set, since the mean of the folds' values is
-another number: AP ranks all detections together, and a scene with few seeps would weigh as much as one with many.
+Pooled scores are computed from the records of all folds' test tiles as one set. The mean over folds differs from them,
+because AP ranks all detections together and folds have different numbers of seeps.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ SUMMARY_FILE = "cross_validation.json"
 TEXT_FILE = "cross_validation.md"
 HEADLINE_KEYS = tuple(key for _, key in HEADLINE_ROWS)
 CLASS_KEYS = tuple(f"classes.{k}.{name}" for k in SEEP_LABELS for name in ("dice", "iou", "named", "AP50", "AP10_50"))
-# What is said of each scene: in many of them a class has no truth, so that only seep / no seep can be compared.
+# Scores of single scenes: only seep / no seep, because most scenes lack some classes.
 SCENE_KEYS = ("seep.dice", "seep.AP50")
 
 
 def write_summary(folder: Path) -> str:
-    """Pool the folds below the folder, and write `cross_validation.json` and `.md` there.
+    """Pool the folds of the folder, and write `cross_validation.json` and `cross_validation.md` there.
 
     Returns:
-        The text of the latter.
+        The text of `cross_validation.md`.
 
     Raises:
         DataError: if the folds are missing or cannot be pooled (see `read_folds`).
@@ -46,21 +46,20 @@ def write_summary(folder: Path) -> str:
 
 
 def summarise_folds(run: PooledFolds, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Everything that is known of a cross-validation, as a dictionary that can be written to JSON; undefined is None.
+    """The summary of a cross-validation, as a dictionary that can be written to JSON. Undefined values are None.
 
     Args:
         run: the pooled folds.
-        settings: what the folds were trained with; None where they were trained by hand.
+        settings: settings of the cross-validation; None if the folds were trained by hand.
 
     Returns:
         `n_folds`, `folds_missing`, `n_tiles`, `n_scenes`, `leaky`, `class_names`;
-        `pooled`: scores, intervals over scenes (`ci95`) and confusion in the shape of `metrics.json`;
-        `over_folds.<key>`: `mean`, `std` (of a sample, n - 1), `min`, `max` and `n`, the folds where it is defined;
+        `pooled`: scores, intervals over scenes (`ci95`) and confusion matrix in the form of `metrics.json`;
+        `over_folds.<key>`: `mean`, `std` (of a sample, n - 1), `min`, `max` and `n`, the number of defined values;
         `folds.<f>`: `n_tiles`, `n_scenes`, `scores.<key>`, `scenes` (names of the tiles by scene), `leaky`,
         `weights_sha256`, `plan_fingerprint`, and `trained` (key metric, its validation value, epoch);
         `scenes.<scene>`: `folds`, `n_tiles`, `n_instances` (true instances of all classes) and `scores.<key>`;
-        `settings`: `cross_validation` as given, the overrides of the `evaluation` (None: by hand), and what the
-        weights' `model.json` say alike of split, network, instances, normalisation and band.
+        `settings`: see `summarise_settings`.
     """
     folds = {str(fold.number): _fold_summary(fold) for fold in run.folds}
     keys = (*HEADLINE_KEYS, *CLASS_KEYS)
@@ -80,7 +79,7 @@ def summarise_folds(run: PooledFolds, settings: Mapping[str, Any] | None = None)
 
 
 def scene_scores(run: PooledFolds) -> dict[str, dict[str, Any]]:
-    """What is said of each scene, by its name; in the order of names."""
+    """Folds, counts and scores by scene, sorted by name."""
     folds_of: dict[str, list[int]] = {}
     for fold in run.folds:
         for scene in set(fold.tiles.scenes):
@@ -99,7 +98,7 @@ def scene_scores(run: PooledFolds) -> dict[str, dict[str, Any]]:
 
 
 def spread(values: Sequence[float | None]) -> dict[str, float | int | None]:
-    """Mean, standard deviation of a sample, smallest, largest and number of the defined values; None without enough.
+    """Mean, sample standard deviation, minimum, maximum and number of the defined values. Undefined values are None.
 
     >>> spread([1.0, None, 3.0])
     {'mean': 2.0, 'std': 1.4142135623730951, 'min': 1.0, 'max': 3.0, 'n': 2}
@@ -115,12 +114,14 @@ def spread(values: Sequence[float | None]) -> dict[str, float | int | None]:
 
 
 def scores_at(keys: Iterable[str], tiles: ScoredTiles) -> dict[str, float | None]:
-    """The scores of the tiles by their places in `metrics.json`; undefined is None."""
+    """The scores of the tiles by their keys in `metrics.json`. Undefined values are None."""
     return _at(keys, tiles.scores())
 
 
 def summarise_settings(run: PooledFolds, settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What all folds were trained and scored with: `settings` of the command, and what `model.json` says of each."""
+    """Settings of all folds: `cross_validation` and overrides of the `evaluation` (None: by hand), and settings that
+    are equal in all `model.json`: split, network, context, instances, normalisation and band.
+    """
     description = run.folds[0].description
     return {
         "cross_validation": None if settings is None else dict(settings),

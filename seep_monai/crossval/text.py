@@ -1,4 +1,4 @@
-"""A cross-validation, and the comparison of two, as Markdown."""
+"""Markdown reports of a cross-validation and of the comparison of two."""
 
 from __future__ import annotations
 
@@ -11,24 +11,20 @@ from seep_monai.markdown import markdown_table
 from seep_monai.metrics.recall import GROUPINGS, recall_rows
 from seep_monai.report.tables import HEADLINE_ROWS, shown, with_interval
 
-LEAK_TEXT = "**Leaky: scored scenes were trained on, so that all figures here are too good.**"
+LEAK_TEXT = "**Leaky: some scored scenes were used for training, so all scores in this report are too high.**"
 _CLASS_COLUMNS = (
     ("Dice", "dice"),
     ("IoU", "iou"),
-    ("named right of found px", "named"),
+    ("found px with correct class", "named"),
     ("AP50", "AP50"),
     ("AP10-50", "AP10_50"),
 )
-# Weights are known by the first digits of their checksum; the whole one stands in the JSON file.
+# Digits of the weights' checksum that are shown. The JSON file has the whole checksum.
 _N_DIGITS = 12
 
 
 def summary_text(summary: Mapping[str, Any]) -> str:
-    """The summary for a reader.
-
-    Args:
-        summary: in the shape of `cross_validation.json`.
-    """
+    """The content of `cross_validation.json` as Markdown."""
     sections = [_head(summary), _figures(summary), _classes(summary), _errors(summary), _recall(summary)]
     sections += [_scenes(summary), _folds(summary)]
     settings = json.dumps(summary["settings"], indent=4)
@@ -36,17 +32,14 @@ def summary_text(summary: Mapping[str, Any]) -> str:
 
 
 def comparison_text(comparison: Mapping[str, Any]) -> str:
-    """The comparison for a reader.
-
-    Args:
-        comparison: in the shape of `comparison.json`.
-    """
+    """The content of `comparison.json` as Markdown."""
     first, second = comparison["first"], comparison["second"]
     head = (
-        f"# Paired comparison\n\nFirst: {first['folder']}. Second: {second['folder']}. Both scored the same "
-        f"{comparison['n_tiles']} tiles of {comparison['n_scenes']} scenes.\n\nDifferences are first - second, with "
-        "95 % bootstrap intervals over scenes that draw the same scenes for both; an interval without 0 speaks for a "
-        "difference on other scenes of this kind. It says nothing of how much either would change if trained again."
+        f"# Paired comparison\n\nFirst: {first['folder']}. Second: {second['folder']}. Both were scored on the same "
+        f"{comparison['n_tiles']} tiles of {comparison['n_scenes']} scenes.\n\nDifferences are first - second. "
+        "Brackets give 95 % paired bootstrap intervals over scenes: each sample draws the same scenes for both. An "
+        "interval without 0 indicates a difference on unseen scenes of the same kind. The intervals do not include the "
+        "variation between repeated trainings."
     )
     if first["leaky"] or second["leaky"]:
         head += f"\n\n{LEAK_TEXT}"
@@ -74,10 +67,10 @@ def _head(summary: Mapping[str, Any]) -> str:
         lines.append(LEAK_TEXT)
     if summary["folds_missing"]:
         missing = ", ".join(map(str, summary["folds_missing"]))
-        lines.append(f"**Not whole: of {summary['n_folds']} folds these are missing: {missing}.**")
+        lines.append(f"**Incomplete: of {summary['n_folds']} folds these are missing: {missing}.**")
     lines.append(
-        "In brackets: 95 % bootstrap intervals over all scenes. They say how far the figures would move with other "
-        "scenes, not with other trainings; mean, standard deviation and range over folds hold both, on few scenes each."
+        "Brackets give 95 % bootstrap intervals over all scenes. They show the variation between scenes, but not "
+        "between trainings. Mean, standard deviation and range over folds include both, with few scenes per fold."
     )
     return "\n\n".join(lines)
 
@@ -102,7 +95,7 @@ def _classes(summary: Mapping[str, Any]) -> str:
 def _errors(summary: Mapping[str, Any]) -> str:
     errors = summary["pooled"]["errors"]
     parts = []
-    for title, key in (("True instances: what became of them", "truth"), ("Detections: what they are", "detections")):
+    for title, key in (("Outcomes of true instances", "truth"), ("Outcomes of detections", "detections")):
         outcomes = list(errors[key]["1"])
         rows = [
             [name, *(str(errors[key][str(label)][outcome]) for outcome in outcomes)]
@@ -117,12 +110,12 @@ def _errors(summary: Mapping[str, Any]) -> str:
     shares = ", ".join(
         f"{name} {shown(named[str(k)])}" for k, name in zip(SEEP_LABELS, summary["class_names"], strict=True)
     )
-    parts.append(f"Named right of the true instances that are found: {shares}; mean {shown(named['mean'])}.")
+    parts.append(f"Share of found true instances with the correct class: {shares}; mean {shown(named['mean'])}.")
     return "## Errors, pooled\n\n" + "\n\n".join(parts)
 
 
 def _recall(summary: Mapping[str, Any]) -> str:
-    """Any seep with intervals, then the pixel recall of each class."""
+    """Recall of any seep with intervals, then the pixel recall of each class."""
     pooled = summary["pooled"]
     recall, rows = pooled["recall"], []
     by_class = [dict(recall_rows(recall["classes"][str(label)])) for label in SEEP_LABELS]
@@ -133,8 +126,9 @@ def _recall(summary: Mapping[str, Any]) -> str:
         rows.append([title, str(values["n_instances"]), str(values["n_px"]), *cells, *classes])
     titles = ["true instances", "n", "px", "pixel recall", "instance recall", *summary["class_names"]]
     text = (
-        f"An instance is found where a detection of any class reaches mask IoU {recall['iou']}; a pixel is found where "
-        "any seep is drawn. Contrast: mean DN over that of the sea around. Last columns: pixel recall by class."
+        f"An instance is found if a detection of any class reaches mask IoU {recall['iou']}. A pixel is found if any "
+        "seep class is predicted there. Contrast: mean DN divided by the mean DN of the surrounding sea. Last columns: "
+        "pixel recall by class."
     )
     return f"## Recall by size and contrast, pooled\n\n{text}\n\n" + markdown_table(titles, rows)
 
@@ -178,7 +172,7 @@ def _compared(name: str, comparison: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _signed(value: float | None) -> str:
-    """Three digits with their sign; what rounds to 0 has none.
+    """Three decimals with sign; no sign if it rounds to 0.
 
     >>> _signed(0.0123), _signed(-0.5), _signed(-0.0001), _signed(None)
     ('+0.012', '-0.500', '0.000', 'undefined')

@@ -1,1 +1,1 @@
-"""Tiles on disk: pairs, audit, split, neighbours, transforms."""
+"""The data set of tiles: pairs, audit, split, neighbouring tiles, transforms."""

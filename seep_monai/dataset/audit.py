@@ -1,4 +1,4 @@
-"""Every pair read once before training: what is wrong is reported together, what is right is counted."""
+"""Audit of a data set before training: read every pair, report all faults together, count the classes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tile:
-    """What the audit knows of one tile.
+    """One audited tile.
 
     Attributes:
         name: unique name, `SCENE.TILE`.
-        scene: the scene it belongs to.
+        scene: name of its scene.
         image: path of the image.
         mask: path of the mask.
         shape: (rows, columns) in px.
@@ -51,9 +51,9 @@ class Audit:
     """The usable tiles of a data set.
 
     Attributes:
-        tiles: the tiles in the order of their names.
+        tiles: the tiles, sorted by name.
         scene_levels: median valid DN of each scene's tiles.
-        left_out: names of tiles that are all no-data.
+        left_out: names of the tiles without valid pixels.
     """
 
     tiles: tuple[Tile, ...]
@@ -62,20 +62,20 @@ class Audit:
 
 
 def audit_pairs(pairs: Sequence[Pair], *, size_multiple: int, band: int | None = None) -> Audit:
-    """Read and check every pair, count its labels and take each scene's level.
+    """Read and check every pair, count its labels and compute the level of each scene.
 
     Args:
         pairs: the pairs of one data set, at least one.
-        size_multiple: rows and columns must be multiples of this number of px (what the network can take).
-        band: band of the images, from 1, where they hold several.
+        size_multiple: rows and columns must be multiples of this number of px (a requirement of the network).
+        band: band of the images, from 1, if they have several.
 
     Raises:
-        DataError: if any file breaks the contract; names up to ten pairs with their faults, the log has all.
+        DataError: if any pair is invalid. The message lists up to ten faults, the log lists all.
     """
     found = _Findings()
     by_scene = sorted(pairs, key=lambda pair: pair.scene)
     progress = tqdm(by_scene, desc="audit", unit="tile", leave=False, disable=not sys.stderr.isatty())
-    # Scene by scene, so that float tiles stay in memory for one scene only.
+    # Scene by scene, so that the float tiles of only one scene are in memory.
     for scene, members in groupby(progress, key=lambda pair: pair.scene):
         _audit_scene(scene, members, found, size_multiple=size_multiple, band=band)
     _raise_problems([*found.problems, *_shape_problems(found.tiles)], n_pairs=len(pairs))
@@ -89,11 +89,11 @@ def audit_pairs(pairs: Sequence[Pair], *, size_multiple: int, band: int | None =
 
 
 def audit_pair(pair: Pair, *, size_multiple: int, band: int | None = None) -> tuple[Tile, np.ndarray]:
-    """The tile's record and its valid DN, flat.
+    """The audited tile and its valid DN as a flat array.
 
     Raises:
-        DataError: if sizes differ or do not fit the network, a mask holds other values than 0..7, or an image NaN or
-            infinity; all faults of the pair.
+        DataError: if the sizes differ or do not fit the network, the mask has values other than 0..7, or the image has
+            NaN or infinite values. The message lists all faults of the pair.
         TiffError: if a file cannot be read.
     """
     image, mask = read_tiff(pair.image, band=band), read_tiff(pair.mask).array
@@ -120,7 +120,7 @@ def audit_pair(pair: Pair, *, size_multiple: int, band: int | None = None) -> tu
 
 @dataclass
 class _Findings:
-    """What the audit has gathered so far."""
+    """Results of the audit so far."""
 
     tiles: list[Tile] = field(default_factory=list)
     scene_levels: dict[str, float] = field(default_factory=dict)
@@ -151,7 +151,7 @@ def _audit_scene(scene: str, pairs: Iterable[Pair], found: _Findings, *, size_mu
 
 def _size_fault(dn: np.ndarray, mask: np.ndarray, pair: Pair, *, size_multiple: int) -> str | None:
     if dn.shape != mask.shape:
-        return f"{pair.mask}: expected the image's size {dn.shape}, but got {mask.shape}. Cut both on one grid."
+        return f"{pair.mask}: expected the image's size {dn.shape}, but got {mask.shape}. Cut both on the same grid."
     if any(size % size_multiple for size in dn.shape):
         return (
             f"{pair.image}: expected rows and columns that are multiples of {size_multiple} px (the network halves "
@@ -171,7 +171,7 @@ def _label_fault(mask: np.ndarray, path: Path) -> str | None:
 
 
 def _shape_problems(tiles: Sequence[Tile]) -> list[str]:
-    """One line per tile whose size differs from the most frequent one: a batch needs one size."""
+    """One line per tile whose size differs from the most frequent one. All tiles of a batch need the same size."""
     counts = Counter(tile.shape for tile in tiles)
     if len(counts) <= 1:
         return []

@@ -1,10 +1,9 @@
-"""How many tiles a row of a scene's grid has, read from the tiles' own borders.
+"""Estimation of the number of tile columns of a scene from the borders of its tiles.
 
-Tiles that were cut from one scene are numbered row by row, but their names do not say how long a row is. The lower
-border of a tile goes on in the upper border of the tile below it and in no other, so that the right number of columns
-shows in what borders have in common: waves, slicks, fronts and what a SAR's resolution spreads over several pixels. A
-grid is believed only where right borders go on in the left borders of the next tiles, too: otherwise tiles that
-overlap, or are numbered in another order, would pass for neighbours that they are not.
+The tiles of a scene are numbered row by row, but their names do not give the length of a row. The lower border of a
+tile correlates with the upper border of the tile below it and with no other, because waves, slicks, fronts and the SAR
+point spread function extend across the border. A number of columns is accepted only if right borders also correlate
+with the left borders of the next tiles. This rejects tiles that overlap or that are numbered in another order.
 """
 
 from __future__ import annotations
@@ -21,24 +20,24 @@ from seep_monai.dataset.grid import tile_number
 from seep_monai.instances.components import Floats, Mask
 from seep_monai.tiff import read_tiff, valid_mask
 
-# Choices, made on the real tiles' borders: rows that are averaged, which keeps what goes on across the border and
-# lowers the speckle; the length that is smoothed over; that of the trend taken away.
+# Choice, from the borders of the real tiles: rows that are averaged to reduce speckle; length of the smoothing window;
+# length of the window of the trend that is subtracted.
 _DEPTH_PX, _SMOOTH_PX, _TREND_PX = 8, 9, 129
-# Standard deviations for a number of columns that nothing is known of, together with those for the borders at the
-# sides, and for one that other scenes of the set have. No number reached the first in some hundred scenes of shuffled
-# tiles.
+# Thresholds in standard deviations: for a number of columns without prior knowledge (`_SURE` for borders below,
+# `_BESIDE` for borders beside), and for one that other scenes of the set have (`_LIKELY`).
+# Choice: no number reached `_SURE` in about a hundred scenes of shuffled tiles.
 _SURE, _BESIDE, _LIKELY = 6.0, 3.0, 3.0
-# The next best number must be that much worse.
+# The best number must exceed the second best by this factor.
 _LEAD = 1.3
-# Mean correlations: borders that are nearly the same are the same pixels, of tiles that overlap. Where those at the
-# sides have less than that share of what those below have, they do not lie side by side; so it is where half overlaps.
+# Mean correlations. Above `_SAME` the borders are the same pixels, so the tiles overlap. If the correlation of borders
+# beside is below `_SIDE_SHARE` of that of borders below, the tiles do not lie side by side (for example half overlap).
 _SAME, _SIDE_SHARE = 0.9, 1 / 3
-# Numbers that are no places (dates, orbits) must not make long tables. A swath has no 4,096 tiles in a row.
+# Limits the size of tables where tile numbers are dates or orbits. No swath has 4,096 tiles in a row.
 _MOST_COLUMNS = 4096
 
 
 class Border(NamedTuple):
-    """Profiles along the four borders of a tile, each of mean 0 and length 1; (W,), (W,), (H,), (H,) float64."""
+    """Profiles along the four borders of a tile: (W,), (W,), (H,), (H,) float64, each with mean 0 and norm 1."""
 
     upper: Floats
     lower: Floats
@@ -51,10 +50,10 @@ class Match:
     """How well the tiles of a scene fit one number of columns.
 
     Attributes:
-        below: how well lower borders go on in the tiles below: standard deviations above chance.
-        beside: the same of right borders and the next tiles of the row; 0 where no two tiles lie side by side.
-        likeness: mean correlation of the borders that lie one below the other.
-        side_likeness: mean correlation of those that lie side by side; 0 where there are none.
+        below: correlation of lower borders with the tiles below, in standard deviations above chance.
+        beside: the same for right borders and the next tiles of the row; 0 if no two tiles lie side by side.
+        likeness: mean correlation of borders one below the other.
+        side_likeness: mean correlation of borders side by side; 0 if there are none.
     """
 
     below: float
@@ -64,7 +63,7 @@ class Match:
 
     @property
     def plausible(self) -> bool:
-        """Whether rows are rows, and tiles do not overlap."""
+        """Whether consecutive tiles lie side by side and tiles do not overlap."""
         side_by_side = self.beside >= _BESIDE and self.side_likeness >= _SIDE_SHARE * self.likeness
         return side_by_side and self.likeness <= _SAME
 
@@ -72,12 +71,12 @@ class Match:
 def find_columns(
     items: Iterable[Mapping[str, Any]], *, band: int | None = None, known: Iterable[int] = ()
 ) -> dict[str, int]:
-    """Number of columns by the beginning of the tiles' names, `SCENE.`; scenes where it does not show are left out.
+    """Number of columns by name prefix `SCENE.`. Scenes for which it cannot be determined are left out.
 
     Args:
-        items: with `image` (path) and `tile` (name); names other than `SCENE.NUMBER` have no grid.
-        band: of the images, from 1, where they hold several.
-        known: numbers of columns that other scenes of the set have.
+        items: with `image` (path) and `tile` (name). Tiles not named `SCENE.NUMBER` are ignored.
+        band: band of the images, from 1, if they have several.
+        known: numbers of columns of other scenes of the set.
 
     Raises:
         TiffError: if an image cannot be read.
@@ -92,7 +91,7 @@ def find_columns(
 
 
 def image_border(dn: Floats, valid: Mask) -> Border | None:
-    """The profiles of a tile; None where there is little to see on one of its borders.
+    """The border profiles of a tile; None if one of its borders has too few valid pixels or no variation.
 
     Args:
         dn: (H, W) DN, linear, above 0 where valid.
@@ -111,10 +110,10 @@ def image_border(dn: Floats, valid: Mask) -> Border | None:
 
 
 def column_matches(borders: Mapping[int, Border]) -> dict[int, Match]:
-    """How well the tiles fit each number of columns that two of them allow.
+    """How well the tiles fit each number of columns for which at least one pair lies one below the other.
 
     Args:
-        borders: by number, all of one size.
+        borders: borders by tile number, all of the same size.
     """
     numbers = np.array(sorted(borders), dtype=np.int64)
     if len(numbers) < 2:
@@ -137,11 +136,11 @@ def column_matches(borders: Mapping[int, Border]) -> dict[int, Match]:
 
 
 def chosen_columns(matches: Mapping[str, Mapping[int, Match]], *, known: Iterable[int] = ()) -> dict[str, int]:
-    """The number of columns of each scene where one stands out, by itself or as that of another scene.
+    """The number of columns of each scene that has a clear best number, on its own or among those of other scenes.
 
     Args:
         matches: `column_matches` of each scene.
-        known: numbers of columns that other scenes of the set have.
+        known: numbers of columns of other scenes of the set.
     """
     sure = {scene: columns for scene, found in matches.items() if (columns := _sure(found)) is not None}
     usual = {*known, *sure.values()}
@@ -153,10 +152,10 @@ def chosen_columns(matches: Mapping[str, Mapping[int, Match]], *, known: Iterabl
 def _by_difference(
     numbers: npt.NDArray[np.int64], ends: Floats, beginnings: Floats
 ) -> tuple[npt.NDArray[np.int64], Floats, float]:
-    """Number and sum of the correlations of tiles by the difference of their numbers, and the deviation by chance.
+    """Count and sum of the correlations by difference of tile numbers, and the standard deviation by chance.
 
-    A tile never ends where one with a lower number begins, so that those pairs show what is chance in this scene; on a
-    smooth sea that is more than the 1 / sqrt(w) of w independent values.
+    A tile never lies before one with a lower number, so these pairs give the chance correlation of the scene. On a
+    smooth sea it exceeds the 1 / sqrt(w) of w independent values.
 
     Args:
         numbers: (n,) ascending.
@@ -165,7 +164,7 @@ def _by_difference(
     """
     most = min(int(numbers[-1] - numbers[0]), _MOST_COLUMNS)
     n_pairs, sums, squares = np.zeros(most + 1, np.int64), np.zeros(most + 1), 0.0
-    # Tile by tile: all pairs at once would take gigabytes for a whole scene.
+    # Tile by tile, because all pairs of a scene at once take gigabytes.
     for i, number in enumerate(numbers):
         correlation = beginnings @ ends[i]
         difference = numbers[i + 1 :] - number
@@ -179,8 +178,8 @@ def _by_difference(
 
 
 def _matches(paths: Mapping[int, str], band: int | None) -> dict[int, Match]:
-    """`column_matches` of a scene's files; tiles of another size than most are left out."""
-    # A single tile has no neighbours, and may be large.
+    """`column_matches` of a scene's files. Tiles that differ from the most frequent size are left out."""
+    # A single tile is not read: it has no neighbours and may be large.
     borders = {number: _read_border(path, band) for number, path in paths.items()} if len(paths) > 1 else {}
     known = {number: border for number, border in borders.items() if border is not None}
     sizes = [_size(border) for border in known.values()]
@@ -198,7 +197,7 @@ def _size(border: Border) -> tuple[int, int]:
 
 
 def _profile(dn: Floats, valid: Mask) -> Floats | None:
-    """One border from (depth, W) DN; None where half of its columns have no data, or nothing varies."""
+    """The profile of one border from (depth, W) DN; None if over half of its columns have no data or it is constant."""
     n_valid = valid.sum(axis=0)
     seen = n_valid > 0
     if 2 * np.count_nonzero(seen) < len(seen):
@@ -213,13 +212,13 @@ def _profile(dn: Floats, valid: Mask) -> Floats | None:
 
 
 def _sure(found: Mapping[int, Match]) -> int | None:
-    """The number that stands out among all and is plausible."""
+    """The clear best number among all, if it is plausible."""
     best = _outstanding(found, _SURE)
     return best if best is not None and found[best].plausible else None
 
 
 def _likely(found: Mapping[int, Match], usual: set[int]) -> int | None:
-    """The one that stands out among the usual numbers, where no other one is sure and its rows do not contradict."""
+    """The clear best number among the usual ones, if no other number is sure and `beside` is not negative."""
     if any(match.below >= _SURE for columns, match in found.items() if columns not in usual):
         return None
     best = _outstanding({columns: match for columns, match in found.items() if columns in usual}, _LIKELY)
@@ -227,7 +226,7 @@ def _likely(found: Mapping[int, Match], usual: set[int]) -> int | None:
 
 
 def _outstanding(found: Mapping[int, Match], least: float) -> int | None:
-    """The number that fits best, if it reaches `least` and leads the others."""
+    """The number that fits best, if it reaches `least` and exceeds the second best by the factor `_LEAD`."""
     ranked = sorted(found, key=lambda columns: found[columns].below, reverse=True)
     if not ranked or found[ranked[0]].below < least:
         return None

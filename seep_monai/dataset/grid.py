@@ -1,4 +1,4 @@
-"""Where tiles lie in the grid of their scene, by their names."""
+"""Position of tiles in the grid of their scene, from their names."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from seep_monai.errors import ConfigError, DataError
 Cell = tuple[int, int]
 
 _REMEDY = (
-    "Correct --tile_columns, have it found at the tiles' borders (--tile_columns auto), or do without neighbouring "
-    "tiles (--tile_columns {})."
+    "Correct --tile_columns, estimate it from the tiles' borders (--tile_columns auto), or use no neighbouring tiles "
+    "(--tile_columns {})."
 )
 
 
 @dataclass(frozen=True)
 class SceneContext:
-    """How far beyond its edges a tile is seen, in the tiles that lie around it.
+    """The margin of neighbouring tiles' pixels that the network sees around a tile.
 
     Attributes:
-        margin_px: rows and columns of the neighbours on each side; 0: without neighbouring tiles.
-        tile_columns: number of tiles in a row of the grid, by the beginning of the scene's name.
-        found: whether the columns were found at the tiles' borders (`borders`). Then a tile without any is one of
-            which no neighbour is known; where somebody gave them, it is a mistake.
+        margin_px: width of the margin on each side; 0: no neighbouring tiles.
+        tile_columns: number of tiles in a row of the grid, by prefix of the scene name.
+        found: whether the columns were estimated from the tiles' borders (`borders`). Then a tile without columns has
+            no known neighbours. If the columns were given, it is an error.
     """
 
     margin_px: int = 0
@@ -36,7 +36,7 @@ class SceneContext:
         whole_number("context_px", self.margin_px, at_least=0)
         boolean("found", self.found)
         object.__setattr__(self, "tile_columns", checked_columns(self.tile_columns))
-        # Without neighbours a margin would be work for nothing.
+        # Without neighbours a margin only costs time.
         if not self.tile_columns:
             object.__setattr__(self, "margin_px", 0)
 
@@ -45,16 +45,16 @@ class SceneContext:
         if not self.margin_px:
             return "without neighbouring tiles"
         columns = ", ".join(f"{start}: {n}" for start, n in self.tile_columns.items())
-        return f"tiles are seen with {self.margin_px} px of their neighbours; tiles in a row, by scene: {columns}"
+        return f"tiles have a margin of {self.margin_px} px of neighbouring tiles; tile columns by scene: {columns}"
 
     def cell(self, tile: str) -> Cell | None:
-        """See `tile_cell`; None of a tile of which no neighbour is known."""
+        """See `tile_cell`; None for a tile without known neighbours."""
         if self.found and not self.has_place(tile):
             return None
         return tile_cell(tile, self.tile_columns)
 
     def has_place(self, tile: str) -> bool:
-        """Whether the name says where the tile lies."""
+        """Whether the position of the tile is known from its name."""
         try:
             tile_cell(tile, self.tile_columns)
         except DataError:
@@ -70,8 +70,8 @@ def tile_cell(tile: str, tile_columns: Mapping[str, int]) -> Cell:
     """Row and column of a tile in its scene's grid, from 0.
 
     Args:
-        tile: `SCENE.NUMBER`, the number counting from 1 row by row.
-        tile_columns: number of columns by the beginning of the scene's name.
+        tile: `SCENE.NUMBER`; the number counts from 1, row by row.
+        tile_columns: number of columns by prefix of the scene name.
 
     Raises:
         DataError: if the name has no number, or no columns are given for its scene.
@@ -89,7 +89,7 @@ def tile_cell(tile: str, tile_columns: Mapping[str, int]) -> Cell:
 
 
 def tile_number(tile: str) -> tuple[str, int] | None:
-    """Scene and number, from 1, of a tile named `SCENE.NUMBER`; None of any other.
+    """Scene and number (from 1) of a tile named `SCENE.NUMBER`; None for other names.
 
     >>> tile_number("041869.000021"), tile_number("harbour"), tile_number("041869.0")
     (('041869', 21), None, None)
@@ -99,7 +99,7 @@ def tile_number(tile: str) -> tuple[str, int] | None:
 
 
 def scene_columns(tile: str, tile_columns: Mapping[str, int]) -> int | None:
-    """The number of columns of a tile's scene: that of the longest beginning of the tile's name; None without one.
+    """The number of columns for the longest matching prefix of the tile's name; None without one.
 
     >>> scene_columns("041869.000004", {"04": 12, "0418": 19}), scene_columns("041869.000004", {"0418.": 19})
     (19, None)
@@ -111,17 +111,17 @@ def scene_columns(tile: str, tile_columns: Mapping[str, int]) -> int | None:
 def checked_columns(
     tile_columns: object, *, expected: str = "tile_columns: expected auto, or columns"
 ) -> dict[str, int]:
-    """The numbers of columns by the beginnings of scene names.
+    """The numbers of columns by prefix of the scene name, checked.
 
     Args:
-        tile_columns: as it was given.
-        expected: how the message begins: the option, and what else it takes.
+        tile_columns: the given value.
+        expected: start of the error message: the option and its other values.
 
     Raises:
-        ConfigError: for anything but a dictionary of whole numbers above 0.
+        ConfigError: if it is not a dictionary of whole numbers above 0.
     """
     if isinstance(tile_columns, Mapping):
         counts = [n for n in tile_columns.values() if isinstance(n, int) and not isinstance(n, bool) and n > 0]
         if len(counts) == len(tile_columns):
             return {str(beginning): n for beginning, n in tile_columns.items()}
-    raise ConfigError(f"{expected} by the beginning of scene names, such as {{'0418': 19}}, but got {tile_columns!r}.")
+    raise ConfigError(f"{expected} by prefix of the scene name, such as {{'0418': 19}}, but got {tile_columns!r}.")

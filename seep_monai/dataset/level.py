@@ -1,4 +1,4 @@
-"""A scene's level: the median of its valid DN, exact, from any number of tiles or windows."""
+"""The level of a scene: the exact median of its valid DN, from any number of tiles or windows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from seep_monai.errors import DataError
 
 
 class LevelCounter:
-    """Median of values that come in pieces.
+    """Median of values that are added in pieces.
 
-    Integers are counted per value, so that a scene of any size takes little memory; floats are kept.
+    Integers are counted per value, so memory use does not grow with the scene. Floats are stored.
     """
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class LevelCounter:
         self._floats: list[np.ndarray] = []
 
     def add(self, valid_dn: np.ndarray) -> None:
-        """Take in the valid values of one tile or window: any shape, also empty; finite integers or floats."""
+        """Add the valid values of one tile or window: finite integers or floats of any shape, which may be empty."""
         if valid_dn.size == 0:
             return
         if np.issubdtype(valid_dn.dtype, np.integer):
@@ -29,13 +29,13 @@ class LevelCounter:
             self._floats.append(valid_dn.ravel())
 
     def median(self) -> float:
-        """The median in DN (mean of the two middle values for an even count), as `numpy.median` gives it in float64.
+        """The median in DN, equal to `numpy.median` in float64.
 
         Raises:
-            DataError: if there are no values, integers came mixed with floats, or the median is not above zero.
+            DataError: if there are no values, both integers and floats were added, or the median is not above 0.
         """
         if not self._floats and not self._counts:
-            raise DataError("the level needs at least one valid pixel, but there is none.")
+            raise DataError("expected at least one valid pixel for the level, but there is none.")
         if self._floats and self._counts:
             raise DataError("expected tiles of integers or of floats, but got both. Convert them to one type.")
         level = self._float_median() if self._floats else self._integer_median()
@@ -49,7 +49,7 @@ class LevelCounter:
     def _float_median(self) -> float:
         values = np.concatenate(self._floats)
         middle = [(values.size - 1) // 2, values.size // 2]
-        # Sorted in the files' own dtype, a float32 scene takes half the memory; only the mean needs float64.
+        # Sorting in the files' dtype halves the memory of a float32 scene. Only the mean needs float64.
         return float(np.partition(values, middle)[middle].astype(np.float64).mean())
 
     def _integer_median(self) -> float:

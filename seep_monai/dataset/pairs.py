@@ -1,4 +1,4 @@
-"""Image / mask pairs on disk: found by equal names, grouped by the scene in the name."""
+"""Image and mask pairs on disk: matched by file name, grouped by the scene in the name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Pair:
 
     Attributes:
         name: file name without suffix, unique in the set (`041869.000003`).
-        scene: the scene it was cut from (`041869`).
+        scene: name of the scene (`041869`).
         image: path of the image.
         mask: path of the mask.
     """
@@ -38,17 +38,17 @@ class Pair:
 def find_pairs(
     images_dir: str | os.PathLike[str], masks_dir: str | os.PathLike[str], *, scene_pattern: str = DEFAULT_SCENE_PATTERN
 ) -> list[Pair]:
-    """All pairs of the two folders in the order of their names.
+    """All pairs of the two folders, sorted by name.
 
     Args:
         images_dir: folder of image TIFFs.
         masks_dir: folder of mask TIFFs with the same names.
-        scene_pattern: regular expression with one group, matched at a file's name: the group is the scene.
+        scene_pattern: regular expression with one group, matched against the start of a file name. The group is the
+            scene.
 
     Raises:
-        DataError: if a folder is missing or holds no TIFF, if a name occurs twice, or if an image lacks its mask or a
-            mask its image.
-        ConfigError: if the pattern is no regular expression with one group or does not match every name.
+        DataError: if a folder is missing or holds no TIFF, a name occurs twice, or an image or mask has no counterpart.
+        ConfigError: if the pattern is not a regular expression with one group, or does not match every name.
     """
     images = _tiffs_by_name(Path(images_dir), what="images", option="--images_dir")
     masks = _tiffs_by_name(Path(masks_dir), what="masks", option="--masks_dir")
@@ -59,10 +59,10 @@ def find_pairs(
 
 
 def find_images(source: str | os.PathLike[str]) -> list[Path]:
-    """The TIFF itself, or all TIFFs of the folder in the order of their names.
+    """The TIFF itself, or all TIFFs of the folder, sorted by name.
 
     Raises:
-        DataError: if `source` does not exist, is another kind of file or holds no TIFF, or a name occurs twice.
+        DataError: if `source` does not exist, is not a TIFF or holds none, or a name occurs twice.
     """
     path = Path(source)
     if not path.is_file():
@@ -80,7 +80,7 @@ def scenes_of(names: Sequence[str], scene_pattern: str = DEFAULT_SCENE_PATTERN) 
         scene_pattern: see `find_pairs`.
 
     Raises:
-        ConfigError: see `find_pairs`; names up to ten names that do not match.
+        ConfigError: see `find_pairs`. The message lists up to ten names that do not match.
 
     >>> scenes_of(["041869.000003", "045551.000001"])
     ['041869', '045551']
@@ -94,15 +94,15 @@ def scenes_of(names: Sequence[str], scene_pattern: str = DEFAULT_SCENE_PATTERN) 
         ) from error
     if pattern.groups != 1:
         raise ConfigError(
-            f"scene_pattern: expected one group in round brackets, the scene, but got {pattern.groups} in "
+            f"scene_pattern: expected one group in round brackets (the scene), but got {pattern.groups} in "
             f"{scene_pattern!r}. Write further groups as (?:...)."
         )
     matches = [pattern.match(name) for name in names]
     without = [name for name, match in zip(names, matches, strict=True) if match is None or not match.group(1)]
     if without:
         raise ConfigError(
-            f"scene_pattern: expected a scene from every name, but {scene_pattern!r} finds none in {len(without)} of "
-            f"{len(names)}: {listed(without)}. Set --scene_pattern to fit your names."
+            f"scene_pattern: expected a scene in every name, but {scene_pattern!r} finds none in {len(without)} of "
+            f"{len(names)}: {listed(without)}. Change --scene_pattern to match your names."
         )
     return [match.group(1) for match in matches if match is not None]
 
@@ -111,13 +111,11 @@ def _tiffs_by_name(folder: Path, *, what: str, option: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(
             f"{folder}: expected a folder of {what} (.tif), but there is none. Give the data with --dataset_dir or "
-            f"{option}, or make sample data: seep-monai simulate data/sample"
+            f"{option}, or create sample data: seep-monai simulate data/sample"
         )
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in TIFF_SUFFIXES)
     if not files:
-        raise DataError(
-            f"{folder}: expected {what} named *.tif, but found none. Set {option} to the folder that holds them."
-        )
+        raise DataError(f"{folder}: expected {what} named *.tif, but found none. Set {option} to the right folder.")
     by_name: dict[str, Path] = {}
     twice = []
     for path in files:
@@ -135,12 +133,12 @@ def _check_counterparts(images: dict[str, Path], masks: dict[str, Path], *, imag
         *_without(sorted(masks.keys() - images.keys()), what="mask", other="image", folder=images_dir),
     ]
     if faults:
-        remedy = "Add the missing files or remove the extra ones; the log names all."
+        remedy = "Add the missing files or remove the extra ones. The log lists all."
         raise DataError(" ".join([*faults, remedy]))
 
 
 def _without(names: list[str], *, what: str, other: str, folder: Path) -> list[str]:
-    """One line on the names that have no counterpart in the folder, none if there are no such names."""
+    """At most one line, on the names that have no counterpart in the folder."""
     for name in names:
         logger.error("%s without %s: %s", what, other, name)
     if not names:

@@ -1,4 +1,4 @@
-"""The plan: which tile is in which part, at which level, as one JSON file that a run can be repeated from."""
+"""The plan: the part of each tile and the level of each scene, as JSON from which a run can be repeated."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Plan:
     """The division of one data set.
 
     Attributes:
-        dataset_dir: the folder that relative paths start from.
+        dataset_dir: base folder of relative paths.
         parts: tiles of `training`, `validation` and `test`.
-        scene_levels: median valid DN per scene over all tiles of the data set.
-        settings: how it was divided.
-        left_out: tiles that are all no-data.
-        extra: tiles of a second data set that are trained on beside the training part, and never scored.
+        scene_levels: median valid DN per scene, over all tiles of the data set.
+        settings: settings of the split.
+        left_out: names of the tiles without valid pixels.
+        extra: tiles of a second data set, which are used for training only.
     """
 
     dataset_dir: Path
@@ -44,9 +44,9 @@ class Plan:
 
     @property
     def leaky(self) -> bool:
-        """Whether neighbouring tiles may stand in different parts.
+        """Whether neighbouring tiles may be in different parts.
 
-        That is where parts share a scene, and after any division by tile: it may be that only the names hide the scene.
+        True if parts share a scene, and after any split by tile, because the names may not give the true scene.
         """
         by_tile = self.settings.split_by == "tile" and self.settings.split_file is None
         n_parts = sum(bool(tiles) for tiles in self.parts.values())
@@ -54,17 +54,17 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the parts' tiles with their scenes and class pixels, in order, and the scenes' levels.
+        """SHA-256 of the tiles of all parts (name, scene, class pixels, in order) and of the scene levels.
 
-        A moved tile, a mask with other counts and a changed level change it; a change of an image that leaves the
-        scene's median does not. Extra tiles do not count: they are no part of what is scored.
+        A change of an image that keeps the scene's median does not change it. Extra tiles are not included, because
+        they are never scored.
         """
         lines = [line for part in PARTS for line in _tile_lines(part, self.parts[part])]
         return _sha256(lines + _level_lines(self.scene_levels))
 
     @property
     def training_fingerprint(self) -> str:
-        """The fingerprint of all that a training sees: with the extra tiles, where there are some."""
+        """The fingerprint including the extra tiles, if there are any."""
         if self.extra is None:
             return self.fingerprint
         lines = [self.fingerprint, *_tile_lines("extra", self.extra.tiles), *_level_lines(self.extra.scene_levels)]
@@ -87,23 +87,23 @@ class Plan:
         return tiles
 
     def items(self, part: str) -> list[dict[str, Any]]:
-        """What MONAI's data sets take: one dictionary per tile of the part, with absolute paths."""
+        """One dictionary per tile of the part, with absolute paths, for MONAI's data sets."""
         return _items(self.tiles(part), self.scene_levels)
 
     def training_tiles(self) -> tuple[Tile, ...]:
-        """All tiles that are trained on: those of the training part, then the extra ones."""
+        """The tiles of the training part, then the extra ones."""
         return self.tiles("training") + (self.extra.tiles if self.extra else ())
 
     def training_items(self) -> list[dict[str, Any]]:
-        """The `training_tiles` as MONAI's data sets take them."""
+        """The `training_tiles` as dictionaries for MONAI's data sets."""
         return self.items("training") + self.extra_items()
 
     def extra_items(self) -> list[dict[str, Any]]:
-        """The extra tiles as MONAI's data sets take them."""
+        """The extra tiles as dictionaries for MONAI's data sets."""
         return _items(self.extra.tiles, self.extra.scene_levels) if self.extra else []
 
     def to_json(self) -> dict[str, Any]:
-        """A decathlon list with the counts, levels and settings beside it; paths relative to `dataset_dir`."""
+        """A decathlon list with counts, levels and settings. Paths are relative to `dataset_dir`."""
         lists = {part: [self._entry(tile) for tile in self.parts[part]] for part in PARTS}
         return {
             **lists,
@@ -137,20 +137,19 @@ def make_plan(
     """Find, audit and divide the pairs of one data set.
 
     Args:
-        dataset_dir: the folder that relative paths start from.
+        dataset_dir: base folder of relative paths.
         images_dir: folder of the images.
         masks_dir: folder of the masks.
-        settings: how to divide them.
+        settings: settings of the split.
         size_multiple: see `audit_pairs`.
         band: see `audit_pairs`.
-        extra_dir: folder of a second data set (`train_images_256`, `train_masks_256`), all of whose tiles are trained
-            on; None: there is none.
+        extra_dir: folder of a second data set (`train_images_256`, `train_masks_256`), used for training only; or None.
 
     Raises:
-        DataError: see `find_pairs`, `audit_pairs`, `split_tiles`, `read_lists` and `parts_from_lists`; or if scenes
-            stand in several parts of a split file without `allow_leak`, or extra tiles have another size or scenes of
-            the data set.
-        ConfigError: if the settings contradict each other or the data.
+        DataError: see `find_pairs`, `audit_pairs`, `split_tiles`, `read_lists` and `parts_from_lists`. Also if a scene
+            is in several parts of a split file without `allow_leak`, or if extra tiles have another size or belong to
+            scenes of the data set.
+        ConfigError: if the settings conflict with each other or with the data.
     """
     audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple, band=band)
     if settings.split_file is None:
@@ -172,38 +171,38 @@ def audit_data(
     size_multiple: int,
     band: int | None = None,
 ) -> Audit:
-    """Pairs found and audited, see `find_pairs` and `audit_pairs`."""
+    """Find and audit pairs, see `find_pairs` and `audit_pairs`."""
     pairs = find_pairs(images_dir, masks_dir, scene_pattern=settings.scene_pattern)
     return audit_pairs(pairs, size_multiple=size_multiple, band=band)
 
 
 def _audit_extra(folder: Path, audit: Audit, *, size_multiple: int, band: int | None) -> Audit:
-    """The extra tiles, which are named SCENE.TILE whatever the scene pattern of the data set is."""
+    """The audited extra tiles. They are named SCENE.TILE, independent of the scene pattern of the data set."""
     images, masks = (folder / name for name in EXTRA_FOLDERS)
     extra = audit_data(images, masks, SplitSettings(), size_multiple=size_multiple, band=band)
     shared = sorted(extra.scene_levels.keys() & audit.scene_levels.keys())
     if shared:
         raise DataError(
-            f"{folder}: expected extra tiles of other scenes than the data set's, but both have {listed(shared)}. They "
-            "would be trained on and scored. Rename or remove them, or leave out --extra_dataset_dir."
+            f"{folder}: expected extra tiles of other scenes than the data set's, but both have {listed(shared)}. "
+            "They would be both trained on and scored. Rename or remove them, or leave out --extra_dataset_dir."
         )
     shapes = [tiles[0].shape for tiles in (audit.tiles, extra.tiles) if tiles]
     if len(set(shapes)) > 1:
         raise DataError(
             f"{folder}: expected extra tiles of the data set's size {shapes[0]}, but got {shapes[1]}. Simulate or cut "
-            "them in that size."
+            "tiles of that size."
         )
     return extra
 
 
 def whole_plan(dataset_dir: str | os.PathLike[str], audit: Audit, settings: SplitSettings) -> Plan:
-    """A plan with every tile in `test`: how a folder that nothing was trained on is scored."""
+    """A plan with every tile in `test`, to score a data set of unseen scenes."""
     parts: dict[str, tuple[Tile, ...]] = {"training": (), "validation": (), "test": audit.tiles}
     return Plan(Path(dataset_dir), parts, audit.scene_levels, settings, audit.left_out)
 
 
 def shared_scenes(parts: dict[str, tuple[Tile, ...]]) -> list[str]:
-    """Scenes that stand in more than one part, sorted."""
+    """Scenes that are in more than one part, sorted."""
     scenes = [_scenes(tiles) for tiles in parts.values()]
     return sorted({scene for i, one in enumerate(scenes) for other in scenes[i + 1 :] for scene in one & other})
 
@@ -222,7 +221,7 @@ def _items(tiles: Iterable[Tile], scene_levels: dict[str, float]) -> list[dict[s
 
 
 def _summary(extra: Audit) -> dict[str, Any]:
-    """What is kept of the extra tiles: an evaluation does not need them."""
+    """The summary of the extra tiles. Their paths are not stored, because an evaluation does not need them."""
     scenes = sorted(extra.scene_levels)
     return {"n_tiles": len(extra.tiles), "scenes": scenes, "counts": count_classes(extra.tiles).to_json()}
 
@@ -256,7 +255,7 @@ def _check_leak(parts: dict[str, tuple[Tile, ...]], settings: SplitSettings) -> 
     shared = shared_scenes(parts)
     if shared and not settings.allow_leak:
         raise DataError(
-            f"{settings.split_file}: expected every scene in one part, but {len(shared)} stand in several: "
+            f"{settings.split_file}: expected every scene in one part, but {len(shared)} are in several: "
             f"{listed(shared)}. Neighbouring tiles would be in training and validation. Correct the file, or accept "
-            "and mark it with --split#allow_leak True."
+            "the leak with --split#allow_leak True."
         )

@@ -1,7 +1,7 @@
-"""The data set of tiles, each seen with the edges of the tiles around it.
+"""Data set of tiles with a margin of pixels from neighbouring tiles.
 
-A slick does not end at a tile's edge. With the neighbours' edges the network sees on which side it goes on, and a
-convolution at the edge sees sea and not the emptiness of padding.
+A slick may continue in the next tile. With the margin the network sees the continuation, and a convolution at the edge
+of the tile sees image pixels instead of padding.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.grid import Cell, SceneContext
 from seep_monai.errors import DataError
 
-# Tiles come row by row: with the rows above and below in memory, each is read twice at most.
+# Tiles are read row by row. With the rows above and below in memory, each tile is read at most twice.
 _N_KEPT = 64
 _STEPS: tuple[Cell, ...] = tuple((down, right) for down, right in product((-1, 0, 1), repeat=2) if down or right)
-# What stands where no neighbour is known, by the item's key.
+# Fill values where no neighbour is known, by key of the item.
 _OUTSIDE = {"image": 0, "label": NO_DATA_LABEL}
 
 
 class SceneTiles(CacheDataset):
-    """MONAI's `CacheDataset` of tiles, whose `image` and `label` come with a margin of their neighbours' pixels.
+    """MONAI's `CacheDataset` of tiles whose `image` and `label` have a margin of pixels from neighbouring tiles.
 
-    Neighbours are tiles of the same data set: in that of one part, tiles of no other part are seen. Where there is
-    none, the margin is no-data: 0 in the image, 255 in the label.
+    Neighbours are taken from `data` only, so tiles of other parts are never seen. Where there is no neighbour, the
+    margin is no-data: 0 in the image, 255 in the label.
 
     Args:
-        data: the tiles' items, with `tile` (name).
-        transform: what loads an item: `image` and `label`, if there is one, become (1, H, W), H and W alike in all.
-        context: which tiles are neighbours, and the width of the margin; without one this is a `CacheDataset`.
-        arguments: of `CacheDataset`.
+        data: items of the tiles, with `tile` (name).
+        transform: loads an item: `image` and, if present, `label` become (1, H, W) with the same H and W for all.
+        context: columns of the grid and width of the margin. With width 0 this is a plain `CacheDataset`.
+        arguments: arguments of `CacheDataset`.
 
     Raises:
-        DataError: if a tile's name does not say where it lies, or two tiles lie in one place.
+        DataError: if the position of a tile is not known from its name, or two tiles have the same position.
     """
 
     def __init__(self, data: Sequence[Any], transform: Any, context: SceneContext, **arguments: Any) -> None:
@@ -53,7 +53,7 @@ class SceneTiles(CacheDataset):
         self._neighbour = functools.lru_cache(maxsize=max(_N_KEPT, 2 * widest + 4))(self.tile)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the neighbours in memory, which cannot go to a spawned worker process."""
+        """The state without the cache of neighbours, which cannot be pickled for a spawned worker process."""
         return {name: value for name, value in self.__dict__.items() if name != "_neighbour"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ class SceneTiles(CacheDataset):
         return (self.tile(index) for index in range(len(self)))
 
     def _transform(self, index: int) -> dict[str, Any]:
-        """What MONAI's data sets give for an index."""
+        """The item at an index, called by MONAI's data sets."""
         item = dict(self.tile(index))
         if self.context.margin_px:
             around = {step: self._around(index, step) for step in _STEPS}
@@ -90,18 +90,18 @@ class SceneTiles(CacheDataset):
 def widened(
     centre: torch.Tensor, around: Mapping[Cell, torch.Tensor], margin_px: int, outside: float, *, name: str = "tile"
 ) -> torch.Tensor:
-    """A tile with a margin of its neighbours' pixels.
+    """A tile with a margin of pixels from its neighbours.
 
     Args:
         centre: (C, H, W).
         around: (C, H, W) of each known neighbour, by its steps down and to the right, -1, 0 or 1.
         margin_px: width of the margin, at most H and W.
         outside: value where no neighbour is known.
-        name: of the tile, for the message.
+        name: name of the tile, for the message.
 
     Returns:
-        (C, H + 2 margin_px, W + 2 margin_px), of the type of `centre`. A neighbour of another size is left out: where
-        its pixels would lie is not known.
+        (C, H + 2 margin_px, W + 2 margin_px), dtype of `centre`. A neighbour of another size is ignored, because the
+        position of its pixels is not known.
 
     Raises:
         DataError: if the margin is wider than the tile.
@@ -109,7 +109,7 @@ def widened(
     height, width = centre.shape[-2:]
     if margin_px > min(height, width):
         raise DataError(
-            f"{name}: expected a tile of at least the margin's {margin_px} px, but got {height} x {width}. Do without "
+            f"{name}: expected a tile of at least the margin's {margin_px} px, but got {height} x {width}. Use no "
             "neighbouring tiles (--tile_columns {})."
         )
     wide = centre.new_full((*centre.shape[:-2], height + 2 * margin_px, width + 2 * margin_px), outside)
@@ -123,7 +123,7 @@ def widened(
 
 
 def _strip(step: int, size: int, margin_px: int) -> tuple[slice, slice]:
-    """Where a neighbour's pixels go along one axis, and which of its pixels these are."""
+    """Target slice in the widened tile and source slice in the neighbour, along one axis."""
     if step < 0:
         return slice(0, margin_px), slice(size - margin_px, size)
     if step > 0:
@@ -132,22 +132,22 @@ def _strip(step: int, size: int, margin_px: int) -> tuple[slice, slice]:
 
 
 def _cells(data: Sequence[Mapping[str, Any]], context: SceneContext) -> list[tuple[str, Cell]]:
-    """Grid and cell of each item; none without neighbouring tiles.
+    """Grid and cell of each item; empty without a margin.
 
-    The grid is that of the name before the number: a scene may be a group of several (`scene_pattern`).
+    The grid is the name before the number, because a scene may be a group of several grids (`scene_pattern`).
     """
     if not context.margin_px:
         return []
     names = [str(item["tile"]) for item in data]
     places = [context.cell(name) for name in names]
-    # A tile without a place is a grid of its own.
+    # A tile without a known position is its own grid.
     cells = [
         (name, (0, 0)) if place is None else (name.rpartition(".")[0], place)
         for name, place in zip(names, places, strict=True)
     ]
     if len(set(cells)) < len(cells):
         raise DataError(
-            f"tile_columns: expected one tile in each place of a grid, but {len(cells)} tiles lie in "
-            f"{len(set(cells))} places. Correct --tile_columns, or do without neighbouring tiles (--tile_columns {{}})."
+            f"tile_columns: expected one tile in each cell of a grid, but {len(cells)} tiles lie in "
+            f"{len(set(cells))} cells. Correct --tile_columns, or use no neighbouring tiles (--tile_columns {{}})."
         )
     return cells

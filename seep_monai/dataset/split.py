@@ -1,4 +1,4 @@
-"""Which scene goes to which part: balanced groups of scenes, rotated into folds."""
+"""Split of a data set into training, validation and test: balanced groups of scenes, rotated over the folds."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from seep_monai.errors import ConfigError, DataError
 
 SplitBy = Literal["scene", "tile"]
 
-# Choice: one fifth for validation where there is no test part, as most of the field does.
+# Choice: one fifth for validation if there is no test part, as is common.
 _N_GROUPS_WITHOUT_FOLDS = 5
-# Choice: with 14 scenes the best of 2,000 random groupings is within a few per cent of the best of 100,000.
+# Choice: with 14 scenes, the best of 2,000 random groupings is within a few per cent of the best of 100,000.
 _N_TRIALS = 2000
-# Choice: from here on a twentieth of the trials, for a random grouping of so many units is nearly even already.
+# Choice: from this number on 1/20 of the trials, because a random grouping of so many units is nearly even.
 _MANY_UNITS = 200
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How tiles are divided.
+    """Settings of the split.
 
     Attributes:
-        split_by: `scene` keeps a scene in one part; `tile` leaks between neighbours and needs `allow_leak`.
-        n_folds: 1 for training and validation alone; from 3 on, fold f tests on group f and validates on the next one.
+        split_by: `scene` keeps each scene in one part; `tile` leaks between neighbours and needs `allow_leak`.
+        n_folds: 1 for training and validation only. From 3 on, fold f tests on group f and validates on the next one.
         fold: the fold to use, 0 .. n_folds - 1.
         seed: seed of the grouping.
-        allow_leak: whether scenes may stand in several parts.
+        allow_leak: whether a scene may be in several parts.
         scene_pattern: see `find_pairs`.
-        split_file: a decathlon list to use instead, or None.
+        split_file: path of a decathlon list to use instead, or None.
     """
 
     split_by: SplitBy = "scene"
@@ -54,23 +54,23 @@ class SplitSettings:
                 raise ConfigError(f"{name}: expected a whole number of at least 0, but got {value!r}.")
         if self.n_folds != 1 and self.n_folds < 3:
             raise ConfigError(
-                f"n_folds: expected 1 (training and validation) or at least 3 (a test part in turn), but got "
+                f"n_folds: expected 1 (training and validation) or at least 3 (with a test part), but got "
                 f"{self.n_folds}."
             )
         if self.fold >= self.n_folds:
             raise ConfigError(f"fold: expected 0..{self.n_folds - 1} for n_folds {self.n_folds}, but got {self.fold}.")
         if self.split_by == "tile" and not self.allow_leak:
             raise ConfigError(
-                "split_by: tile puts neighbouring tiles of one scene into training and validation, so its figures are "
-                "too good. Use --split#split_by scene, or accept and mark it with --split#allow_leak True."
+                "split_by: tile puts neighbouring tiles of a scene into training and validation, so scores are too "
+                "high. Use --split#split_by scene, or accept the leak with --split#allow_leak True."
             )
 
 
 def split_tiles(tiles: Sequence[Tile], settings: SplitSettings) -> dict[str, tuple[Tile, ...]]:
-    """The tiles of `training`, `validation` and `test` (empty without folds), each in the order of names.
+    """The tiles of `training`, `validation` and `test` (empty without folds), each sorted by name.
 
     Raises:
-        DataError: if the scenes cannot be divided as asked.
+        DataError: if there are too few scenes, or the scenes seem not to be in the names.
     """
     units = [tile.scene if settings.split_by == "scene" else tile.name for tile in tiles]
     if settings.split_by == "scene":
@@ -94,12 +94,12 @@ def balanced_groups(counts: np.ndarray, *, n_groups: int, seed: int) -> np.ndarr
     """Groups of about equal content: the best of many random groupings.
 
     Args:
-        counts: (n_units, n_columns), what each unit holds; every column is spread evenly over the groups.
+        counts: (n_units, n_columns), content of each unit. Every column is spread evenly over the groups.
         n_groups: number of groups, at most n_units.
-        seed: seed of the trials; one seed gives one result.
+        seed: seed of the trials.
 
     Returns:
-        (n_units,) int, the group of each unit; group sizes differ by one unit at most.
+        (n_units,) int, the group of each unit. Group sizes differ by at most one unit.
     """
     rng = np.random.default_rng(seed)
     even = np.arange(len(counts)) % n_groups
@@ -108,7 +108,7 @@ def balanced_groups(counts: np.ndarray, *, n_groups: int, seed: int) -> np.ndarr
     best = min(trials, key=lambda groups: _cost(groups, counts, n_groups))
     if _cost(best, counts, n_groups)[0] == 0:
         return best
-    # Several rare classes that stand in hardly more units than there are groups: chance alone seldom spreads them.
+    # Random grouping seldom spreads several classes that occur in hardly more units than there are groups.
     starts = [best, *(rng.permutation(even) for _ in range(n_trials // 100))]
     return min(
         (_with_absent_filled(groups, counts, n_groups) for groups in starts),
@@ -117,7 +117,7 @@ def balanced_groups(counts: np.ndarray, *, n_groups: int, seed: int) -> np.ndarr
 
 
 def _cost(groups: np.ndarray, counts: np.ndarray, n_groups: int) -> tuple[int, float]:
-    """Avoidable absences of a column from a group, then the mean squared deviation of the groups' shares from even."""
+    """Number of avoidable absences of a column from a group, then mean squared deviation from even shares."""
     sums = np.eye(n_groups)[groups].T @ counts
     possible = np.minimum((counts > 0).sum(axis=0), n_groups)
     totals = np.maximum(counts.sum(axis=0), 1)
@@ -126,7 +126,7 @@ def _cost(groups: np.ndarray, counts: np.ndarray, n_groups: int) -> tuple[int, f
 
 
 def _with_absent_filled(groups: np.ndarray, counts: np.ndarray, n_groups: int) -> np.ndarray:
-    """The groups after swaps of two units, each the best that brings an absent column into a group, while any helps."""
+    """The groups after greedy swaps of two units, each of which brings an absent column into a group."""
     cost = _cost(groups, counts, n_groups)
     while cost[0] > 0:
         sums = np.eye(n_groups)[groups].T @ counts
@@ -152,7 +152,7 @@ def _swapped(groups: np.ndarray, first: int, second: int) -> np.ndarray:
 
 
 def _part_of(group: int, *, n_groups: int, settings: SplitSettings) -> str:
-    """Fold 1 of 4 tests on group 1, validates on group 2 and trains on 3 and 0; without folds group 0 validates."""
+    """The part of a group: fold 1 of 4 tests on group 1, validates on 2, trains on 3 and 0. One fold validates on 0."""
     if settings.n_folds == 1:
         return "validation" if group == 0 else "training"
     if group == settings.fold:
@@ -161,7 +161,7 @@ def _part_of(group: int, *, n_groups: int, settings: SplitSettings) -> str:
 
 
 def _tiles_per_class(tiles: Sequence[Tile], units: Sequence[str], names: Sequence[str]) -> np.ndarray:
-    """(n_names, 8): tiles of each unit, then its tiles with class 1..7."""
+    """(n_names, 8): number of tiles of each unit, then of its tiles with each class 1..7."""
     row_of = {name: row for row, name in enumerate(names)}
     counts = np.zeros((len(names), N_CLASSES))
     for tile, unit in zip(tiles, units, strict=True):
@@ -178,11 +178,11 @@ def _check_scenes(scenes: Sequence[str]) -> None:
     )
     if len(names) == 1:
         raise DataError(
-            f"A split by scene needs at least two scenes, but all {len(scenes)} tiles are of scene {names[0]}. {remedy}"
+            f"split_by scene needs at least two scenes, but all {len(scenes)} tiles are of scene {names[0]}. {remedy}"
         )
     n_single = int((n_tiles == 1).sum())
     if 2 * n_single > len(names):
         raise DataError(
-            f"A split by scene needs scenes with several tiles, but {n_single} of {len(names)} scenes hold one tile "
-            f"only: the names may not begin with the scene. {remedy}"
+            f"split_by scene needs scenes with several tiles, but {n_single} of {len(names)} scenes have only one. "
+            f"The file names may not begin with the scene. {remedy}"
         )

@@ -1,4 +1,4 @@
-"""Split files: decathlon lists that say which tile is in which part."""
+"""Split files: decathlon lists of the tiles of each part."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PARTS: tuple[str, ...] = get_args(Part)
 
 
 def read_lists(path: str | os.PathLike[str]) -> dict[str, list[dict[str, str]]]:
-    """The lists of a decathlon file: `training` and `validation`, `test` where given.
+    """The lists of a decathlon file: `training`, `validation` and `test` (empty if absent).
 
     Raises:
-        DataError: if the file is missing, is not JSON, lacks a list, or an entry is not as described.
+        DataError: if the file is missing or not JSON, a list is missing, or an entry is invalid.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -43,12 +43,12 @@ def read_lists(path: str | os.PathLike[str]) -> dict[str, list[dict[str, str]]]:
 def parts_from_lists(
     lists: dict[str, list[dict[str, str]]], audit: Audit, *, dataset_dir: Path, source: str
 ) -> dict[str, tuple[Tile, ...]]:
-    """The audited tiles that the lists name, in the lists' order; listed tiles that the audit left out are skipped.
+    """The audited tiles of the lists, in the lists' order. Listed tiles that the audit left out are skipped.
 
     Raises:
-        DataError: if an entry is not in the data set, stands twice, or says another label or scene than the data set.
+        DataError: if an entry is not in the data set, occurs twice, or has another label or scene than the data set.
     """
-    # A path as written goes before one with links followed: a tile may be a link to another one.
+    # The path as written is looked up before the resolved one, because a tile may be a link to another tile.
     by_path = {tile.image.resolve(): tile for tile in audit.tiles} | {_written(t.image): t for t in audit.tiles}
     found: dict[str, list[tuple[dict[str, str], Tile | None]]] = {part: [] for part in lists}
     for part, entries in lists.items():
@@ -68,7 +68,7 @@ def _is_entry(entry: object) -> bool:
 
 
 def _written(path: Path) -> Path:
-    """The absolute path without `..`, links not followed: it undoes `os.path.relpath` also behind a link."""
+    """The absolute path without `..`, links not resolved. It inverts `os.path.relpath` also for linked folders."""
     return Path(os.path.normpath(path.absolute()))
 
 
@@ -91,7 +91,7 @@ def _check_found(found: list[tuple[dict[str, str], Tile | None]], audit: Audit, 
 
 
 def _contradiction(entry: dict[str, str], tile: Tile, dataset_dir: Path) -> str:
-    """What an entry says otherwise than the data set; empty if nothing."""
+    """How an entry contradicts the data set; empty if it does not."""
     if "scene" in entry and entry["scene"] != tile.scene:
         return f"{entry['image']} of scene {entry['scene']!r} (by --scene_pattern it is {tile.scene!r})"
     label = dataset_dir / entry["label"] if "label" in entry else tile.mask

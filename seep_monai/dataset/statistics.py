@@ -1,4 +1,4 @@
-"""Counts per class, and the class weights that follow from them."""
+"""Counts per class, class weights and tile weights."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from seep_monai.errors import ConfigError
 WeightRule = Literal["none", "inverse_sqrt", "effective_number"]
 CountUnit = Literal["pixels", "tiles", "instances"]
 
-# Source: Cui et al. 2019, "Class-balanced loss based on effective number of samples", eq. 2; beta of .999 is their
-# middle value.
+# Source: Cui et al. 2019, "Class-balanced loss based on effective number of samples", eq. 2; 0.999 is one of their
+# values.
 _EFFECTIVE_NUMBER_BETA = 0.999
 
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """What a set of tiles holds.
+    """Counts of a set of tiles.
 
     Attributes:
-        n_tiles: tiles.
-        n_scenes: scenes.
+        n_tiles: number of tiles.
+        n_scenes: number of scenes.
         pixels: valid pixels of labels 0..7.
-        tiles: tiles in which label 0..7 occurs.
+        tiles: tiles that contain labels 0..7.
         instances: 8-connected components of labels 1..7 (entry 0, the background, is 0).
     """
 
@@ -39,7 +39,7 @@ class ClassCounts:
     instances: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The same with one dictionary per unit, keyed by mask value."""
+        """A dictionary that can be written to JSON, with one dictionary per unit, keyed by mask value."""
         per_class = {
             unit: {str(label): getattr(self, unit)[label] for label in range(N_CLASSES)} for unit in get_args(CountUnit)
         }
@@ -63,15 +63,15 @@ def count_classes(tiles: Iterable[Tile]) -> ClassCounts:
 def class_weights(
     rule: WeightRule | Sequence[float], counts: ClassCounts, *, by: CountUnit = "instances"
 ) -> tuple[float, ...]:
-    """Weights of the labels 1..7, with mean 1 over the classes that occur (given numbers stay as they are).
+    """Weights of the labels 1..7, with mean 1 over the classes that occur (given numbers are not changed).
 
     Args:
         rule: `none` (all 1), `inverse_sqrt` (1 / sqrt(n)), `effective_number` ((1 - b) / (1 - b^n)), or seven numbers.
         counts: counts of the training part.
-        by: what n counts. With pixels the effective number is flat: it saturates at some thousands.
+        by: unit of n. With pixels `effective_number` is constant, because it saturates at a few thousand.
 
     Returns:
-        Seven floats. A class that does not occur gets 0 under a rule: it cannot be learnt, and 1 / n has no value.
+        Seven floats. Except for `none`, a class that does not occur gets 0.
 
     Raises:
         ConfigError: if the rule or unit is unknown, there are not seven numbers, or one is negative or not finite.
@@ -105,10 +105,9 @@ def check_rule(rule: object, by: object) -> None:
 
 
 def rarity_weights(tiles: Sequence[Tile]) -> tuple[float, ...]:
-    """How often to draw each tile, relative to the others: by the rarest class in it.
+    """Sampling weight of each tile: 1 / sqrt(n), where n is the number of tiles with the rarest class in the tile.
 
-    A tile weighs 1 / sqrt(n), n being the number of tiles that hold its rarest class; one without seep weighs as much
-    as the lightest with seep, so that it is neither lost nor prominent. All weigh 1 where no tile has seep.
+    A tile without seep gets the smallest weight of the tiles with seep. All weights are 1 if no tile has seep.
     """
     holds = np.array([tile.class_pixels for tile in tiles], dtype=np.int64).reshape(-1, N_CLASSES)[:, 1:] > 0
     n_tiles = holds.sum(axis=0)

@@ -1,4 +1,4 @@
-"""From DN to what the network sees: the log of the ratio to the scene's level, and no-data marked in the label."""
+"""Normalisation of DN to the log ratio to the scene's level, with no-data marked in the label."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.tiff import TiffMeta, finite_fault, no_data_value, valid_mask
 
-# Goes into model.json: weights work only with the normalisation they were trained with.
+# Stored in model.json, because weights work only with the normalisation they were trained with.
 NORMALISATION_VERSION = 1
-# Choice: e^-2 .. e^2 holds 0.14 .. 7.4 times the level. Slicks (0.7-0.95) and swath trend (0.5-2) lie inside; border
-# noise and ships saturate here instead of ruling the group norms.
+# Choice: e^-2 .. e^2 is 0.14 .. 7.4 times the level. Slicks (0.7-0.95) and the swath trend (0.5-2) lie inside. Border
+# noise and ships saturate, so they do not dominate the group norms.
 LOG_LIMIT = 2.0
 
 
 def normalise(dn: np.ndarray | torch.Tensor, valid: np.ndarray | torch.Tensor, level: float) -> torch.Tensor:
-    """The log of DN over the scene's level; multiplicative speckle becomes additive and alike everywhere.
+    """The log of DN over the scene's level. Multiplicative speckle becomes additive with constant variance.
 
     Args:
         dn: raw counts in linear units (amplitude or intensity), finite where valid, any shape.
@@ -31,10 +31,10 @@ def normalise(dn: np.ndarray | torch.Tensor, valid: np.ndarray | torch.Tensor, l
         level: the scene's median valid DN, above 0.
 
     Returns:
-        float32 of the same shape in [-2, 2], saturated beyond; no-data is 0, the scene's level.
+        float32 of the same shape, clipped to [-2, 2]. No-data is 0, the scene's level.
 
     Raises:
-        ConfigError: if the level is not a number above 0.
+        ConfigError: if the level is not a finite number above 0.
     """
     if not (np.isfinite(level) and level > 0):
         raise ConfigError(f"scene_level: expected a finite number above 0, but got {level!r}.")
@@ -45,23 +45,23 @@ def normalise(dn: np.ndarray | torch.Tensor, valid: np.ndarray | torch.Tensor, l
 
 
 class NormaliseByScene(Transform):
-    """`normalise` for an image that `TiffReader` loaded: its metadata say what is no-data."""
+    """`normalise` for an image loaded by `TiffReader`, whose metadata define no-data."""
 
     def __call__(self, image: MetaTensor, level: float) -> tuple[MetaTensor, torch.Tensor]:
         """The normalised image (1, H, W) with the metadata of `image`, and the mask of valid pixels (1, H, W).
 
         Raises:
-            ConfigError: if another reader loaded the image, or the level is not a number above 0.
-            DataError: if valid pixels are NaN or infinite: one of them would spoil the whole window.
+            ConfigError: if another reader loaded the image, or the level is not a finite number above 0.
+            DataError: if a valid pixel is NaN or infinite. It would spread to the whole output of the network.
         """
         dn = image.as_tensor()
         source = TiffMeta.from_meta(image.meta)
         if source.source_dtype is None:
             raise ConfigError(
-                "image: expected metadata of seep_monai.tiff.TiffReader, but they came from another reader. "
+                "image: expected metadata of seep_monai.tiff.TiffReader, but got those from another reader. "
                 "Load .tif files."
             )
-        # The loader made float32 of the DN: what no-data is without a tag depends on the file's own dtype.
+        # The loader converts to float32. Without a tag, the no-data value depends on the dtype of the file.
         no_data = no_data_value(source.no_data, source.source_dtype)
         valid = valid_mask(dn.numpy(), no_data)
         fault = finite_fault(dn.numpy(), valid, image.meta.get("filename_or_obj", "image"))
@@ -73,12 +73,12 @@ class NormaliseByScene(Transform):
 
 
 class NormaliseByScened(MapTransform):
-    """Dictionary version: normalises `image` by `scene_level` and writes label 255 where the image has no data.
+    """Dictionary version: normalise `image` by `scene_level` and set the label to 255 where the image has no data.
 
     Args:
         keys: key of the image.
-        label_key: key of the label (1, H, W), made uint8; None where there is none (inference).
-        valid_key: key under which the mask of valid pixels is kept, or None.
+        label_key: key of the label (1, H, W), converted to uint8; None without a label (inference).
+        valid_key: key to store the mask of valid pixels, or None.
         level_key: key of the scene's level in DN.
     """
 
@@ -108,11 +108,11 @@ class NormaliseByScened(MapTransform):
 
 
 class CutMargind(MapTransform):
-    """Cuts off what `SceneTiles` has put around a tile, behind the network: (C, H + 2 m, W + 2 m) -> (C, H, W).
+    """Remove the margin of `SceneTiles` after the network: (C, H + 2 m, W + 2 m) -> (C, H, W).
 
     Args:
-        keys: of image, label and prediction.
-        margin_px: m.
+        keys: keys of image, label and prediction.
+        margin_px: width m of the margin.
     """
 
     def __init__(self, keys: KeysCollection, margin_px: int) -> None:
@@ -120,7 +120,7 @@ class CutMargind(MapTransform):
         self.inside = slice(margin_px, -margin_px or None)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """A new dictionary with the tile alone."""
+        """A new dictionary without margins."""
         result = dict(data)
         for key in self.key_iterator(result):
             result[key] = result[key][..., self.inside, self.inside]

@@ -1,4 +1,4 @@
-"""Ignite handlers: scores, curves, panels, guards and the progress bar."""
+"""Ignite handlers for training, validation and evaluation."""
 
 from seep_monai.handlers.averaging import AverageWeights, WeightAverage
 from seep_monai.handlers.checkpoints import BestCheckpoint, LastCheckpoint

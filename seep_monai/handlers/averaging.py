@@ -1,4 +1,4 @@
-"""The running mean of the weights, which jumps about less from epoch to epoch than the weights do."""
+"""Exponential moving average of the weights, which varies less between epochs than the weights."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from seep_monai.checks import number
 
 
 class WeightAverage:
-    """The exponential moving average of a network's weights, in a second network.
+    """The exponential moving average (EMA) of a network's weights, in a second network.
 
-    The first steps weigh more, min(decay, (1 + n) / (10 + n)) after n steps, so that the start is soon forgotten.
+    The decay at step n is min(decay, (1 + n) / (10 + n)), which reduces the influence of the initial weights.
     Source: Tarvainen and Valpola 2017, "Mean teachers are better role models"; the ramp is that of TensorFlow.
 
     Args:
-        network: what is trained. It has no running statistics: group norm keeps none.
-        decay: share that stays at each step, in [0, 1). 0 is off.
+        network: the network in training. It must have no running statistics (group norm has none).
+        decay: decay of the average, in [0, 1). 0 is off.
 
     Attributes:
-        average: the network with the mean; where it is off, the trained one itself.
+        average: the network with averaged weights; `network` itself if the average is off.
 
     Raises:
         ConfigError: if the decay is not in [0, 1).
@@ -35,33 +35,29 @@ class WeightAverage:
             self.average = copy.deepcopy(network).requires_grad_(False)
 
     def start(self) -> None:
-        """Begin with the weights that the training begins with."""
+        """Copy the current weights."""
         self.average.load_state_dict(self.trained.state_dict())
 
     @torch.no_grad()
     def update(self, n: int) -> None:
-        """Take in the weights of step `n`, from 1."""
+        """Add the weights of step `n`, from 1."""
         kept = min(self.decay, (1 + n) / (10 + n))
         for average, weight in zip(self.average.parameters(), self.trained.parameters(), strict=True):
             average.lerp_(weight, 1 - kept)
 
 
 class AverageWeights:
-    """Trainer handler: keeps a `WeightAverage` up to date.
-
-    Args:
-        average: the average.
-    """
+    """Trainer handler that updates a `WeightAverage` after each iteration."""
 
     def __init__(self, average: WeightAverage) -> None:
         self.average = average
 
     def attach(self, engine: Engine) -> None:
-        """Follow the trainer; in its list of handlers it stands before the last checkpoint, which may restore it."""
+        """Attach to the trainer, before `LastCheckpoint`, which may restore the average."""
         if self.average.decay > 0:
             engine.add_event_handler(Events.STARTED, self.average.start)
             engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
 
     def update(self, engine: Engine) -> None:
-        """Take in the weights of this step."""
+        """Add the weights of this iteration."""
         self.average.update(engine.state.iteration)

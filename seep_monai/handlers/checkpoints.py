@@ -1,4 +1,4 @@
-"""Handlers that keep weights: the best by the key metric with its description, and the last to go on from."""
+"""Handlers that write checkpoints: the best weights by the key metric, and the last state for resuming."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 class BestCheckpoint:
-    """Validator handler: after each validation that improves the key metric writes `model.pt` and `model.json`.
+    """Validator handler that writes `model.pt` and `model.json` after each validation that improves the key metric.
 
     Args:
-        network: whose weights are kept.
+        network: network whose weights are saved.
         ckpt_dir: folder of both files.
         key_metric: name of a value in the validator's `state.metrics`; higher is better.
-        description: what `model.json` says beside metric, epoch and checksum.
+        description: content of `model.json` besides metric, epoch, checksum and operating point.
     """
 
     def __init__(
@@ -38,15 +38,16 @@ class BestCheckpoint:
         self.best = Best()
 
     def attach(self, engine: Engine) -> None:
-        """Follow the validator."""
+        """Attach to the validator."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Compare, and save where better."""
+        """Save the weights if the key metric improved."""
         metrics = engine.state.metrics
         if self.key_metric not in metrics:
             raise ConfigError(
-                f"key_metric: no value is called {self.key_metric!r}; there are {', '.join(sorted(metrics))}."
+                f"key_metric: expected a metric of the validation, but got {self.key_metric!r}; there are "
+                f"{', '.join(sorted(metrics))}."
             )
         value = float(metrics[self.key_metric])
         if not self.best.improved_by(value):
@@ -54,7 +55,7 @@ class BestCheckpoint:
             return
         self.best = Best(value, int(engine.state.epoch))
         model = self.folder / MODEL_FILE
-        # On the CPU, so that a machine without a GPU loads it as it is.
+        # Saved from the CPU, so a machine without a GPU can load the file.
         save_atomic(model, {key: tensor.cpu() for key, tensor in self.network.state_dict().items()})
         description = dict(self.description)
         if hasattr(engine.state, "operating_point"):
@@ -64,21 +65,21 @@ class BestCheckpoint:
 
 
 class LastCheckpoint:
-    """Trainer handler: writes `last.pt` after each epoch, and goes on from it at the start where asked.
+    """Trainer handler that writes `last.pt` after each epoch, and restores it at the start if `resume` is set.
 
-    It holds weights, optimiser, schedule, gradient scaler, random states, epoch, iteration and the best validation: a
-    run that was stopped after an epoch and resumed ends with the weights of one that was not (on the CPU bit for bit).
+    The file holds weights, optimiser, schedule, gradient scaler, random states, epoch, iteration and the best
+    validation. A resumed run gives the same weights as an uninterrupted one (bit for bit on the CPU).
 
     Args:
         network: the network in training.
         optimizer: its optimiser.
-        lr_scheduler: its schedule; the length of the schedule is that of the new run, not of the stored one.
-        best: the validator's handler, whose record is stored and restored.
+        lr_scheduler: its schedule. The length is that of the new run, not the stored one.
+        best: the validator's handler, whose `best` is stored and restored.
         generator: random generator of the augmentation.
         ckpt_dir: folder of `last.pt`.
-        fingerprint: the plan's; resuming on other data is an error.
-        resume: go on from `last.pt`.
-        average: network with averaged weights, which are kept as well; None, or `network` itself: there are none.
+        fingerprint: fingerprint of the plan, stored for the check before a run is resumed.
+        resume: whether to restore `last.pt`.
+        average: network with averaged weights; None or `network` itself if there is none.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class LastCheckpoint:
         self.fingerprint, self.resume = fingerprint, resume
 
     def attach(self, engine: Engine) -> None:
-        """Follow the trainer; in its list of handlers it stands behind the validation."""
+        """Attach to the trainer, after the validation handler."""
         if self.resume:
             engine.add_event_handler(Events.STARTED, self.restore)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
@@ -113,7 +114,7 @@ class LastCheckpoint:
             "network": self.network.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            # The number of steps is all that a schedule must keep: its length comes from the run that goes on.
+            # Only the number of steps is stored, because the length of the schedule is that of the new run.
             "scheduler_steps": int(self.lr_scheduler.last_epoch),
             "scaler": scaler.state_dict() if scaler is not None else None,
             "epoch": int(engine.state.epoch),
@@ -131,7 +132,7 @@ class LastCheckpoint:
         save_atomic(self.path, content)
 
     def restore(self, engine: Engine) -> None:
-        """Load `last.pt` into everything it came from.
+        """Restore the state from `last.pt`.
 
         Raises:
             DataError: if the file is missing or unreadable.
@@ -139,11 +140,11 @@ class LastCheckpoint:
         content = read_last(self.path)
         self.network.load_state_dict(content["network"])
         if self.average is not None:
-            # Weights of a training without a mean, or of a version without one, are its first mean.
+            # A run without averaged weights starts the average from its weights.
             self.average.load_state_dict(content.get("average") or content["network"])
         elif content.get("average") is not None:
             logger.warning(
-                "the mean of the weights in %s is dropped, for this run has none (average_decay 0)", self.path
+                "the averaged weights in %s are dropped, because averaging is off (--average#decay 0)", self.path
             )
         self.optimizer.load_state_dict(content["optimizer"])
         if content["scaler"] is not None and getattr(engine, "scaler", None) is not None:
@@ -154,11 +155,11 @@ class LastCheckpoint:
         )
         engine.state.epoch, engine.state.iteration = content["epoch"], content["iteration"]
         self.best.best = Best(**content["best"])
-        # A run that is resumed need not be told again what it started from.
+        # A resumed run keeps the ancestry of the stored one.
         self.best.description |= content.get("ancestry", {})
         self.generator.set_state(content["rng"]["augment"].cpu())
         torch.set_rng_state(content["rng"]["torch"].cpu())
-        # A machine with other GPUs goes on with states of its own.
+        # With another number of GPUs the random states do not apply.
         if len(content["rng"]["cuda"]) == torch.cuda.device_count() > 0:
             torch.cuda.set_rng_state_all([state.cpu() for state in content["rng"]["cuda"]])
         logger.info("resumed after epoch %d from %s", content["epoch"], self.path)

@@ -1,4 +1,4 @@
-"""TensorBoard curves: one writer for the trainer and the validator, with the same grouping of names for every run."""
+"""TensorBoard curves of the trainer and the validator."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _PER_CLASS = ("iou", "dice", "AP50")
 
 
 class TrainingCurves:
-    """Trainer handler: mean loss and terms per epoch, tiles per second; loss and learning rate every few iterations.
+    """Trainer handler that writes loss, terms and speed per epoch, and loss and learning rate every few iterations.
 
     Args:
-        writer: the run's only TensorBoard writer.
+        writer: the shared TensorBoard writer of the run.
         loss: the loss, whose terms are read after each iteration.
-        optimizer: whose learning rate is shown.
+        optimizer: optimiser whose learning rate is written.
         interval: iterations between two points of `train_iterations/*`.
     """
 
@@ -40,28 +40,28 @@ class TrainingCurves:
         self._started = 0.0
 
     def attach(self, engine: Engine) -> None:
-        """Follow the trainer; in its list of handlers it stands before the validation, whose time is not its own."""
+        """Attach to the trainer, before the validation handler, so the speed does not include the validation."""
         engine.add_event_handler(Events.EPOCH_STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
     def start(self, engine: Engine) -> None:
-        """Begin an epoch."""
+        """Reset the sums at the start of an epoch."""
         self._sums, self._n_tiles, self._started = {}, 0, time.perf_counter()
 
     def update(self, engine: Engine) -> None:
-        """Add one iteration. Sums stay on the device: a value read in each would make a GPU wait."""
+        """Add one iteration. Sums stay on the device, because reading a value synchronises the GPU."""
         n_tiles = len(engine.state.output["image"])
         for name, value in {"loss": engine.state.output["loss"].detach(), **self.loss.terms}.items():
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + n_tiles * value
         self._n_tiles += n_tiles
         if engine.state.iteration % self.interval == 0:
             iteration = engine.state.iteration
-            self.writer.add_scalar("train_iterations/loss", float(engine.state.output["loss"]), iteration)
+            self.writer.add_scalar("train_iterations/loss", float(engine.state.output["loss"].detach()), iteration)
             self.writer.add_scalar("train_iterations/learning_rate", self.optimizer.param_groups[0]["lr"], iteration)
 
     def write(self, engine: Engine) -> None:
-        """Write the epoch's means."""
+        """Write the means of the epoch."""
         epoch, seconds = engine.state.epoch, time.perf_counter() - self._started
         means = {name: float(total) / self._n_tiles for name, total in self._sums.items()}
         for name, value in means.items():
@@ -78,21 +78,17 @@ class TrainingCurves:
 
 
 class ValidationCurves:
-    """Validator handler: every defined value of `SeepScores`, grouped for TensorBoard.
-
-    Args:
-        writer: the run's only TensorBoard writer.
-    """
+    """Validator handler that writes every defined value of `SeepScores` to the shared TensorBoard writer."""
 
     def __init__(self, writer: RunWriter) -> None:
         self.writer = writer
 
     def attach(self, engine: Engine) -> None:
-        """Follow the validator, behind `SeepScores`."""
+        """Attach to the validator, after `SeepScores`."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Write the values; undefined ones leave a gap in their curve."""
+        """Write the values. Undefined values are skipped."""
         metrics, epoch = engine.state.metrics, engine.state.epoch
         for name, tag in validation_tags().items():
             if not math.isnan(metrics[name]):
@@ -109,7 +105,7 @@ class ValidationCurves:
 
 
 def validation_tags() -> dict[str, str]:
-    """Name of a metric -> TensorBoard tag."""
+    """TensorBoard tags by name of the metric."""
     tags = {name: f"validation/{name}" for name in _HEADLINE}
     tags |= {f"seep_{name}": f"validation_seep/{name}" for name in _SEEP}
     tags |= {f"{name}_{label}": f"validation_{name}/cls{label}" for name in _PER_CLASS for label in SEEP_LABELS}

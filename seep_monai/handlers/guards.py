@@ -1,4 +1,4 @@
-"""Trainer handlers that keep a run sane: non-finite losses stop it, gradients are clipped, patience ends it."""
+"""Trainer handlers that stop on a non-finite loss, clip gradients and stop early."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ logger = logging.getLogger(__name__)
 
 
 class StopOnNonFiniteLoss:
-    """Raises before the weights take harm, so that the last checkpoint stays good."""
+    """Trainer handler that raises on a non-finite loss before the weights are updated."""
 
     def attach(self, engine: Engine) -> None:
-        """Follow the trainer."""
+        """Attach to the trainer."""
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Look at the loss of this iteration.
+        """Check the loss of this iteration.
 
         Raises:
-            TrainingError: if it is NaN or infinite; names epoch, iteration and tiles.
+            TrainingError: if it is NaN or infinite. The message names epoch, iteration and tiles.
         """
         loss = engine.state.output["loss"]
         if torch.isfinite(loss):
@@ -36,22 +36,22 @@ class StopOnNonFiniteLoss:
 
 
 class ClipGradients:
-    """Scales the gradients down to a total norm.
+    """Trainer handler that clips the gradients to a total norm.
 
     Args:
-        network: whose gradients are clipped.
-        max_norm: largest L2 norm of all gradients together, above 0.
+        network: network whose gradients are clipped.
+        max_norm: maximum L2 norm of all gradients together, above 0.
     """
 
     def __init__(self, network: nn.Module, max_norm: float) -> None:
         self.network, self.max_norm = network, number("max_grad_norm", max_norm, low=0)
 
     def attach(self, engine: Engine) -> None:
-        """Follow the trainer."""
+        """Attach to the trainer."""
         engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Clip; with a gradient scaler after unscaling, which the following step then knows of.
+        """Clip the gradients, after unscaling if there is a gradient scaler.
 
         Raises:
             TrainingError: if the norm is NaN or infinite and there is no scaler.
@@ -60,29 +60,29 @@ class ClipGradients:
         if scaler is not None:
             scaler.unscale_(engine.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
-        # A scaler leaves such a step out by itself; without one it would spoil the weights.
+        # A gradient scaler skips a step with non-finite gradients itself.
         if scaler is None and not torch.isfinite(norm):
             raise TrainingError(_message("gradient norm", norm, engine))
 
 
 class StopEarly:
-    """Ends the training when the key metric has not improved for some validations.
+    """Trainer handler that stops the training when the key metric has not improved for `patience` validations.
 
     Args:
-        best: the validator's handler, whose record is watched.
-        patience: validations without improvement, at least 1; 0 never stops.
+        best: the validator's handler that tracks the best validation.
+        patience: number of validations without improvement; 0 never stops.
     """
 
     def __init__(self, best: BestCheckpoint, patience: int) -> None:
         self.best, self.patience = best, whole_number("patience", patience, at_least=0)
 
     def attach(self, engine: Engine) -> None:
-        """Follow the trainer; in its list of handlers it stands behind the validation."""
+        """Attach to the trainer, after the validation handler."""
         if self.patience:
             engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Terminate where patience is over."""
+        """Terminate the training if the patience is exceeded."""
         if self.best.best.n_since >= self.patience:
             logger.info("stopping early: %s has not improved for %d validations", self.best.key_metric, self.patience)
             engine.terminate()
@@ -90,8 +90,8 @@ class StopEarly:
 
 def _message(what: str, value: torch.Tensor, engine: Engine) -> str:
     tiles = [str(tile) for tile in engine.state.batch.get("tile", [])]
+    place = f"epoch {engine.state.epoch}, iteration {engine.state.iteration}"
     return (
-        f"The {what} became {float(value)} in epoch {engine.state.epoch}, iteration {engine.state.iteration}, on the "
-        f"tiles {listed(tiles)}. The last checkpoint is kept. Look at these tiles, or lower --learning_rate and "
-        "--resume True."
+        f"The {what} became {float(value.detach())} in {place}, on the tiles {listed(tiles)}. The last checkpoint is kept. "
+        "Check these tiles, or lower --learning_rate and resume with --resume True."
     )

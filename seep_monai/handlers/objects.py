@@ -1,4 +1,4 @@
-"""Evaluator handler: the candidates of training and validation tiles, to fit the object classifier to."""
+"""Evaluator handler that collects candidate objects for the fit of the object classifier."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from seep_monai.objects.fitting import FittingTiles, tile_objects
 
 
 class ObjectTiles:
-    """Gathers what `fit_objects` needs; batches name the `part` of each tile."""
+    """Collects the candidate objects of all tiles for `fit_objects`. Batches give the `part` of each tile."""
 
     def __init__(self) -> None:
         self.tiles = FittingTiles()
 
     def attach(self, engine: Engine) -> None:
-        """Follow the evaluator."""
+        """Attach to the evaluator."""
         engine.add_event_handler(Events.EPOCH_STARTED, self.reset)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
 
     def reset(self, engine: Engine) -> None:
-        """Forget all tiles."""
+        """Remove all tiles."""
         self.tiles = FittingTiles()
 
     def update(self, engine: Engine) -> None:
-        """Take in one batch."""
+        """Add the tiles of one batch."""
         for source, tile in zip(engine.state.batch, engine.state.output, strict=True):
             truth = tile["label"][0].cpu().numpy().astype(np.uint8)
             probabilities = tile["pred"].float().cpu().numpy()

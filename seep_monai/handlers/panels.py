@@ -1,4 +1,4 @@
-"""Validator handler: the same few tiles after every validation, as image | truth | prediction."""
+"""Validator handler that shows the same few tiles after every validation, as image | truth | prediction."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from seep_monai.report.panels import TilePicture, panel
 
 
 class TilePictures:
-    """Keeps pictures of named tiles as they pass the validator; with a writer also shows them in TensorBoard.
+    """Stores pictures of the named tiles, and writes them to TensorBoard if there is a writer.
 
     Args:
-        names: the tiles to keep.
-        writer: the run's only TensorBoard writer, or None.
-        leaky: the plan leaks; the panels' tag says so.
-        settings: how the prediction is drawn.
-        classifier: what names objects; None: there is none.
+        names: names of the tiles.
+        writer: the shared TensorBoard writer of the run, or None.
+        leaky: whether the plan leaks, which is shown in the tag.
+        settings: settings of the instances.
+        classifier: the object classifier, or None.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class TilePictures:
         self.pictures: dict[str, TilePicture] = {}
 
     def attach(self, engine: Engine) -> None:
-        """Follow the validator."""
+        """Attach to the validator."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
         if self.writer is not None:
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
     def update(self, engine: Engine) -> None:
-        """Keep the named tiles of this batch."""
+        """Store pictures of the named tiles in this batch."""
         for source, tile in zip(engine.state.batch, engine.state.output, strict=True):
             name = source["tile"]
             if name not in self.names:
@@ -63,7 +63,7 @@ class TilePictures:
             self.pictures[name] = TilePicture(name, image, truth, prediction)
 
     def write(self, engine: Engine) -> None:
-        """Add one image per tile to TensorBoard."""
+        """Write one image per tile to TensorBoard."""
         if self.writer is None:
             return
         for name in self.names:
@@ -73,15 +73,15 @@ class TilePictures:
 
 
 def choose_tiles(tiles: Sequence[Tile], n_tiles: int) -> list[str]:
-    """Names of tiles that show all classes: in turn the one with most pixels of each class, the rarest class first.
+    """Names of tiles that show all classes: in turn the tile with most pixels of each class, the rarest class first.
 
-    The same tiles give the same choice, so that panels of different runs can be compared.
+    The choice is deterministic, so panels of different runs can be compared.
     """
     chosen: list[str] = []
     n_tiles = min(n_tiles, len(tiles))
     pixels = np.array([tile.class_pixels[1:] for tile in tiles])
     n_with_class = (pixels > 0).sum(axis=0)
-    # Absent classes go last: they choose nothing that is worth a look.
+    # Absent classes come last.
     order = np.argsort(np.where(n_with_class > 0, n_with_class, len(tiles) + 1), kind="stable")
     rank = 0
     while len(chosen) < n_tiles:

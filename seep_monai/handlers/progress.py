@@ -1,4 +1,4 @@
-"""Progress of an engine: a bar on a terminal, a line every half minute in a log."""
+"""Progress of an engine: a bar on a terminal, otherwise a log line every half minute."""
 
 from __future__ import annotations
 
@@ -14,20 +14,16 @@ logger = logging.getLogger(__name__)
 
 
 def progress_bar(description: str) -> ProgressBar:
-    """A bar over the iterations of each epoch, off when standard error is not a terminal.
-
-    Args:
-        description: the word in front of it.
-    """
+    """A progress bar over the iterations of each epoch, off when standard error is not a terminal."""
     return ProgressBar(desc=description, persist=False, disable=not sys.stderr.isatty())
 
 
 class ProgressLog:
-    """Trainer handler: logs epoch, iteration, loss, speed and the time left, where there is no bar.
+    """Trainer handler that logs epoch, iteration, loss, speed and remaining time.
 
     Args:
         interval_s: seconds between two lines.
-        enabled: None: where standard error is not a terminal.
+        enabled: whether to log; None: only when standard error is not a terminal.
     """
 
     def __init__(self, interval_s: float = 30.0, *, enabled: bool | None = None) -> None:
@@ -37,18 +33,18 @@ class ProgressLog:
         self._n_done = self._n_tiles = 0
 
     def attach(self, engine: Engine) -> None:
-        """Follow the trainer."""
+        """Attach to the trainer."""
         if self.enabled:
             engine.add_event_handler(Events.STARTED, self.start)
             engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
 
     def start(self, engine: Engine) -> None:
-        """Begin to count."""
+        """Reset the counts."""
         self._started = self._last = time.monotonic()
         self._n_done = self._n_tiles = 0
 
     def update(self, engine: Engine) -> None:
-        """Count one iteration, and log where it is time."""
+        """Count one iteration, and log if the interval has passed."""
         self._n_done += 1
         self._n_tiles += len(engine.state.output["image"])
         now = time.monotonic()
@@ -57,7 +53,7 @@ class ProgressLog:
         self._last = now
         state = engine.state
         n_left = state.max_epochs * state.epoch_length - state.iteration
-        # Validations are part of the time, so that the estimate holds for the whole run.
+        # The time includes validations, so the estimate is for the whole run.
         seconds_left = round(n_left * (now - self._started) / self._n_done)
         logger.info(
             "epoch %d/%d, iteration %d/%d: loss %.4f, %.1f tiles/s, %s left",
@@ -65,7 +61,7 @@ class ProgressLog:
             state.max_epochs,
             (state.iteration - 1) % state.epoch_length + 1,
             state.epoch_length,
-            float(state.output["loss"]),
+            float(state.output["loss"].detach()),
             self._n_tiles / (now - self._started),
             timedelta(seconds=seconds_left),
         )

@@ -1,4 +1,4 @@
-"""Evaluator handler: the records of all tiles that a report is made of."""
+"""Evaluator handler that collects the records of all tiles for the report."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from seep_monai.report.records import EvaluationRecords
 
 
 class TileRecords:
-    """Gathers `EvaluationRecords`, and writes the scores to `state.metrics`.
-
-    Attributes:
-        records: those of the last run.
+    """Collects `EvaluationRecords`, and writes the scores to `state.metrics`.
 
     Args:
-        settings: how instances are found.
-        class_names: of the labels 1..7, for the COCO files.
-        classifier: what rates and names objects; None: there is none.
+        settings: settings of the instances.
+        class_names: names of the labels 1..7, for the COCO files.
+        classifier: the object classifier, or None.
+
+    Attributes:
+        records: the records of the last run.
     """
 
     def __init__(
@@ -36,22 +36,22 @@ class TileRecords:
         self.records = self._new()
 
     def attach(self, engine: Engine) -> None:
-        """Follow the evaluator."""
+        """Attach to the evaluator."""
         engine.add_event_handler(Events.EPOCH_STARTED, self.reset)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.compute)
 
     def reset(self, engine: Engine) -> None:
-        """Forget all tiles."""
+        """Remove all records."""
         self.records = self._new()
 
     def update(self, engine: Engine) -> None:
-        """Take in one batch."""
+        """Add the tiles of one batch."""
         for source, tile in zip(engine.state.batch, engine.state.output, strict=True):
             self.add(source, tile)
 
     def add(self, source: Mapping[str, Any], tile: Mapping[str, Any]) -> None:
-        """Take in one tile: `source` names it, `tile` has `image` (1, H, W), `label` (1, H, W) and `pred` (8, H, W)."""
+        """Add one tile: `source` has its names, `tile` has `image` and `label` (1, H, W) and `pred` (8, H, W)."""
         self.records.add(
             (str(source["tile"]), str(source["scene"])),
             tile["image"][0].cpu().numpy(),
@@ -60,5 +60,5 @@ class TileRecords:
         )
 
     def compute(self, engine: Engine) -> None:
-        """Write the scores."""
+        """Write the scores to `state.metrics`."""
         engine.state.metrics.update(self.records.tiles.scores())

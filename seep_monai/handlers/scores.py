@@ -1,4 +1,4 @@
-"""Validator handler: pooled pixel scores and instance AP from connected components, into `state.metrics`."""
+"""Validator handler that writes pooled pixel scores and instance AP to `state.metrics`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from seep_monai.metrics.operating_point import operating_point
 
 
 class SeepScores:
-    """Feeds both metrics with every validation batch and writes their values into the engine's `state.metrics`.
+    """Updates both metrics with every validation batch and writes their values to the engine's `state.metrics`.
 
-    The engine's output is a list of dictionaries (one per tile) with `pred` (8, H, W) probabilities and `label` (1, H,
-    W). Values are Python floats, NaN where undefined; names as in `InstanceAveragePrecision` and `PixelScores`.
+    The engine's output is a list of dictionaries, one per tile, with `pred` (8, H, W) probabilities and `label`
+    (1, H, W). Values are floats, NaN if undefined. For names see `InstanceAveragePrecision` and `PixelScores`.
 
     Args:
-        settings: how instances are found.
+        settings: settings of the instances.
     """
 
     def __init__(self, settings: InstanceSettings = DEFAULT_SETTINGS) -> None:
@@ -24,26 +24,26 @@ class SeepScores:
         self.pixels = PixelScores(settings)
 
     def attach(self, engine: Engine) -> None:
-        """Follow the validator; in its list of handlers it stands first, for the others read its values."""
+        """Attach to the validator, before all other handlers, because they read the values."""
         engine.add_event_handler(Events.EPOCH_STARTED, self.reset)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.compute)
 
     def reset(self, engine: Engine) -> None:
-        """Forget the previous validation."""
+        """Reset both metrics."""
         self.instances.reset()
         self.pixels.reset()
 
     def update(self, engine: Engine) -> None:
-        """Take in one batch."""
+        """Add the tiles of one batch."""
         predictions = [tile["pred"] for tile in engine.state.output]
         labels = [tile["label"] for tile in engine.state.output]
         self.instances(y_pred=predictions, y=labels)
         self.pixels(y_pred=predictions, y=labels)
 
     def compute(self, engine: Engine) -> None:
-        """Write the values."""
+        """Write the values to `state.metrics`."""
         engine.state.metrics.update(self.pixels.aggregate())
         engine.state.metrics.update(self.instances.aggregate())
-        # For the best checkpoint: where to cut the scores is chosen on validation tiles and stored with the weights.
+        # `BestCheckpoint` stores the score thresholds chosen on the validation tiles with the weights.
         engine.state.operating_point = operating_point(self.instances.rows())

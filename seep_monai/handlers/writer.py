@@ -1,4 +1,4 @@
-"""The run's only TensorBoard writer: opened by the first value, so that a run that never starts leaves nothing."""
+"""The shared TensorBoard writer of a run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-# A curve is looked at while it grows.
+# Choice: short, so that curves of a running training are up to date.
 _FLUSH_S = 20
 
 
 class RunWriter:
-    """A SummaryWriter that makes its folder and file with the first value.
+    """A SummaryWriter that creates its folder and file with the first value, so a run that never starts leaves none.
 
-    Two writers in one folder would freeze the live curves, so that all handlers share one.
+    All handlers share one writer, because TensorBoard does not update live curves of a folder with two.
 
     Args:
-        log_dir: the run's folder.
+        log_dir: folder of the run.
     """
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
@@ -26,24 +26,24 @@ class RunWriter:
         self._writer: SummaryWriter | None = None
 
     def add_scalar(self, tag: str, value: float, step: int) -> None:
-        """One point of a curve."""
+        """Write one point of a curve."""
         self._opened().add_scalar(tag, value, step)
 
     def add_image(self, tag: str, pixels: np.ndarray, step: int) -> None:
-        """A picture, (H, W, 3) uint8."""
+        """Write an image, (H, W, 3) uint8."""
         self._opened().add_image(tag, pixels, step, dataformats="HWC")
 
     def add_text(self, tag: str, text: str) -> None:
-        """A note on the run, Markdown."""
+        """Write a Markdown text."""
         self._opened().add_text(tag, text)
 
     def flush(self) -> None:
-        """Let a running TensorBoard see what was written."""
+        """Write buffered values to the file."""
         if self._writer is not None:
             self._writer.flush()
 
     def close(self) -> None:
-        """Write everything out; a later value opens a new file."""
+        """Close the file. A later value opens a new one."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

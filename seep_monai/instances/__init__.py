@@ -1,1 +1,1 @@
-"""From class probabilities to instances, and the sea around them."""
+"""Instances from class probabilities, and the sea around them."""

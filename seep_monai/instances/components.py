@@ -1,8 +1,7 @@
-"""From class probabilities to instances: class map -> 8-connected components -> class, area and score of each.
+"""Instances from class probabilities: class map -> 8-connected components -> class, area and score of each.
 
-Two kinds of components are made from one map: those of each class (touching classes stay apart), and those of
-"any seep", where all seep classes count as one. `InstanceSettings` say how the map is drawn and what is dropped from
-it; nothing here depends on the size of the map, so tiles and scenes go through the same code.
+Components are computed for each class (touching classes stay separate) and for "any seep", where all seep classes count
+as one. `InstanceSettings` define how the class map is computed and which instances are dropped.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from seep_monai.classes import N_CLASSES, NO_DATA_LABEL
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.instances.labelling import labelled_pixels
 
-# The class of a component of "any seep": the first number that is no mask value.
+# Class of a component of "any seep": the first number that is not a mask value.
 ANY_SEEP = N_CLASSES
 
 Floats = npt.NDArray[np.floating]
@@ -29,12 +28,12 @@ InstanceMode = Literal["class", "object"]
 
 @dataclass(frozen=True)
 class InstanceSettings:
-    """How probabilities become instances; the defaults are the plain arg-max map with nothing dropped.
+    """How probabilities become instances. The default is the arg-max map with all instances kept.
 
     Attributes:
-        mode: `class`: the arg-max map, each class on its own. `object`: seep against no seep by hysteresis, one class
-            per object (see `object_map`).
-        high: summed seep probability in (0, 1] that one pixel of an object must reach (`object` only).
+        mode: `class`: components of each class in the arg-max map. `object`: hysteresis thresholds on the summed seep
+            probability, one class per object (see `object_map`).
+        high: summed seep probability in (0, 1] that at least one pixel of an object reaches (`object` only).
         low: summed seep probability in (0, 1], at most `high`, that all pixels of an object reach (`object` only).
         min_size_px: smaller class instances are dropped; 0 = off.
         score_threshold: class instances with a lower score, in [0, 1], are dropped; 0 = off.
@@ -59,7 +58,7 @@ class InstanceSettings:
             raise ConfigError(f"expected 0 < low <= high <= 1, but got low {self.low} and high {self.high}.")
         if not (isinstance(self.min_size_px, int) and self.min_size_px >= 0 and 0 <= self.score_threshold <= 1):
             raise ConfigError(
-                "expected a whole number min_size_px from 0 on and a score_threshold in 0..1, "
+                "expected a whole number min_size_px of 0 or more and a score_threshold in 0..1, "
                 f"but got {self.min_size_px} and {self.score_threshold}."
             )
 
@@ -69,14 +68,14 @@ class InstanceSettings:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`; what is missing keeps its default.
+        """The inverse of `to_json`; missing keys get their default.
 
         Raises:
-            ConfigError: on unknown keys and on values out of range.
+            ConfigError: on unknown keys or values out of range.
         """
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(content) - set(known)):
-            raise ConfigError(f"instance settings: expected some of {known}, but got {unknown} too. Remove them.")
+            raise ConfigError(f"instance settings: expected only keys of {known}, but got {unknown}. Remove them.")
         return cls(**content)
 
 
@@ -93,9 +92,9 @@ class Components:
         classes: (n,) int64, mask value 1..7, or `ANY_SEEP`.
         areas_px: (n,) int64, number of pixels, at least 1.
         scores: (n,) float64 in [0, 1]; NaN where no probabilities were given (truth).
-        pixels: (p,) intp, flat indices of labels > 0, ascending, where the labelling left them; None: not known.
-        label_of_row: (n,) int64 in 1..max(labels), ascending, where several rows show the same pixels, as different
-            classes that one object may have; at most one row per label and class. None: row i has the label i + 1.
+        pixels: (p,) intp, flat indices of labels > 0, ascending; None: not computed.
+        label_of_row: (n,) int64 in 1..max(labels), ascending: the label of each row, if one object has rows for several
+            classes; at most one row per label and class. None: row i has the label i + 1.
     """
 
     labels: npt.NDArray[np.int32]
@@ -111,13 +110,13 @@ class Components:
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """What was found in one tile or scene. From `find_instances`, the map and all tables show the same pixels.
+    """The instances of one tile or scene. From `find_instances`, the map and all tables have the same pixels.
 
     Attributes:
-        classes: (H, W) uint8 in 0..7, the class map with the kept instances only.
-        by_class: the instances with the class that each is given, disjoint.
-        seeps: the same without classes, of class `ANY_SEEP`.
-        detections: what AP ranks: `by_class`, or each object as every class that it may have.
+        classes: (H, W) uint8 in 0..7, the class map of the kept instances.
+        by_class: disjoint instances, each with one class.
+        seeps: disjoint instances of class `ANY_SEEP`.
+        detections: the instances that AP ranks: `by_class`, or one row for each possible class of an object.
     """
 
     classes: ClassMap
@@ -131,14 +130,13 @@ def find_instances(
 ) -> Instances:
     """The instances of a tile or a scene, with scores.
 
-    The score of a class instance is the mean probability of its class over its pixels: in an object that is the mean
-    summed seep probability times the class's share of it. The score of a seep is its mean summed seep probability.
-    Size and score of the class instances decide what is dropped; seeps are made of what is left.
+    The score of a class instance is the mean probability of its class over its pixels. The score of a seep is the mean
+    summed seep probability. Class instances are dropped by size and score; seeps are computed from those that remain.
 
     Args:
         probabilities: (8, H, W) float in [0, 1] that sum to 1 over the channels, without NaN.
-        settings: how the map is drawn, and what is dropped.
-        valid: (H, W) bool, False = no-data, background from the start. None: all is known.
+        settings: how the class map is computed, and which instances are dropped.
+        valid: (H, W) bool, False = no-data, which is background. None: all pixels are valid.
     """
     classes, by_class = _kept(probabilities, settings, valid)
     return Instances(classes, by_class, seep_components(classes, probabilities), by_class)
@@ -147,23 +145,23 @@ def find_instances(
 def painted_map(
     probabilities: Floats, settings: InstanceSettings = DEFAULT_SETTINGS, *, valid: Mask | None = None
 ) -> ClassMap:
-    """The class map of `find_instances` alone, without labelling where no instance can be dropped."""
+    """The class map of `find_instances`, without labelling if no instance can be dropped."""
     if settings.min_size_px <= 1 and settings.score_threshold == 0:
         return _drawn(probabilities, settings, valid)
     return _kept(probabilities, settings, valid)[0]
 
 
 def object_map(probabilities: Floats, *, high: float = 0.5, low: float = 0.5, valid: Mask | None = None) -> ClassMap:
-    """The class map of whole objects, (H, W) uint8 in 0..7: hysteresis on the summed seep probability, then a vote.
+    """Class map (H, W) uint8 in 0..7 with one class per object, by hysteresis on the summed seep probability.
 
-    An object is an 8-connected component of pixels with at least `low` that holds a pixel with at least `high`. All its
+    An object is an 8-connected component of pixels with at least `low`, one of them with at least `high`. All its
     pixels get the class with the highest probability summed over them; equal sums go to the lower label.
 
     Args:
         probabilities: (8, H, W) float in [0, 1] that sum to 1 over the channels, without NaN.
         high: threshold in (0, 1].
         low: threshold in (0, 1], at most `high`.
-        valid: (H, W) bool, False = no-data, which belongs to no object. None: all is known.
+        valid: (H, W) bool, False = no-data, which belongs to no object. None: all pixels are valid.
 
     >>> p = np.zeros((8, 1, 4)); p[0] = [0.2, 0.6, 0.9, 0.6]; p[2] = [0.1, 0.3, 0, 0]; p[5] = 1 - p[0] - p[2]
     >>> object_map(p, high=0.8, low=0.4)
@@ -182,13 +180,13 @@ def class_map(probabilities: Floats) -> ClassMap:
     """The most probable class of each pixel, (H, W) uint8 in 0..7; equal probabilities go to the lower label.
 
     Args:
-        probabilities: (8, H, W) float, channel k = mask value k, without NaN. Only their order counts here.
+        probabilities: (8, H, W) float, channel k = mask value k, without NaN. They need not sum to 1.
 
     >>> p = np.zeros((8, 1, 3)); p[0] = [0.6, 0.3, 0.5]; p[4] = [0.4, 0.7, 0.5]
     >>> class_map(p)
     array([[0, 4, 0]], dtype=uint8)
     """
-    # A running maximum: five times faster than argmax, which walks the channel axis pixel by pixel.
+    # A running maximum is five times faster than argmax over the channel axis.
     winner = np.zeros(probabilities.shape[1:], np.uint8)
     highest = probabilities[0].copy()
     for k in range(1, len(probabilities)):
@@ -198,7 +196,7 @@ def class_map(probabilities: Floats) -> ClassMap:
 
 
 def without_no_data(classes: ClassMap, *, truth: ClassMap) -> ClassMap:
-    """`classes` with background (0) wherever `truth` is no-data (255); a copy only where something changes.
+    """`classes` with background (0) where `truth` is no-data (255); copied only if something changes.
 
     Args:
         classes: (H, W) uint8; the prediction, or the truth itself.
@@ -212,7 +210,7 @@ def class_components(classes: ClassMap, probabilities: Floats | None = None) -> 
     """The 8-connected components of each class; different classes that touch are different components.
 
     Args:
-        classes: (H, W) uint8, 0 = background, 1..7 = seep classes, no no-data (see `without_no_data`).
+        classes: (H, W) uint8, 0 = background, 1..7 = seep classes, without no-data (see `without_no_data`).
         probabilities: (8, H, W) float in [0, 1]. A component's score is the mean probability of its class over its
             pixels, summed in float64. None: scores are NaN.
 
@@ -268,7 +266,7 @@ _Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]
 
 
 def _kept(probabilities: Floats, settings: InstanceSettings, valid: Mask | None) -> tuple[ClassMap, Components]:
-    """The class map and its class components without the small and the improbable ones."""
+    """The class map and its components of each class, without those dropped by size or score."""
     classes = _drawn(probabilities, settings, valid)
     table = class_components(classes, probabilities)
     keep = (table.areas_px >= settings.min_size_px) & (table.scores >= settings.score_threshold)
@@ -281,7 +279,7 @@ def _kept(probabilities: Floats, settings: InstanceSettings, valid: Mask | None)
 
 
 def _drawn(probabilities: Floats, settings: InstanceSettings, valid: Mask | None) -> ClassMap:
-    """The class map in the given mode, background where data are missing."""
+    """The class map in the given mode; no-data is background."""
     if settings.mode == "object":
         return object_map(probabilities, high=settings.high, low=settings.low, valid=valid)
     classes = class_map(probabilities)
@@ -289,7 +287,7 @@ def _drawn(probabilities: Floats, settings: InstanceSettings, valid: Mask | None
 
 
 def _labelled(classes: ClassMap) -> tuple[Components, _Pixels]:
-    """The components without scores, and the foreground pixels with the table row they belong to."""
+    """The components without scores, and the foreground pixels with their table rows."""
     found = labelled_pixels(classes)
     rows, columns = np.unravel_index(found.pixels, classes.shape)
     labels = np.zeros(classes.shape, np.int32)

@@ -1,7 +1,7 @@
-"""8-connected components of a class map, from its runs instead of its pixels.
+"""8-connected components of a class map, computed from runs instead of pixels.
 
-A run is a stretch of pixels of one class in one row. Slicks are few, so a map with tens of thousands of pixels has some
-hundred runs. Noisy maps, which are nearly all runs, go to scikit-image; the result is the same.
+A run is a sequence of pixels of one class in one row. Typical maps have tens of thousands of pixels but only some
+hundred runs. Noisy maps have many short runs and are labelled by scikit-image, with the same result.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import label
 
-# Choice: where more than this share of the pixels differ from the one before, scikit-image is as fast: noise from 5 %
-# foreground on. Ribbons and blobs stay below, however large.
+# Choice: scikit-image is as fast if more than this share of the pixels differ from the one before, as in noise with 5 %
+# foreground. Ribbons and blobs of any size stay below.
 _MAX_SHARE_OF_CHANGES = 0.1
 
 Indices = npt.NDArray[np.intp]
@@ -34,7 +34,7 @@ class LabelledPixels:
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
-    """Stretches of one class in one row, in raster order.
+    """Runs of one class in one row, in raster order.
 
     Attributes:
         start: (r,) flat index of the first pixel.
@@ -65,7 +65,7 @@ def labelled_pixels(classes: npt.NDArray[np.uint8]) -> LabelledPixels:
         return LabelledPixels(pixels, labels[pixels].astype(np.intp) - 1)
     runs = _runs(classes, begins)
     first_run = _first_connected(len(runs.start), *_contacts(runs, width=classes.shape[1]))
-    # The first runs of components are 0, 1 and 4 of five: they get the numbers 0, 1 and 2.
+    # If runs 0, 1 and 4 of five are the first of their components, these get the numbers 0, 1 and 2.
     number = np.cumsum(first_run == np.arange(len(first_run))) - 1
     pixels = _ranges(runs.start, runs.lengths_px)
     return LabelledPixels(pixels, np.repeat(number[first_run], runs.lengths_px))
@@ -81,19 +81,19 @@ def _runs(classes: npt.NDArray[np.uint8], begins: npt.NDArray[np.bool_]) -> _Run
 
 
 def _ranges(start: Indices, lengths: Indices) -> Indices:
-    """All indices of the ranges, one after the other: 3 and 2 indices from 10 and 40 on are 10, 11, 12, 40, 41."""
+    """The indices of all ranges, concatenated: starts 10, 40 and lengths 3, 2 give 10, 11, 12, 40, 41."""
     skipped = start - np.cumsum(lengths) + lengths
     return np.repeat(skipped, lengths) + np.arange(int(lengths.sum()))
 
 
 def _contacts(runs: _Runs, *, width: int) -> tuple[Indices, Indices]:
-    """Pairs of a run and one of its class that it touches in the row above, corners included."""
-    # With an empty column after each row, what touches is near in memory too: in width 4, pixels 3 and 4, the end of
-    # row 0 and the start of row 1, move to places 3 and 5, and one row up is always 5 places back.
+    """Pairs of a run and a run of its class that it touches in the row above, corners included."""
+    # An empty column after each row separates the end of one row from the start of the next: in width 4, pixels 3 and 4
+    # move to positions 3 and 5, and one row up is always 5 positions back.
     start = runs.start + runs.start // width
     stop = start + runs.lengths_px
     above = width + 1
-    # A run at places 6..7 touches those that stop at 1 or later and start at 3 or before.
+    # A run at positions 6..7 touches those that stop at 1 or later and start at 3 or before.
     lowest = np.searchsorted(stop, start - above, side="left")
     n_touched = np.searchsorted(start, stop - above, side="right") - lowest
     run = np.repeat(np.arange(len(start)), n_touched)
@@ -103,13 +103,13 @@ def _contacts(runs: _Runs, *, width: int) -> tuple[Indices, Indices]:
 
 
 def _first_connected(n_runs: int, run: Indices, touched: Indices) -> Indices:
-    """(n_runs,) the first run of the component that each run belongs to.
+    """(n_runs,) the first run of each run's component.
 
-    Each run points to an earlier one of its component or to itself. Where two that touch point to different runs, the
-    later of these is made to point to the earlier; then all pointers are followed to their ends.
+    Union-find: each run points to an earlier run of its component or to itself. If two touching runs point to different
+    runs, the later of these is pointed to the earlier; then all pointers are followed to their ends.
     """
     first = np.arange(n_runs)
-    # Most runs touch one run above, so this alone joins nearly all; of several, the earliest is written last.
+    # Most runs touch one run above, so this step joins nearly all. In reverse order, the first of several is kept.
     first[run[::-1]] = touched[::-1]
     first = _followed(first)
     while len(open_contacts := np.flatnonzero(first[run] != first[touched])):

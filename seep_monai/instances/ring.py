@@ -1,4 +1,4 @@
-"""The sea around an instance: the ring that its contrast is measured against."""
+"""The ring of sea around an instance, against which its contrast is measured."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.integer]
 Window = tuple[slice, slice]
 
-# Choice: 2 to 8 px from the outline. At 1 px the sea is still some per cent darker than farther off; beyond 8 px it is
-# another sea.
+# Choice: 2 to 8 px from the outline. At 1 px the sea is still some per cent darker; beyond 8 px the sea
+# may be different.
 RING_PX = (2, 8)
-# Choice: the mean of fewer pixels of sea is uncertain by more than 5 %.
+# Choice: with fewer pixels of sea, the uncertainty of their mean is above 5 %.
 MIN_RING_PX = 16
 
 
 def window_around(rows: Indices, cols: Indices, shape: tuple[int, ...], *, margin_px: int) -> Window:
-    """Rows and columns of the bounding box of pixels with a margin, as far as an image reaches.
+    """Rows and columns of the bounding box of pixels plus a margin, clipped to the image.
 
     Args:
-        rows, cols: (n,) of the pixels, at least one.
+        rows, cols: (n,) indices of the pixels, at least one.
         shape: (H, W) of the image.
         margin_px: margin on every side.
 
@@ -37,12 +37,12 @@ def window_around(rows: Indices, cols: Indices, shape: tuple[int, ...], *, margi
 
 
 def in_ring(distance_px: Floats) -> Mask:
-    """Where the distance from an instance, in px, is that of its ring."""
+    """True where the distance from an instance, in px, is inside the ring."""
     return (distance_px >= RING_PX[0]) & (distance_px <= RING_PX[1])
 
 
 def ring_window(instance: Mask, sea: Mask) -> tuple[Window, Mask]:
-    """The window of an instance with its ring, and the ring's pixels of sea in this window.
+    """The window of an instance and its ring, and the mask of the ring's sea pixels in this window.
 
     Args:
         instance: (H, W) bool, True at least once.
@@ -54,15 +54,15 @@ def ring_window(instance: Mask, sea: Mask) -> tuple[Window, Mask]:
 
 
 def ring_ratio(log_dn: Floats, instance: Mask, sea: Mask) -> float:
-    """Mean DN of an instance over that of the sea in its ring, both as geometric means; below 1 = darker than the sea.
+    """Geometric mean DN of an instance / geometric mean DN of the sea in its ring; below 1 = darker than the sea.
 
     Args:
-        log_dn: (H, W) logarithm of DN, whatever its offset.
-        instance: (H, W) bool, pixels with data alone, True at least once.
+        log_dn: (H, W) logarithm of DN, with any offset.
+        instance: (H, W) bool, only pixels with data, True at least once.
         sea: (H, W) bool, pixels with data and without seep.
 
     Returns:
-        NaN where the ring has fewer than 16 pixels of sea.
+        NaN if the ring has fewer than 16 pixels of sea.
     """
     window, ring = ring_window(instance, sea)
     if np.count_nonzero(ring) < MIN_RING_PX:

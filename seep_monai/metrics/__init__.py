@@ -1,4 +1,4 @@
-"""Scores of class maps: pixels, and instances as COCO counts them."""
+"""Scores of class maps: pixel scores and COCO instance scores."""
 
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS, instance_scores
 from seep_monai.metrics.confusion import instance_confusion, normalised

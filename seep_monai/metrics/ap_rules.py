@@ -1,11 +1,10 @@
-"""AP by the rules of other programs, to read their figures beside ours.
+"""Average precision (AP) by the rules of other programs, to compare their figures with ours.
 
-The same detections have another AP under another rule for the area below their precision-recall curve. COCO's, which is
-ours, has precision 0 from the highest recall that was reached on. Ultralytics 8.0 to 8.3 (and the first of 8.4) joins
-that last point to recall 1 and precision 0 by a straight line, so that recall that was never reached counts; later
-versions end the curve as COCO does. A detector that draws few detections gains most. Only this area is theirs here, not
-their order of matching nor their limits on scores and detections.
-Source: `compute_ap` of Ultralytics 8.3, as a rule; COCO's is in `average_precision`.
+The rules differ in the area under the precision-recall curve. COCO's rule, which we use, sets precision to 0 above the
+highest recall reached. Ultralytics 8.0 to 8.3 (and the first releases of 8.4) draws a straight line from that point to
+recall 1 and precision 0, which raises AP, most of all for models with few detections. Later versions follow COCO. Only
+this area rule is reproduced, not the matching order or the limits on scores and detections.
+Source: the rule of `compute_ap` in Ultralytics 8.3. COCO's rule is in `average_precision`.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from seep_monai.metrics.average_precision import (
 
 
 def coco_ap(found: GroupDetections) -> Floats:
-    """(T,) AP at each IoU threshold; NaN without truth."""
+    """(T,) AP at each IoU threshold by COCO's rule; NaN without truth."""
     return precision_at_recall(found.scores, found.matched, n_truth=found.n_truth)[0].mean(axis=1)
 
 
 def ultralytics_ap(found: GroupDetections) -> Floats:
-    """(T,) AP at each IoU threshold as Ultralytics 8.0 to 8.3 draws it; NaN without truth, 0 without detections."""
+    """(T,) AP at each IoU threshold by the rule of Ultralytics 8.0 to 8.3; NaN without truth, 0 without detections."""
     n_thresholds = found.matched.shape[1]
     if not found.n_truth:
         return np.full(n_thresholds, np.nan)
@@ -49,13 +48,10 @@ RULES: Mapping[str, Callable[[GroupDetections], Floats]] = {"COCO": coco_ap, "Ul
 
 
 def scores_by_rule(rows: npt.NDArray[np.void]) -> dict[str, dict[str, float]]:
-    """By rule: seep AP50 and AP50-95, mAP50 and mAP50-95 over the classes with truth, AP50 of each class.
+    """Scores by rule: seep AP50 and AP50-95, mAP50 and mAP50-95 over the classes with truth, AP50 of each class.
 
     Args:
-        rows: rows of matched tiles (`records.ROW_DTYPE`) at `IOU_THRESHOLDS`, each tile once.
-
-    Returns:
-        NaN where there is no truth.
+        rows: rows of matched tiles (`records.ROW_DTYPE`) at `IOU_THRESHOLDS`, each tile once. No truth gives NaN.
     """
     groups = {group: group_detections(rows, group) for group in (ANY_SEEP, *SEEP_LABELS)}
     return {
@@ -64,14 +60,14 @@ def scores_by_rule(rows: npt.NDArray[np.void]) -> dict[str, dict[str, float]]:
 
 
 def rules_text(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """A Markdown table, a column per rule."""
+    """A Markdown table with one column per rule."""
     names = list(next(iter(scores.values())))
     rows = [[name, *(f"{scores[rule][name]:.3f}" for rule in scores)] for name in names]
     return markdown_table(["AP by", *scores], rows)
 
 
 def _area(recall: Floats, precision: Floats) -> float:
-    """Area below the envelope of the curve from (0, 1) through all detections to (1, 0), by 100 trapezoids."""
+    """Area under the envelope of the curve with end points (0, 1) and (1, 0) added, by 100 trapezoids."""
     closed = np.concatenate([[1.0], precision, [0.0]])
     envelope = np.maximum.accumulate(closed[::-1])[::-1]
     return float(

@@ -1,7 +1,7 @@
 """COCO's average precision and recall from the rows of matched tiles.
 
-Undefined (no truth of a class anywhere) is NaN and stays out of every mean; a class with truth and no detection has 0.
-Source: the accumulation of COCO's evaluation (`pycocotools.cocoeval`), to the last bit of its float arithmetic.
+A class without truth has NaN, which every mean leaves out. A class with truth but without detections has 0.
+Source: the accumulation in `pycocotools.cocoeval`, equal to the last bit.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from seep_monai.metrics.records import RowKind
 
 # Source: COCO evaluation, IoU .50:.05:.95.
 COCO_IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-# Choice: the same step below .5, since slicks three pixels wide lose half their IoU by one pixel.
+# Choice: the same step below .5, because a shift by one pixel halves the IoU of a slick three pixels wide.
 LOW_IOU_THRESHOLDS = np.linspace(0.1, 0.5, 9)
-# All 17: .50 stands in both ranges.
+# 17 thresholds: .50 is in both ranges.
 IOU_THRESHOLDS = np.concatenate([LOW_IOU_THRESHOLDS[:-1], COCO_IOU_THRESHOLDS])
 # Source: COCO evaluation, 101 recall levels.
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
-# Position of IoU .50 in `IOU_THRESHOLDS`.
+# Index of IoU .50 in `IOU_THRESHOLDS`.
 AT_50 = len(LOW_IOU_THRESHOLDS) - 1
 
 _LOW = slice(0, len(LOW_IOU_THRESHOLDS))
@@ -37,15 +37,15 @@ _RECALL_LIMITS = (1, 10, MAX_DETECTIONS)
 def precision_at_recall(
     scores: npt.NDArray[np.float64], matched: npt.NDArray[np.bool_], *, n_truth: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(T, 101) interpolated precision at the recall levels 0, .01, .. 1, and (T,) the recall of all detections.
+    """(T, 101) interpolated precision at recall 0, .01, .. 1, and (T,) recall of all detections.
 
     Args:
-        scores: (n,) float64, detections in image-id order; equal scores stay in this order.
-        matched: (n, T) bool, True where the detection has a partner at threshold t.
+        scores: (n,) float64, in image-id order; equal scores keep this order.
+        matched: (n, T) bool, True where the detection is matched at threshold t.
         n_truth: number of true instances. 0: both results are NaN.
 
     Returns:
-        Precision is 0 at recall levels that are never reached.
+        Precision is 0 at recall levels that are not reached.
     """
     n_thresholds = matched.shape[1]
     if n_truth == 0:
@@ -56,7 +56,7 @@ def precision_at_recall(
     recall = n_true / n_truth
     precision = n_true / (n_false + n_true + np.spacing(1))
     highest_to_the_right = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    # One row of zeros more: where a level is never reached, searchsorted answers len(scores).
+    # The extra row of zeros is for levels that are not reached: there searchsorted returns len(scores).
     padded = np.vstack([highest_to_the_right, np.zeros((1, n_thresholds))])
     curves = [padded[np.searchsorted(recall[:, t], RECALL_LEVELS), t] for t in range(n_thresholds)]
     total = recall[-1] if len(recall) else np.zeros(n_thresholds)
@@ -71,7 +71,7 @@ def group_precision_recall(
     Args:
         rows: rows of matched tiles (`records.ROW_DTYPE`), in image-id order.
         group: mask value, or `ANY_SEEP`.
-        max_detections: how many detections count per tile, the best scores first; at most those that have rows.
+        max_detections: how many detections per tile count, highest scores first; only those in `rows` can.
     """
     found = group_detections(rows, group)
     kept = found.rank < max_detections
@@ -84,8 +84,8 @@ class GroupDetections:
 
     Attributes:
         scores: (n,) float64.
-        matched: (n, T) bool, True where a detection has a partner.
-        rank: (n,) int64, place by score in its tile, from 0.
+        matched: (n, T) bool, True where a detection is matched.
+        rank: (n,) int64, rank by score within the tile, from 0.
         n_truth: number of true instances.
     """
 
@@ -96,10 +96,10 @@ class GroupDetections:
 
 
 def group_detections(rows: npt.NDArray[np.void], group: int) -> GroupDetections:
-    """What `rows` say about the detections of a class or of any seep, in the order of the rows."""
+    """The detections of one class, or of any seep, in the order of `rows`."""
     mine = np.flatnonzero(rows["group"] == group)
     mine = mine[rows["kind"][mine] == RowKind.DETECTION]
-    # By headers, not by image ids: a tile that stands twice in a bootstrap sample is two tiles.
+    # Tiles are counted by headers, not image ids: a bootstrap sample may contain a tile twice.
     tile = np.searchsorted(np.flatnonzero(rows["kind"] == RowKind.TILE), mine)
     rank = np.arange(len(tile)) - np.searchsorted(tile, tile, side="left")
     detections = rows[mine]
@@ -120,7 +120,7 @@ def instance_scores(rows: npt.NDArray[np.void]) -> dict[str, float]:
 
     Returns:
         `mAP` (IoU .50:.95), `mAP50`, `mAP75`, `mAP10_50` (IoU .10:.50), and `mAR1`, `mAR10`, `mAR100` (IoU .50:.95, the
-        best 1, 10, 100 detections of each tile and class): means over the classes with truth.
+        1, 10 and 100 highest scores of each tile and class): means over the classes with truth.
         `AP_<k>`, `AP50_<k>`, `AP10_50_<k>`, `n_instances_<k>` for the mask values 1..7, and `n_instances`, their sum.
         `seep_AP`, `seep_AP50`, `seep_AP10_50`, `seep_n_instances` for any seep.
     """

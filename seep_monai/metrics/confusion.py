@@ -1,8 +1,8 @@
-"""Confusion matrix of instances: which class a seep is taken for, what is missed, and what is a false alarm.
+"""Confusion matrix of instances: confused classes, missed seeps and false alarms.
 
-A detection and a true instance of any class are partners at mask IoU >= t; each detection, best score first, takes the
-free truth with the highest IoU. A detection with a low score never takes a truth from one with a higher score, so the
-rows of a tile serve every score threshold.
+A detection and a true instance of any class match at mask IoU >= t. Each detection, highest score first, takes the
+unmatched true instance with the highest IoU. Lower scores cannot change the matches of higher scores, so the rows of a
+tile are valid for every score threshold.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from seep_monai.metrics.matching import match_components
 from seep_monai.metrics.pixels import Confusion
 from seep_monai.metrics.records import RowKind, header_row
 
-# Choice: as in AP50, the loosest threshold at which COCO calls an object found.
+# Choice: the threshold of AP50, the lowest that COCO uses.
 CONFUSION_IOU = 0.5
 # Names of the last row and the last column, after those of the seven classes.
 FALSE_ALARM_ROW = "background (false alarm)"
 MISSED_COLUMN = "background (missed)"
 
-# image_id: a whole number. kind: see RowKind. true_class, predicted_class: mask value 1..7; 0 where an instance has no
-# partner, and in a header. iou: with the partner, 0 without. score: of the detection, NaN where there is none.
+# image_id: a whole number. kind: see RowKind. true_class, predicted_class: mask value 1..7; 0 for an unmatched
+# instance and in a header. iou: of the match, 0 without one. score: of the detection, NaN without one.
 CONFUSION_ROW_NAMES = ("image_id", "kind", "true_class", "predicted_class", "iou", "score")
 CONFUSION_DTYPE = np.dtype([(name, np.float64) for name in CONFUSION_ROW_NAMES])
 
@@ -37,13 +37,13 @@ def confusion_rows(
     """A header, a row per true instance and a row per detection of one tile (`CONFUSION_DTYPE`).
 
     Args:
-        image_id: what the tile is sorted by, and what tells a repeat (`records.unique_tiles`).
+        image_id: sort key of the tile; equal ids mark a repeated tile (`records.unique_tiles`).
         truth: true components of each class.
-        predicted: predicted components of each class, with scores; all count.
-        iou_threshold: in (0, 1]; an IoU equal to it makes partners.
+        predicted: predicted components of each class, with scores; all of them count.
+        iou_threshold: in (0, 1]; an IoU equal to it is a match.
 
     Raises:
-        ConfigError: if the threshold is not as said.
+        ConfigError: if the threshold is out of range.
     """
     any_truth, any_predicted = (replace(t, classes=np.full_like(t.classes, ANY_SEEP)) for t in (truth, predicted))
     matches = match_components(any_truth, any_predicted, np.array([iou_threshold]), max_detections=len(predicted))
@@ -65,9 +65,9 @@ def confusion_rows(
 def instance_confusion(rows: npt.NDArray[np.void], score_threshold: float = 0.0) -> Confusion:
     """(8, 8) int64 counts of instances: row = truth, column = prediction.
 
-    Row and column i < 7 stand for the mask value i + 1. The last row holds false alarms: detections without a partner.
-    The last column holds missed truths: those without a partner, or whose partner has too low a score. Rows 1..7 add up
-    to the true instances of a class, columns 1..7 to its detections. The last cell of both is 0.
+    Row and column i < 7 stand for the mask value i + 1. The last row holds false alarms (unmatched detections). The
+    last column holds missed instances, including those whose match has too low a score. The first seven rows sum to the
+    true instances of each class, the first seven columns to its detections. The cell [7, 7] is 0.
 
     Args:
         rows: rows of tiles (`CONFUSION_DTYPE`), each tile once.
@@ -88,7 +88,7 @@ def instance_confusion(rows: npt.NDArray[np.void], score_threshold: float = 0.0)
 
 
 def normalised(counts: Confusion) -> npt.NDArray[np.float64]:
-    """(8, 8) float64 shares of each row, so that rows add up to 1; a row without any instance is NaN.
+    """(8, 8) float64 counts divided by the sum of their row; a row without instances is NaN.
 
     Args:
         counts: (8, 8) as from `instance_confusion`.
@@ -102,5 +102,5 @@ def normalised(counts: Confusion) -> npt.NDArray[np.float64]:
 
 
 def _index(classes: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Rows and columns of mask values: 1..7 become 0..6, and 0, no partner, becomes 7."""
+    """Matrix indices of mask values: 1..7 become 0..6, and 0 (no match) becomes 7."""
     return (classes.astype(np.int64) - 1) % N_CLASSES

@@ -1,8 +1,8 @@
-"""What goes wrong with instances: missed, misnamed, broken, merged, a poor outline, or a false alarm.
+"""Error types of instances: missed, wrong class, broken, merged, poor outline, false alarm.
 
-AP says how much is wrong, not what to do about it. Each true instance and each detection gets one outcome, so that
-counts add up to all of them. Source of the idea: Bolya et al. 2020, "TIDE: a general toolbox for identifying object
-detection errors"; ribbons that come out in pieces, or several in one, are told apart from outlines that are merely off.
+Each true instance and each detection gets exactly one outcome. Unlike TIDE, broken and merged instances are counted
+separately from poor outlines.
+Source: Bolya et al. 2020, "TIDE: a general toolbox for identifying object detection errors".
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from seep_monai.metrics.confusion import CONFUSION_IOU
 from seep_monai.metrics.matching import match_components
 from seep_monai.metrics.overlap import Overlaps, overlaps
 
-# As in the confusion matrix, whose partners these are.
+# The matches are those of the confusion matrix.
 FOUND_IOU = CONFUSION_IOU
-# Below it, a detection has nothing to do with a truth. Source: TIDE's background threshold.
+# Below this IoU, a detection and a true instance count as unrelated. Source: TIDE's background threshold.
 TOUCHED_IOU = 0.1
 
 TRUTH_OUTCOMES = ("found", "wrong_class", "broken", "merged", "outline", "missed")
@@ -31,12 +31,18 @@ Counts = npt.NDArray[np.int64]
 
 
 def error_counts(truth: Components, predicted: Components) -> Counts:
-    """(7, 10) int64 counts of one tile: a row per class, the outcomes of its truths, then those of its detections.
+    """(7, 10) int64 counts of one tile: a row per class, the outcomes of true instances, then of detections.
 
-    Partners are found as in the confusion matrix: at mask IoU >= .5, best score first, whatever the class. A truth
-    without a partner is `broken` if the detections that lie mostly in it reach IoU .5 together, `merged` if a detection
-    reaches IoU .5 with all truths that lie mostly in that detection, two or more in both cases; else `outline` from IoU
-    .1 on, else `missed`. A detection without a partner is `outline` from IoU .1 on, else a `false_alarm`.
+    Matches are those of the confusion matrix: mask IoU >= .5, highest score first, any class. An unmatched true
+    instance gets the first outcome that applies:
+
+    - `broken`: two or more detections that lie mostly inside it have together IoU >= .5 with it.
+    - `merged`: two or more true instances, it among them, lie mostly inside one detection and have together IoU >= .5
+      with that detection.
+    - `outline`: IoU >= .1 with a detection.
+    - `missed`.
+
+    An unmatched detection is `outline` at IoU >= .1 with a true instance, else `false_alarm`.
 
     Args:
         truth: true instances of the classes 1..7 of one tile.
@@ -61,14 +67,14 @@ def error_counts(truth: Components, predicted: Components) -> Counts:
 
 
 def error_summary(counts: Counts) -> dict[str, Any]:
-    """Counts by class as `metrics.json` has them, and the share of found truths that are named right.
+    """Counts by class as in `metrics.json`, and the share of found instances that have the right class.
 
     Args:
         counts: (7, 10), summed over tiles.
 
     Returns:
-        `iou`; `truth.<k>.<outcome>` and `detections.<k>.<outcome>` for the mask values 1..7; `named.<k>`, found /
-        (found + wrong_class), None where nothing of the class is found; `named.mean` of the defined ones.
+        `iou`; `truth.<k>.<outcome>` and `detections.<k>.<outcome>` for the mask values 1..7; `named.<k>`: found /
+        (found + wrong_class), None if both are 0; `named.mean`: mean of the defined ones.
     """
     n = len(TRUTH_OUTCOMES)
     rows = dict(zip(map(str, SEEP_LABELS), counts.tolist(), strict=True))
@@ -83,13 +89,13 @@ def error_summary(counts: Counts) -> dict[str, Any]:
 
 
 def _broken(truth: Components, predicted: Components, found: Overlaps) -> npt.NDArray[np.bool_]:
-    """(n,) of the truths: two or more detections that lie mostly in it reach the IoU together."""
+    """(n,) bool, True for true instances that are `broken` (see `error_counts`)."""
     inside = found.subset(np.flatnonzero(2 * found.intersection_px > predicted.areas_px[found.predicted]))
     return _reached(inside.truth, inside.intersection_px, predicted.areas_px[inside.predicted], truth.areas_px)
 
 
 def _merged(truth: Components, predicted: Components, found: Overlaps) -> npt.NDArray[np.bool_]:
-    """(n,) of the truths: with others, two or more in all, it lies mostly in a detection that reaches their union."""
+    """(n,) bool, True for true instances that are `merged` (see `error_counts`)."""
     inside = found.subset(np.flatnonzero(2 * found.intersection_px > truth.areas_px[found.truth]))
     holders = _reached(inside.predicted, inside.intersection_px, truth.areas_px[inside.truth], predicted.areas_px)
     merged = np.zeros(len(truth), bool)
@@ -98,16 +104,16 @@ def _merged(truth: Components, predicted: Components, found: Overlaps) -> npt.ND
 
 
 def _reached(whole: Counts, shared_px: Counts, part_px: Counts, whole_px: Counts) -> npt.NDArray[np.bool_]:
-    """For each whole: whether it has two or more parts, and IoU >= .5 with their union.
+    """(n,) bool, True for wholes with two or more parts whose union has IoU >= .5 with the whole.
 
     Args:
-        whole: (p,) of each part, which whole it belongs to.
+        whole: (p,) index of the whole that each part belongs to.
         shared_px: (p,) pixels that part and whole share.
         part_px: (p,) pixels of the part.
         whole_px: (n,) pixels of each whole.
     """
     n = len(whole_px)
     shared, parts = (np.bincount(whole, weights=values, minlength=n) for values in (shared_px, part_px))
-    # Without a division: of an empty mask both sides are 0, and two parts it has not.
+    # Written without a division to avoid 0 / 0; an empty mask has fewer than two parts, so it is not reached.
     reached = shared >= FOUND_IOU * (whole_px + parts - shared)
     return reached & (np.bincount(whole, minlength=n) >= 2)

@@ -1,9 +1,9 @@
 """Confidence intervals from the stored records of tiles: a percentile bootstrap over scenes.
 
-Tiles of one scene share their sea, their weather and often one slick, so scenes are drawn, not tiles. Every kind of
-score sees the same draws, since they depend on nothing but the number of scenes and the seed, and scenes are counted in
-the order of their names. So two models on the same scenes are compared in pairs: the difference of their scores in each
-resample, in which what makes a scene easy or hard for both falls out.
+Scenes are resampled, not tiles, because tiles of one scene share sea state, weather and often a slick. The draws depend
+only on the number of scenes and the seed, and scenes are sorted by name, so all scores use the same draws. Two models
+on the same scenes are compared by the difference of their scores in each resample, which cancels the variation between
+scenes that both share.
 Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals); Davison and
 Hinkley 1997, Bootstrap Methods and their Application, section 3.8 (resampling of clusters).
 """
@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from seep_monai.errors import ConfigError, DataError, listed
 
-# Source: design, `ci95`. Fewer scenes have so few different resamples that an interval says nothing.
+# Source: design, `ci95`. Fewer scenes have too few distinct resamples for an interval.
 MIN_SCENES = 5
-# Choice: where most resamples are undefined, the rest stand for scenes that are not typical.
+# Choice: if most resamples are undefined, the others are not representative.
 MAX_UNDEFINED_SHARE = 0.5
 N_RESAMPLES = 1000
 
 ScoreFunction = Callable[[npt.NDArray[Any]], Mapping[str, float]]
 Intervals = dict[str, tuple[float, float] | None]
-# Every score in each resample, NaN where undefined; None where there are too few scenes.
+# Each score in each resample, NaN where undefined; None with too few scenes.
 Resamples = dict[str, npt.NDArray[np.float64] | None]
 
 
@@ -47,21 +47,21 @@ def bootstrap_intervals(
     seed: int = 0,
     level: float = 0.95,
 ) -> Intervals:
-    """The (low, high) percentile interval of every score, from records of any kind, such as the rows of instances.
+    """Percentile interval (low, high) of each score, from records such as the rows of instances.
 
     Args:
-        score_function: from the joined records of all drawn scenes to a flat dictionary of scores with the same keys
-            each time. A scene that is drawn twice stands there twice, with the same image ids, so the function must
-            not drop repeats (`instance_scores` does not; `unique_tiles` does and belongs before this call).
+        score_function: computes a flat dictionary of scores, always with the same keys, from the concatenated records
+            of the drawn scenes. A scene drawn twice occurs twice with the same image ids, so the function must not drop
+            repeated tiles. Call `unique_tiles` before `bootstrap_intervals`.
         rows_by_scene: the records of each scene, (n, ...) of one dtype, whole tiles in image-id order; n may be 0.
-            Scenes are joined in the order of their names, which settles the rank of equal scores.
+            Scenes are concatenated in the order of their names, which fixes the rank of equal scores.
         n_resamples: number of resamples.
-        seed: of the draws.
+        seed: seed of the draws.
         level: share of the resamples inside the interval, in (0, 1).
 
     Returns:
-        For each key low and high, or None with fewer than 5 scenes, or where more than half of the resamples are
-        undefined (NaN). Fewer undefined ones are left out.
+        (low, high) for each key. None with fewer than 5 scenes, or if more than half of the resamples are undefined
+        (NaN); otherwise undefined resamples are left out.
 
     Raises:
         DataError: without any scene.
@@ -79,16 +79,13 @@ def bootstrap_sums(
     seed: int = 0,
     level: float = 0.95,
 ) -> Intervals:
-    """As `bootstrap_intervals`, for counts that add up: only one sum per scene is drawn, so it takes no time.
+    """As `bootstrap_intervals`, for counts that add up; faster, because only one sum per scene is drawn.
 
     Args:
-        score_function: from the sum over the drawn scenes, of the shape and dtype of one scene's sum, to a flat
-            dictionary of scores.
-        sums_by_scene: the counts of each scene, summed over its tiles: arrays of one shape, such as the (8, 8) pixel
-            confusion or a row of `RIBBON_COLUMNS`.
-        n_resamples: number of resamples.
-        seed: of the draws.
-        level: share of the resamples inside the interval, in (0, 1).
+        score_function: computes a flat dictionary of scores from the sum over the drawn scenes.
+        sums_by_scene: the counts of each scene, summed over its tiles: arrays of one shape and dtype, such as the
+            (8, 8) pixel confusion or a row of `RIBBON_COLUMNS`.
+        n_resamples, seed, level: as for `bootstrap_intervals`.
 
     Raises:
         DataError: without any scene.
@@ -107,18 +104,15 @@ def paired_intervals(
     seed: int = 0,
     level: float = 0.95,
 ) -> Intervals:
-    """As `bootstrap_intervals`, of every score's difference first - second between two models on the same scenes.
+    """As `bootstrap_intervals`, for the differences first - second between two models on the same scenes.
 
     Args:
-        score_function: as for `bootstrap_intervals`.
+        score_function, n_resamples, seed, level: as for `bootstrap_intervals`. Both models get the same draws.
         first: the first model's records of each scene.
         second: the second model's records of the same scenes.
-        n_resamples: number of resamples; each draws the same scenes of both.
-        seed: of the draws.
-        level: share of the resamples inside the interval, in (0, 1).
 
     Returns:
-        For each key low and high; a resample counts where the score is defined for both.
+        As `bootstrap_intervals`; a resample is undefined if either score is.
 
     Raises:
         DataError: without any scene, or if the scenes differ.
@@ -138,12 +132,7 @@ def paired_sums(
     seed: int = 0,
     level: float = 0.95,
 ) -> Intervals:
-    """As `paired_intervals`, for counts that add up (see `bootstrap_sums`).
-
-    Raises:
-        DataError: without any scene, or if the scenes differ.
-        ConfigError: if `n_resamples` or `level` are out of range.
-    """
+    """As `paired_intervals`, for counts that add up (see `bootstrap_sums`); raises the same errors."""
     _check_pair(first, second, n_resamples=n_resamples, level=level)
     scores = [_scores_of_sums(score_function, sums, n_resamples=n_resamples, seed=seed) for sums in (first, second)]
     return _percentiles(_differences(*scores), level)
@@ -210,5 +199,5 @@ def _check_pair(
     single = sorted(first.keys() ^ second.keys())
     if single:
         raise DataError(
-            f"bootstrap: expected the same scenes on both sides of a pair, but on one side only are {listed(single)}."
+            f"bootstrap: expected the same scenes for both models, but only one model has {listed(single)}."
         )

@@ -1,6 +1,6 @@
 """COCO's greedy matching of predicted to true components, at all IoU thresholds in one pass.
 
-What is matched at which threshold is kept as one bit mask per component: bit i stands for threshold i.
+Each component has a bit mask of the thresholds at which it is matched: bit i stands for threshold i.
 """
 
 from __future__ import annotations
@@ -15,26 +15,25 @@ from seep_monai.errors import ConfigError
 from seep_monai.instances.components import Components
 from seep_monai.metrics.overlap import Overlaps, overlaps
 
-# Detections that count per tile and class, the best scores first. Source: COCO evaluation, maxDets = 100.
+# Detections that count per tile and class, highest scores first. Source: COCO evaluation, maxDets = 100.
 MAX_DETECTIONS = 100
-# A threshold of 1 still accepts an IoU that rounding left just below it. Source: COCO evaluation.
+# Accepts an IoU that rounding left just below a threshold of 1. Source: COCO evaluation.
 _HIGHEST_THRESHOLD = 1 - 1e-10
-# A bit mask travels as float64, which is exact up to 2**53.
+# Bit masks are stored as float64, which is exact up to 2**53.
 _MAX_THRESHOLDS = 53
 
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """Which components of a tile found a partner, per IoU threshold.
+    """The matched components of a tile at each IoU threshold.
 
     Attributes:
-        order: (n,) int64, rows of the prediction's table that count: class by class, best score first, equal scores
-            in raster order, at most 100 of a class.
-        detection_bits: (n,) int64, for `order`; bit i is set where the detection has a partner at threshold i: a true
-            positive.
-        truth_bits: (m,) int64, for all rows of the truth's table; bit i is set where it was found at threshold i.
-        pairs: the partners, once per pair.
-        pair_bits: (p,) int64, for `pairs`; bit i is set where they are partners at threshold i.
+        order: (n,) int64, rows of the prediction's table that count: class by class, highest score first, equal scores
+            in raster order, at most 100 per class.
+        detection_bits: (n,) int64, for `order`; bit i is set if the detection is a true positive at threshold i.
+        truth_bits: (m,) int64, for all rows of the truth's table; bit i is set if the instance is found at threshold i.
+        pairs: the matched pairs, each once.
+        pair_bits: (p,) int64, for `pairs`; bit i is set if the pair is matched at threshold i.
     """
 
     order: npt.NDArray[np.int64]
@@ -45,21 +44,18 @@ class Matches:
 
 
 def match_components(
-    truth: Components,
-    predicted: Components,
-    thresholds: npt.NDArray[np.float64],
-    max_detections: int = MAX_DETECTIONS,
+    truth: Components, predicted: Components, thresholds: npt.NDArray[np.float64], max_detections: int = MAX_DETECTIONS
 ) -> Matches:
-    """Greedy one-to-one matches of equal class: each detection, best score first, takes the best free truth.
+    """Greedy one-to-one matches within a class: each detection, highest score first, takes the best unmatched truth.
 
     Args:
         truth: true components of a tile.
         predicted: predicted components of the same tile, with scores.
         thresholds: (T,) float64, ascending, in (0, 1], at most 53. An IoU equal to a threshold is a match.
-        max_detections: the most detections of one class that count.
+        max_detections: how many detections of one class count.
 
     Raises:
-        ConfigError: if the thresholds are not as said.
+        ConfigError: if the thresholds are not as described.
 
     Source: the matching of COCO's evaluation (`pycocotools.cocoeval`), without crowd objects.
     """
@@ -95,9 +91,9 @@ def bits_to_matched(bits: npt.ArrayLike, n_thresholds: int) -> npt.NDArray[np.bo
 
 
 def _ranked(found: Overlaps, order: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The pairs of `found` in the order in which they may match, and where each pair's detection stands in `order`."""
+    """The pairs of `found` in matching order, and the index in `order` of each pair's detection."""
     position = _positions(found, order)
-    # COCO scans the truths in order and lets an equal IoU replace the best so far: of equals, the last one wins.
+    # COCO scans the truths in order and replaces the best so far at an equal IoU: of equal IoUs, the last truth wins.
     ranking = np.lexsort((-found.truth, -found.iou, position))
     return ranking[position[ranking] < len(order)], position
 
@@ -108,7 +104,7 @@ def _greedy(
     position: npt.NDArray[np.int64],
     thresholds: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.int64]:
-    """For each pair of `ranking`, the bit mask of the thresholds at which the two are partners."""
+    """For each pair of `ranking`, the bit mask of the thresholds at which it is matched."""
     # IoU .62 reaches .5, .55 and .6 of .5, .55, .6, .65: three bits, 0b111.
     n_reached = np.searchsorted(np.minimum(thresholds, _HIGHEST_THRESHOLD), found.iou[ranking], side="right")
     matched: dict[int, int] = {}
@@ -124,14 +120,14 @@ def _greedy(
 
 
 def _joined(bits: npt.NDArray[np.int64], index: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-    """(size,) int64: the masks of each index, joined."""
+    """(size,) int64: bitwise OR of the masks of each index."""
     joined = np.zeros(size, np.int64)
     np.bitwise_or.at(joined, index, bits)
     return joined
 
 
 def _positions(found: Overlaps, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where in `order` the detection of each pair stands; len(order) for one that does not count."""
+    """Index in `order` of the detection of each pair; len(order) if it does not count."""
     size = max(int(found.predicted.max(initial=-1)), int(order.max(initial=-1))) + 1
     position = np.full(size, len(order), np.int64)
     position[order] = np.arange(len(order))
@@ -139,7 +135,7 @@ def _positions(found: Overlaps, order: npt.NDArray[np.int64]) -> npt.NDArray[np.
 
 
 def _check_thresholds(thresholds: npt.NDArray[np.float64]) -> None:
-    # In plain numbers, since they are few and every tile comes here; NaN is never in order.
+    # Python floats are faster for so few values. NaN fails the comparison.
     values = [0.0, *thresholds.tolist()]
     ascending = all(low < high for low, high in pairwise(values))
     if len(thresholds) > _MAX_THRESHOLDS or not ascending or values[-1] > 1:

@@ -1,8 +1,8 @@
-"""MONAI metrics of instances and pixels: thin shells that validate, store rows and aggregate.
+"""MONAI metrics of instances and pixels, which validate the input, store rows per tile and aggregate them.
 
-All are called as `metric(y_pred=probabilities, y=labels)` on a batch or on lists of tiles, then `aggregate()`. Each
-tile leaves a few float64 rows, which MONAI gathers over processes; a tile that two processes saw counts once, if
-`image_ids` say that it is the same one.
+Call `metric(y_pred=probabilities, y=labels)` on batches or lists of tiles, then `aggregate()`. Each tile is stored as a
+few float64 rows, which MONAI gathers over processes. A tile seen by two processes counts once if it has the same
+`image_ids` in both.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from seep_monai.metrics.records import RowKind, from_matrix, header_row, tile_ro
 Tensors = torch.Tensor | Sequence[torch.Tensor]
 ImageIds = Sequence[int] | torch.Tensor
 
-# Choice: softmax in half precision exceeds 1 by up to 1e-3; logits exceed it by far more.
+# Choice: softmax in half precision exceeds 1 by up to 1e-3; logits usually exceed it by far more.
 _PROBABILITY_TOLERANCE = 1e-3
 # Whole numbers are exact in float64 up to here.
 _MAX_IMAGE_ID = 2**53
 
 
 class _TileMetric(CumulativeIterationMetric):
-    """Turns each tile into float64 rows.
+    """Base class that turns each tile into float64 rows.
 
     A call takes `y_pred`: probabilities, a list of (8, H, W) or a batch (B, 8, H, W) of any float type; `y`: labels
     0..7 and 255 = no-data, a list of (1, H, W) or (H, W) or a batch (B, 1, H, W); and `image_ids`: one whole number per
-    tile, at most 2**53. Without ids a tile gets its running number in this process, spread over the processes; give ids
-    where a sampler may repeat tiles, or where ties must not depend on the order of the tiles. The input is not changed.
+    tile, at most 2**53. Without ids, tiles are numbered in the order of the calls, interleaved over processes. Give ids
+    if a sampler may repeat tiles, or if ties must not depend on the order of the tiles. The input is not changed.
 
-    Raises DataError on NaN or values outside 0..1, on other shapes, counts, labels or ids.
+    Raises DataError on NaN or values outside 0..1, and on other shapes, counts, labels or ids.
 
     Args:
-        settings: how probabilities become instances; what they drop is background here.
+        settings: how probabilities become instances; dropped instances count as background.
     """
 
     def __init__(self, settings: InstanceSettings = DEFAULT_SETTINGS) -> None:
@@ -52,7 +52,7 @@ class _TileMetric(CumulativeIterationMetric):
         super().__init__()
 
     def reset(self) -> None:
-        """Forget all tiles."""
+        """Discard all tiles."""
         super().reset()
         self._n_seen = 0
         self._with_ids: bool | None = None
@@ -83,7 +83,7 @@ class _TileMetric(CumulativeIterationMetric):
         return [(self._n_seen + i) * size + rank for i in range(n_tiles)]
 
     def _gathered(self) -> npt.NDArray[np.float64]:
-        """The rows of all processes. A process that saw no tile sends a padding row: the others wait for it."""
+        """The rows of all processes. A process without tiles sends a padding row, because the others wait for it."""
         if self._buffers is None:
             self.extend(torch.from_numpy(self._padding()))
         return np.asarray(self.get_buffer().cpu().numpy())
@@ -94,17 +94,14 @@ class _TileMetric(CumulativeIterationMetric):
 
     @abstractmethod
     def _padding(self) -> npt.NDArray[np.float64]:
-        """(1, width) row that stands for no tile."""
+        """(1, width) row that a process without tiles sends."""
 
 
 class InstanceAveragePrecision(_TileMetric):
-    """COCO's mask AP and AR of the instances in class maps; see `average_precision.instance_scores` for the keys.
+    """COCO mask AP and AR of the instances in class maps; see `average_precision.instance_scores` for the keys.
 
     By default, instances are the 8-connected components of each class of the arg-max map; no-data is background in
-    truth and prediction. Equal to pycocotools, with at most 100 detections per tile and class. Undefined is NaN.
-
-    Args:
-        settings: how probabilities become instances.
+    truth and prediction. Results equal pycocotools, with at most 100 detections per tile and class. NaN = undefined.
 
     >>> metric = InstanceAveragePrecision()
     >>> truth = torch.zeros(1, 1, 8, 8, dtype=torch.uint8); truth[..., 2, 1:7] = 3
@@ -132,7 +129,7 @@ class InstanceAveragePrecision(_TileMetric):
 class PixelScores(_TileMetric):
     """Pooled IoU, Dice, precision and recall of the class map; see `pixels.pixel_scores` for the keys.
 
-    No-data pixels are left out. Counts are summed over tiles before any ratio is taken; 0 / 0 is NaN.
+    No-data pixels are ignored. Counts are summed over tiles before any ratio is taken; 0 / 0 is NaN.
     """
 
     def aggregate(self) -> dict[str, float]:
@@ -171,7 +168,7 @@ def _checked_tile(image_id: int, y_pred: torch.Tensor, y: torch.Tensor) -> tuple
 def _checked_probabilities(image_id: int, y_pred: torch.Tensor) -> Floats:
     if not y_pred.is_floating_point():
         raise DataError(f"tile {image_id}: expected probabilities of a float type, but got {y_pred.dtype}.")
-    # Half precision is exact in float32 and many times faster there.
+    # The conversion of half precision to float32 is exact, and float32 is many times faster on the CPU.
     dtype = torch.float64 if y_pred.dtype == torch.float64 else torch.float32
     probabilities: Any = y_pred.detach().to("cpu", dtype).numpy()
     if not probabilities.size:
@@ -208,7 +205,7 @@ def _checked_ids(image_ids: ImageIds, *, n_tiles: int) -> list[int]:
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor without MONAI's metadata, which slows every index down."""
+    """The tensor without MONAI's metadata, which slows down indexing."""
     if not isinstance(tensor, torch.Tensor):
         raise DataError(f"expected tensors, but got {type(tensor).__name__}.")
     return tensor.as_subclass(torch.Tensor)

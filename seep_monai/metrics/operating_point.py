@@ -1,7 +1,7 @@
-"""Precision, recall and F1 against the score, and the score from which on detections are worth keeping.
+"""Precision, recall and F1 against the score threshold, and the threshold with the highest F1.
 
-All figures are those at mask IoU .50, from the rows that AP is computed from, so nothing is matched again: a detection
-with a low score never takes a truth from one with a higher score.
+All values are at mask IoU .50, from the same rows as AP. Nothing is matched again, because lower scores cannot change
+the matches of higher scores.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from seep_monai.metrics.average_precision import AT_50, IOU_THRESHOLDS, group_de
 
 @dataclass(frozen=True, eq=False)
 class ScoreCurve:
-    """What is kept, right and found from each score on; arrays (n,) float64, one entry per distinct score.
+    """Precision, recall and F1 at each score threshold; arrays (n,) float64, one entry per distinct score.
 
     Attributes:
-        scores: from high to low; detections with this score and all higher ones are kept.
+        scores: thresholds from high to low; detections with this score or a higher one are kept.
         precision: right detections / kept detections, in [0, 1].
         recall: right detections / true instances; NaN without truth.
         f1: 2 x right detections / (kept detections + true instances); NaN without truth.
@@ -35,11 +35,11 @@ class ScoreCurve:
 
 
 def score_curve(rows: npt.NDArray[np.void], *groups: int) -> ScoreCurve:
-    """Precision, recall and F1 at IoU .50 against the score, of one class or of several pooled.
+    """Precision, recall and F1 at IoU .50 against the score, of one class or several pooled ones.
 
     Args:
         rows: rows of matched tiles at `IOU_THRESHOLDS` (`records.ROW_DTYPE`), each tile once.
-        groups: mask values 1..7, or `ANY_SEEP`; pooled, a detection is right if it has the class of its partner.
+        groups: mask values 1..7, or `ANY_SEEP`; if pooled, a right detection has the class of its match.
     """
     tables = [group_detections(rows, group) for group in groups]
     n_truth = sum(table.n_truth for table in tables)
@@ -56,10 +56,10 @@ def score_curve(rows: npt.NDArray[np.void], *groups: int) -> ScoreCurve:
 
 
 def operating_point(rows: npt.NDArray[np.void]) -> dict[str, Any]:
-    """The best thresholds with what they give, as a dictionary that can be written to JSON; undefined is None.
+    """Thresholds with the highest F1 and the scores there, ready for JSON; None where undefined.
 
     Args:
-        rows: as for `score_curve`; those of validation tiles, since the threshold is a setting of the model.
+        rows: as for `score_curve`, of validation tiles, because the threshold is a setting of the model.
 
     Returns:
         `iou`: .5. `classes.<k>` for the mask values 1..7, `instances` for all classes under one threshold
@@ -78,7 +78,7 @@ def _best(curve: ScoreCurve) -> dict[str, float | None]:
     names = ("threshold", "precision", "recall", "f1")
     if not np.any(curve.f1 > 0):
         return dict.fromkeys(names)
-    # Scores fall, so the first of equal F1 has the highest.
+    # Scores are descending, so argmax returns the highest score of equal F1.
     best = int(np.argmax(curve.f1))
     values = (curve.scores[best], curve.precision[best], curve.recall[best], curve.f1[best])
     return {name: float(value) for name, value in zip(names, values, strict=True)}

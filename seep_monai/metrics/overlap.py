@@ -1,4 +1,4 @@
-"""Overlap of two sets of components: one joint histogram of their ids gives every intersection at once."""
+"""Overlap of two sets of components, from one joint histogram of their ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from seep_monai.errors import DataError
 from seep_monai.instances.components import Components
 
-# Choice: a table of all pairs of ids up to this many times the pixels is read faster than their keys are sorted.
+# Choice: up to this many possible keys per pixel, bincount is faster than sorting.
 _CELLS_PER_PIXEL = 16
 
 
@@ -18,7 +18,7 @@ _CELLS_PER_PIXEL = 16
 class Overlaps:
     """The pairs of a true and a predicted component of one class that share at least one pixel.
 
-    All other pairs have IoU 0. Kept as a list, since a noisy map has tens of thousands of components and few overlaps.
+    All other pairs have IoU 0. Stored as a list: a noisy map has tens of thousands of components but few overlaps.
 
     Attributes:
         truth: (n,) int64, row in the truth's table.
@@ -40,12 +40,12 @@ class Overlaps:
 def joint_histogram(
     first: npt.NDArray[np.int32], second: npt.NDArray[np.int32], *, pixels: npt.NDArray[np.intp] | None = None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Ids in the first image, ids in the second and number of pixels, for each pair of ids > 0 that meets.
+    """Id in the first image, id in the second and number of shared pixels, of each pair of ids > 0 that overlaps.
 
     Args:
         first: (H, W) int32 label image, 0 = background.
         second: (H, W) int32 label image, 0 = background.
-        pixels: (p,) intp, flat indices of `first` > 0; None: they are looked for.
+        pixels: (p,) intp, flat indices of `first` > 0; None: they are computed.
 
     Raises:
         DataError: if the shapes differ.
@@ -69,8 +69,8 @@ def overlaps(truth: Components, predicted: Components) -> Overlaps:
     """All overlapping pairs of equal class, with their IoU.
 
     Args:
-        truth: components of the truth of one tile, a row per label.
-        predicted: components of the prediction of the same tile, of which several may show the same pixels.
+        truth: true components of one tile, one row per label.
+        predicted: predicted components of the same tile; several may have the same pixels.
 
     Raises:
         DataError: if the two tiles differ in shape.
@@ -89,7 +89,7 @@ def overlaps(truth: Components, predicted: Components) -> Overlaps:
 def _rows_of(
     label_of_row: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each row that has one of the labels: the position of the label, and the row.
+    """For each row with one of the labels: the index of the label in `labels`, and the row.
 
     >>> [index.tolist() for index in _rows_of(np.array([1, 1, 3]), np.array([3, 2, 1]))]
     [[0, 2, 2], [2, 0, 1]]
@@ -97,13 +97,13 @@ def _rows_of(
     first = np.searchsorted(label_of_row, labels, side="left")
     n_rows = np.searchsorted(label_of_row, labels, side="right") - first
     position = np.repeat(np.arange(len(labels)), n_rows)
-    # Rows 0 and 1 of a label that comes behind one other row: 0 + (1 - 1), 0 + (2 - 1).
+    # The label's rows follow those of earlier labels: after one such row, 1 and 2 become 0 and 1.
     within = np.arange(len(position)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
     return position, first[position] + within
 
 
 def _counted(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The different keys, ascending, and how often each stands there."""
+    """The distinct keys, ascending, and how often each occurs."""
     if int(keys.max(initial=0)) <= _CELLS_PER_PIXEL * len(keys):
         cells = np.bincount(keys)
         found = np.flatnonzero(cells)

@@ -1,7 +1,6 @@
 """Pixel scores from pooled counts: one 8 x 8 confusion matrix over all tiles, then ratios.
 
-A ratio 0 / 0 (for instance the IoU of a class that is neither in the truth nor in the prediction) is NaN and stays out
-of every mean.
+A ratio 0 / 0, such as the IoU of a class in neither truth nor prediction, is NaN. Means leave it out.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ def confusion_counts(*, truth: ClassMap, predicted: ClassMap) -> Confusion:
     """(8, 8) int64 pixel counts, row = true class, column = predicted class.
 
     Args:
-        truth: (H, W) uint8, 0..7 and 255 = no-data; no-data pixels are left out.
+        truth: (H, W) uint8, 0..7 and 255 = no-data, which is ignored.
         predicted: (H, W) uint8, 0..7.
 
     >>> counts = confusion_counts(truth=np.array([[0, 1, 255]], np.uint8), predicted=np.array([[0, 2, 3]], np.uint8))
@@ -42,8 +41,8 @@ def pixel_scores(confusion: Confusion) -> dict[str, float]:
 
     Returns:
         `iou_<k>` and `dice_<k>` for the mask values 1..7; `mean_iou`, the mean of the defined `iou_<k>`; `seep_iou`,
-        `seep_dice`, `seep_precision` and `seep_recall`, where any seep class counts as seep; `named_<k>`, the share of
-        the pixels of class k that are found as any seep and named k, and `mean_named` of the defined ones.
+        `seep_dice`, `seep_precision` and `seep_recall`, where any seep class counts as seep; `named_<k>`, of the
+        pixels of class k predicted as any seep the share predicted as k; `mean_named`, the mean of the defined ones.
     """
     scores: dict[str, float] = {}
     for k in SEEP_LABELS:
@@ -66,10 +65,7 @@ def ratio(numerator: float, denominator: float) -> float:
 
 def _overlap_scores(counts: tuple[int, int, int]) -> dict[str, float]:
     hits, misses, false_alarms = counts
-    return {
-        "iou": ratio(hits, hits + misses + false_alarms),
-        "dice": ratio(2 * hits, 2 * hits + misses + false_alarms),
-    }
+    return {"iou": ratio(hits, hits + misses + false_alarms), "dice": ratio(2 * hits, 2 * hits + misses + false_alarms)}
 
 
 def _one_against_rest(confusion: Confusion, k: int) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
-"""Recall by size and by contrast of the true instances: which slicks are found, and which are not.
+"""Recall of true instances by size and by contrast.
 
-Most instances are small, most pixels belong to a few large ones, and statistics over instances do not see those. So
-true instances are counted in bins of their area and of their contrast, by instances and by pixels.
+Most instances are small, but most pixels belong to a few large instances, which scores over all instances hide. So
+instances and pixels are counted in bins of area and of contrast.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from seep_monai.instances.components import ClassMap, Components
 from seep_monai.instances.ring import Floats, ring_ratio
 from seep_monai.metrics.confusion import CONFUSION_IOU
 
-# Choice: below 100 px lie half of the instances of the reference tiles, above 1,500 px the pools that nobody overlooks.
+# Choice: half of the instances of the reference tiles are below 100 px; pools above 1,500 px are easy to see.
 SIZE_EDGES_PX = (100, 500, 1500)
 SIZE_BINS = ("below_100_px", "100_to_500_px", "500_to_1500_px", "above_1500_px")
-# Mean DN over that of the ring of sea. Choice: a median slick of the reference tiles is .79 to .89 of the sea.
+# Mean DN / mean DN of the ring of sea. Choice: the median slick of the reference tiles has .79 to .89.
 CONTRAST_EDGES = (0.7, 0.8, 0.9)
 CONTRAST_BINS = ("ratio_below_0_7", "ratio_0_7_to_0_8", "ratio_0_8_to_0_9", "ratio_above_0_9", "no_ring")
 GROUPINGS = {"size": SIZE_BINS, "contrast": CONTRAST_BINS}
@@ -32,17 +32,17 @@ Counts = npt.NDArray[np.int64]
 
 
 def recall_counts(true: Components, predicted: ClassMap, is_found: npt.NDArray[np.bool_], ratios: Floats) -> Counts:
-    """(7, 9, 4) int64 counts of one tile, which add up over tiles: class, bin of `RECALL_BINS`, one of `RECALL_COUNTS`.
+    """(7, 9, 4) int64 counts of one tile, by class, bin (`RECALL_BINS`) and count (`RECALL_COUNTS`).
 
-    A true instance is found where a detection of any class is its partner at mask IoU >= .5 (`confusion_rows`). Its
-    pixels count as drawn where the prediction shows any seep. Each instance stands in one bin of size and in one of
-    contrast; a value on an edge belongs to the bin above.
+    A true instance is found if it matches a detection of any class at mask IoU >= .5 (`confusion_rows`). Its pixels
+    count as drawn where any seep is predicted. Each instance is in one bin of size and one of contrast; a value on an
+    edge belongs to the bin above.
 
     Args:
         true: the n true instances of the classes 1..7, 8-connected components.
         predicted: (H, W) uint8, predicted classes 0..7.
         is_found: (n,) bool.
-        ratios: (n,) mean DN over that of the sea around, NaN where it is not known (`ring_ratios`).
+        ratios: (n,) contrast, NaN where unknown (`ring_ratios`).
     """
     drawn_px = np.bincount(true.labels.ravel(), weights=(predicted > 0).ravel(), minlength=len(true) + 1)[1:]
     values = np.stack([np.ones(len(true)), is_found, true.areas_px, drawn_px], axis=1).astype(np.int64)
@@ -54,11 +54,11 @@ def recall_counts(true: Components, predicted: ClassMap, is_found: npt.NDArray[n
 
 
 def ring_ratios(true: Components, log_dn: Floats | None, truth: ClassMap) -> npt.NDArray[np.float64]:
-    """(n,) mean DN of each true instance over that of the sea around (`ring.ring_ratio`); NaN where it is not known.
+    """(n,) mean DN of each true instance / mean DN of the sea around (`ring.ring_ratio`); NaN where unknown.
 
     Args:
-        true: components of the truth.
-        log_dn: (H, W) logarithm of DN, whatever its offset; None where there is no image.
+        true: true components.
+        log_dn: (H, W) logarithm of DN, with any offset; None: no image, all ratios are NaN.
         truth: (H, W) uint8, 0..7 and 255 = no-data.
     """
     if log_dn is None:
@@ -68,21 +68,21 @@ def ring_ratios(true: Components, log_dn: Floats | None, truth: ClassMap) -> npt
 
 
 def recall_summary(counts: Counts) -> dict[str, Any]:
-    """The counts as `metrics.json` has them; a recall without instances is None.
+    """Counts and recalls as in `metrics.json`; a recall without instances is None.
 
     Args:
         counts: (7, 9, 4), summed over tiles.
 
     Returns:
         `iou`; `seep.<grouping>.<bin>` and `classes.<k>.<grouping>.<bin>` for the mask values 1..7, each with
-        `n_instances`, `n_px`, `instance_recall` (found / all) and `pixel_recall` (drawn as any seep / all).
+        `n_instances`, `n_px`, `instance_recall` (found / all) and `pixel_recall` (predicted as any seep / all).
     """
     by_class = {str(label): _by_bin(counts[label - 1]) for label in SEEP_LABELS}
     return {"iou": CONFUSION_IOU, "seep": _by_bin(counts.sum(axis=0)), "classes": by_class}
 
 
 def recall_scores(counts: Counts) -> dict[str, float]:
-    """The recalls of any seep by their places in `metrics.json`, NaN where undefined: for intervals and comparisons."""
+    """The recalls of any seep by their keys in `metrics.json`, NaN where undefined."""
     scores = {}
     for grouping, bins in _by_bin(counts.sum(axis=0)).items():
         for name, values in bins.items():
@@ -93,19 +93,19 @@ def recall_scores(counts: Counts) -> dict[str, float]:
 
 
 def recall_rows(recall: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """A title and the values of each bin of a group of `recall_summary`, such as its `seep`, for tables and charts."""
+    """Title and values of each bin, from a part of `recall_summary` such as `seep`."""
     for grouping, bins in GROUPINGS.items():
         for name in bins:
             yield _TITLES[name], recall[grouping][name]
 
 
 def missed_px(predicted: ClassMap, truth: ClassMap) -> int:
-    """How many true seep pixels the prediction leaves out; `truth` is 255 on no-data."""
+    """Number of true seep pixels that are predicted as background; `truth` is 255 on no-data."""
     return int(np.count_nonzero((truth > 0) & (truth != NO_DATA_LABEL) & (predicted == 0)))
 
 
 def _by_bin(counts: Counts) -> dict[str, dict[str, Any]]:
-    """From (9, 4) counts."""
+    """Values of each bin, by grouping, from (9, 4) counts."""
     values = {
         name: {
             "n_instances": n_instances,

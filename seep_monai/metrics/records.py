@@ -1,7 +1,7 @@
-"""The rows that a tile leaves behind once its instances are matched: all that AP needs, six float64 numbers each.
+"""Rows of matched tiles: all that AP needs, as six float64 numbers per row.
 
-A tile has one header row (so that a tile without any instance still counts), one row per true instance and one per
-detection that counts. Rows are plain numbers of one width, so that they can be gathered over processes.
+A tile has one header row (so that a tile without instances still counts), one row per true instance and one per
+detection that counts. All rows have the same width, so that they can be gathered over processes.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from seep_monai.metrics.matching import match_components
 logger = logging.getLogger(__name__)
 
 # image_id: a whole number. kind: see RowKind. group: mask value 1..7, 8 = any seep, 0 in a header.
-# score: of a detection, NaN otherwise. matches: bit i is set where the instance is matched at IoU threshold i.
+# score: of a detection, NaN otherwise. matches: bit i is set if the instance is matched at IoU threshold i.
 ROW_NAMES = ("image_id", "kind", "group", "score", "area_px", "matches")
 ROW_DTYPE = np.dtype([(name, np.float64) for name in ROW_NAMES])
 
 
 class RowKind(IntEnum):
-    """What a row stands for; PADDING is what a process without any tile sends, and is dropped."""
+    """Kind of a row. A process without tiles sends PADDING, which is dropped later."""
 
     PADDING = -1
     TILE = 0
@@ -55,11 +55,11 @@ def tile_rows(
     """The rows of one tile, for each class and for any seep.
 
     Args:
-        image_id: what the tile is sorted by, and what tells a repeat.
+        image_id: sort key of the tile; equal ids mark a repeated tile (`unique_tiles`).
         probabilities: (8, H, W) float in [0, 1], without NaN.
         truth: (H, W) uint8, 0..7 and 255 = no-data; truth and prediction are background there.
         thresholds: (T,) float64, ascending IoU thresholds.
-        settings: how probabilities become instances; the truth's are its components, whatever their size.
+        settings: how probabilities become instances. True instances are never dropped.
     """
     predicted = find_instances(probabilities, settings, valid=truth != NO_DATA_LABEL)
     true_map = without_no_data(truth, truth=truth)
@@ -73,7 +73,7 @@ def instance_rows(
 ) -> npt.NDArray[np.void]:
     """A header and the rows of each (truth, prediction) pair of component tables; see `tile_rows`.
 
-    Detections are in COCO's order: class by class, best score first, equal scores in raster order.
+    Detections are in COCO's order: class by class, highest score first, equal scores in raster order.
     """
     blocks = [header_row(image_id, RowKind.TILE)]
     for truth, predicted in pairs:
@@ -94,13 +94,13 @@ def header_row(image_id: int, kind: RowKind, dtype: np.dtype[np.void] = ROW_DTYP
 
 
 def unique_tiles(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """The rows in image-id order, each image once: of repeats, the first tile stays whole. Padding is dropped.
+    """The rows in image-id order without padding; of tiles with equal ids the first is kept.
 
     Args:
-        rows: rows of whole tiles, one after the other, each tile's header first.
+        rows: rows of whole tiles, each tile's header first.
 
-    Samplers that share tiles out evenly repeat some, and a repeat may differ in the last digits of its scores, so
-    whole tiles are dropped, not equal rows. The number dropped is logged.
+    Distributed samplers repeat tiles to give each process the same number. The scores of a repeat may differ in the
+    last digits, so whole tiles are dropped, not equal rows. The number of dropped tiles is logged.
     """
     rows = rows[rows["kind"] != RowKind.PADDING]
     is_header = rows["kind"] == RowKind.TILE
@@ -125,7 +125,7 @@ def from_matrix(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.void]:
 
 
 def _rows(image_id: int, kind: RowKind, table: Components, index: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    """Rows of the table at `index`; what was matched is still to be filled in."""
+    """Rows of the table at `index`, with `matches` 0."""
     rows = np.zeros(len(index), ROW_DTYPE)
     rows["image_id"] = image_id
     rows["kind"] = kind

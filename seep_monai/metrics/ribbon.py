@@ -1,9 +1,8 @@
-"""Scores that are fair to objects three pixels wide: tolerance buffers, centre lines, PQ and false alarms per tile.
+"""Scores for narrow ribbons: tolerance buffers, centre lines, panoptic quality (PQ) and false alarms per tile.
 
-Moved by one pixel, a ribbon of three pixels has IoU .5 with itself, so strict AP mostly measures the noise of its
-outline. A tile leaves one row of counts; rows add up over tiles, and one function divides. A ratio 0 / 0 is NaN and
-stays out of every mean; a harmonic mean is NaN where neither truth nor prediction has anything, and 0 where only one
-of them has.
+A ribbon three pixels wide, shifted by one pixel, has IoU .5 with itself, so strict AP mostly measures the noise of
+outlines. Each tile gives one row of counts, which are summed over tiles before any ratio is taken. A ratio 0 / 0 is NaN
+and means leave it out. A harmonic mean is NaN if both truth and prediction are empty, and 0 if one of them is.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ from seep_monai.metrics.pixels import ratio
 TOLERANCES_PX = (1, 2, 3)
 # A predicted instance farther than the largest tolerance from any true seep is a false alarm.
 ALARM_TOLERANCE_PX = TOLERANCES_PX[-1]
-# Choice: an instance counts as found if at least half of its pixels lie near the other map: a touch is not enough, and
-# a slick that the prediction cuts short still is.
+# Choice: an instance is found if at least half of its pixels are near the other map, so that contact is not enough but
+# a slick predicted too short still counts.
 MIN_NEAR_SHARE = 0.5
 # A match has more than this IoU, which makes it unique. Source: Kirillov et al. 2019, Panoptic Segmentation, theorem 1.
 PQ_IOU = 0.5
@@ -43,7 +42,7 @@ _SIDES = ("predicted", "true")
 
 # Per tile; `<side>` is predicted or true, `<r>` a tolerance, `<g>` a class 1..7 or "seep".
 #   n_tiles: 1, or 0 where all is no-data; n_empty_tiles: 1 where such a tile has no true seep.
-#   n_false_alarms, n_false_alarms_empty: predicted seeps without a true one near, of all and of the empty tiles.
+#   n_false_alarms, n_false_alarms_empty: predicted seeps without a true one near, in any tile and in an empty one.
 #   <side>_px, <side>_near_px_r<r>: seep pixels, and those within r px of a seep pixel of the other side.
 #   <side>_skeleton_px, <side>_skeleton_hit_px: centre-line pixels, and those inside the other side's seeps.
 #   n_<side>_<g>, n_<side>_near_r<r>_<g>: instances, and those near the other side's pixels of the same group.
@@ -67,7 +66,7 @@ _CLASS_BITS = np.array([0, *(1 << (k - 1) for k in SEEP_LABELS)], np.uint8)
 
 
 def _ring(radius_px: int) -> tuple[Offset, ...]:
-    """The offsets that a disk of `radius_px` has and the next smaller one has not; the centre belongs to none."""
+    """The offsets in a disk of `radius_px` that are not in the next smaller disk; the centre is in none."""
     steps = range(-radius_px, radius_px + 1)
     inner, outer = (radius_px - 1) ** 2, radius_px**2
     return tuple((i, j) for i in steps for j in steps if inner < i * i + j * j <= outer)
@@ -78,7 +77,7 @@ _RINGS = tuple(_ring(r) for r in TOLERANCES_PX)
 
 @dataclass(frozen=True, eq=False)
 class _Map:
-    """One side's class map, its seep pixels (flat indices), its components, and what lies near its seeps."""
+    """Class map of one side, its seep pixels (flat indices), components and near maps."""
 
     classes: ClassMap
     pixels: npt.NDArray[np.intp]
@@ -88,12 +87,12 @@ class _Map:
 
 
 def ribbon_row(predicted_classes: ClassMap, truth: ClassMap) -> npt.NDArray[np.float64]:
-    """The counts of one tile, (W,) float64 in the order of `RIBBON_COLUMNS`; sums over tiles are counts again.
+    """The counts of one tile, (W,) float64 in the order of `RIBBON_COLUMNS`; they add up over tiles.
 
     Args:
         predicted_classes: (H, W) uint8, 0 = background, 1..7 = seep classes.
-        truth: (H, W) uint8, 0..7 and 255 = no-data; truth and prediction are background there. A tile of nothing but
-            no-data counts nothing, not even itself.
+        truth: (H, W) uint8, 0..7 and 255 = no-data; truth and prediction are background there. If all is
+            no-data, all counts are 0, also `n_tiles`.
 
     Raises:
         DataError: if the shapes differ, or on other values.
@@ -111,7 +110,7 @@ def ribbon_row(predicted_classes: ClassMap, truth: ClassMap) -> npt.NDArray[np.f
 
 
 def ribbon_scores(rows: npt.NDArray[np.float64]) -> dict[str, float]:
-    """The scores of pooled counts, as Python floats; NaN for 0 / 0.
+    """Scores from pooled counts, as Python floats; NaN for 0 / 0.
 
     Args:
         rows: (n, W) rows of tiles, or their sum (W,).
@@ -122,7 +121,7 @@ def ribbon_scores(rows: npt.NDArray[np.float64]) -> dict[str, float]:
         predicted pixels; true pixels within r of a predicted one / true pixels; their harmonic mean.
         Source: Wiedemann et al. 1998, Empirical evaluation of automatically extracted road axes.
         `instance_precision_r<r>`, `instance_recall_r<r>`, `instance_f1_r<r>`: the same for instances; one is right, or
-        found, if at least half of its pixels lie within r of the other side's seep pixels.
+        found, if at least half of its pixels are within r of the other side's seep pixels.
         `instance_f1_r<r>_<k>`: for the instances of class k = 1..7, near pixels of class k.
         `cldice`: harmonic mean of the share of the predicted centre line inside true seeps and of the true one inside
         predicted seeps. Source: Shit et al. 2021, clDice, pooled over tiles.
@@ -157,7 +156,7 @@ def near_maps(classes: ClassMap) -> NearMaps:
 
 
 def _moved(size: int, step: int) -> slice:
-    """Where the part of a line that stays inside lands after `step`: of 10 pixels, 3..9 after 3, 0..6 after -3."""
+    """Target slice of a shift by `step`: of 10 pixels, 3..9 for step 3 and 0..6 for step -3."""
     return slice(max(step, 0), max(size + min(step, 0), 0))
 
 
@@ -176,7 +175,7 @@ def _foreground_counts(predicted: _Map, true: _Map) -> Counts:
 
 
 def _near_counts(side: Literal["predicted", "true"], mine: _Map, other_near: NearMaps) -> Counts:
-    """Pixels and instances of one side, and how many of them lie near the other side's."""
+    """Pixels and instances of one side, and how many of them are near the other side's."""
     bits = other_near.reshape(len(TOLERANCES_PX), -1)[:, mine.pixels]
     near_seep, near_class = bits > 0, bits & _CLASS_BITS[mine.classes.ravel()[mine.pixels]] > 0
     counts = {f"{side}_px": float(len(mine.pixels))}
@@ -190,7 +189,7 @@ def _near_counts(side: Literal["predicted", "true"], mine: _Map, other_near: Nea
 
 
 def _near_px(table: Components, pixels: npt.NDArray[np.intp], near: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """(3, n) how many pixels of each component are near, per tolerance; `near` is (3, number of pixels)."""
+    """(3, n) number of near pixels of each component, per tolerance; `near` is (3, number of pixels)."""
     component = table.labels.ravel()[pixels] - 1
     return np.array([np.bincount(component[chosen], minlength=len(table)) for chosen in near], np.int64)
 
@@ -217,12 +216,9 @@ def _skeleton_counts(predicted: ClassMap, true: ClassMap) -> Counts:
 
 
 def _group_counts(
-    name: str,
-    classes: npt.NDArray[np.int64],
-    labels: tuple[int, ...],
-    weights: npt.NDArray[np.float64] | None = None,
+    name: str, classes: npt.NDArray[np.int64], labels: tuple[int, ...], weights: npt.NDArray[np.float64] | None = None
 ) -> Counts:
-    """`<name>_<g>` for each of `labels`: how often it stands in `classes`, or the sum of its weights."""
+    """`<name>_<g>` for each of `labels`: how often it occurs in `classes`, or the sum of its weights."""
     totals = np.bincount(classes, weights=weights, minlength=N_CLASSES + 1)
     return {f"{name}_{_GROUPS[k]}": float(totals[k]) for k in labels}
 
@@ -269,7 +265,7 @@ def _alarm_scores(counts: Counts) -> dict[str, float]:
 
 
 def _harmonic_mean(precision: float, recall: float) -> float:
-    """NaN where both are undefined; 0 where one is, since then the other side has something and nothing is hit."""
+    """NaN if both are undefined; 0 if one is, because then only one side is empty and nothing matches."""
     if np.isnan(precision) and np.isnan(recall):
         return float("nan")
     return 2 * precision * recall / (precision + recall) if precision > 0 and recall > 0 else 0.0

@@ -1,4 +1,4 @@
-"""The records of scored tiles: all counts that scores are computed from, added tile by tile."""
+"""Records of scored tiles: all counts that scores are computed from, tile by tile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seep_monai.metrics.recall import recall_counts, recall_scores, ring_ratios
 from seep_monai.metrics.records import RowKind, instance_rows
 from seep_monai.metrics.ribbon import ribbon_row, ribbon_scores
 
-# Tables of the truth and of the prediction of one tile.
+# True and predicted components of one tile.
 Pair = tuple[Components, Components]
 
 
@@ -57,16 +57,16 @@ class ScoredTiles:
         seeps: Pair,
         log_dn: Floats | None = None,
     ) -> None:
-        """Record one tile.
+        """Add one tile.
 
         Args:
-            source: its name and its scene.
+            source: name and scene of the tile.
             truth: (H, W) uint8, 0..7 and 255 = no-data.
             predicted: (H, W) uint8, 0..7, background where the truth is no-data.
-            by_class: the true instances of the classes 1..7, and the predicted ones with the class each is given.
-            detections: the same truth, and what AP ranks.
-            seeps: the instances of any seep of truth and prediction.
-            log_dn: (H, W) logarithm of DN, whatever its offset; None: contrasts are not known.
+            by_class: the true and the predicted instances of the classes 1..7.
+            detections: the same truth, and the detections that AP ranks.
+            seeps: the true and the predicted instances of any seep.
+            log_dn: (H, W) logarithm of DN, with any offset; None: contrasts are unknown.
         """
         image_id = len(self.scenes)
         confusion = confusion_rows(image_id, *by_class)
@@ -82,14 +82,14 @@ class ScoredTiles:
         self.ribbons.append(ribbon_row(predicted, truth))
 
     def by_scene(self, records: Sequence[npt.NDArray[Any]]) -> dict[str, list[npt.NDArray[Any]]]:
-        """One of the lists, divided by scene."""
+        """The entries of one of the lists, by scene."""
         parts: dict[str, list[npt.NDArray[Any]]] = {}
         for scene, record in zip(self.scenes, records, strict=True):
             parts.setdefault(scene, []).append(record)
         return parts
 
     def selected(self, positions: Iterable[int]) -> ScoredTiles:
-        """The tiles at `positions`, in this order, with the image ids 0, 1, .. by their new places."""
+        """The tiles at `positions`, in this order, with new image ids 0, 1, .."""
         chosen = list(positions)
         return ScoredTiles(
             scenes=[self.scenes[i] for i in chosen],
@@ -103,7 +103,7 @@ class ScoredTiles:
         )
 
     def scores(self) -> dict[str, float]:
-        """The values of `InstanceAveragePrecision` and `PixelScores`, and those of ribbons as `ribbon_<key>`."""
+        """All scores: of instances, of pixels, of ribbons as `ribbon_<key>`, and recalls."""
         ribbons = ribbon_scores(np.sum(self.ribbons, axis=0))
         return {
             **pixel_scores(np.sum(self.pixels, axis=0)),

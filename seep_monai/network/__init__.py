@@ -1,1 +1,1 @@
-"""The network, its loss, and inference over the symmetries of the image."""
+"""The network, its loss, and test-time augmentation."""

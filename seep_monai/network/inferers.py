@@ -1,4 +1,4 @@
-"""Test-time averaging over the symmetries of the square, around any of MONAI's inferers."""
+"""Test-time augmentation over the symmetries of the square, for any MONAI inferer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seep_monai.augment.batch import N_SYMMETRIES, inverse_symmetry, symmetry
 
 
 class SymmetryInferer(Inferer):
-    """Means of the class probabilities over the eight symmetries of the input, as logits.
+    """Mean class probabilities over the eight symmetries of the input, as logits.
 
-    A radar image of the sea has no upright: what the network says of the turned and mirrored image is as good an
-    answer, and the mean of the eight is a better one. Eight times the work.
+    A radar image of the sea has no preferred orientation, so predictions of rotated and flipped images are equally
+    valid and can be averaged. It takes eight times as long.
 
     Args:
-        inferer: what runs the network on one image.
+        inferer: inferer that runs the network on one image.
     """
 
     def __init__(self, inferer: Inferer) -> None:
@@ -28,10 +28,10 @@ class SymmetryInferer(Inferer):
     def __call__(
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
     ) -> torch.Tensor:
-        """(B, 1, H, W) -> (B, C, H, W) float32: logarithms of the means, of which a softmax gives the means again."""
+        """(B, 1, H, W) -> (B, C, H, W) float32: logarithms of the mean probabilities, which a softmax inverts."""
         total = torch.zeros((), device=inputs.device)
         for index in range(N_SYMMETRIES):
             logits = self.inferer(symmetry(inputs, index), network, *args, **kwargs)
             total = total + inverse_symmetry(logits.float().softmax(dim=1), index)
-        # A probability that underflows to 0 in all eight would have no logarithm.
+        # Avoids log(0) where a probability underflows to 0 in all eight.
         return (total / N_SYMMETRIES).clamp_min(torch.finfo(torch.float32).tiny).log()

@@ -1,9 +1,9 @@
-"""DiceCE + Jaccard for seeps: a part that decides seep or not, and a part that names what is seep.
+"""Dice, cross-entropy and Jaccard loss, with separate terms for seep segmentation and seep classification.
 
-The softmax over eight logits factors exactly: p(class k) = p(seep) * p(k | seep). The outline is learnt from p(seep)
-alone and the name from p(k | seep) on true seep pixels alone, so that class weights, which belong to the naming,
-cannot make ribbons wider. With seep_ce and class_ce in the proportion of all pixels to seep pixels, their sum is the
-ordinary cross-entropy.
+The softmax over eight logits factors exactly: p(class k) = p(seep) * p(k | seep). The segmentation terms use p(seep)
+only. The classification terms use p(k | seep) on true seep pixels only. Class weights act on the latter, so they cannot
+widen the predicted seeps. If seep_ce and class_ce are weighted like the number of all pixels and of seep pixels, their
+sum is the ordinary cross-entropy.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ from seep_monai.errors import ConfigError
 
 SEEP_TERMS = ("seep_ce", "seep_dice", "seep_jaccard")
 CLASS_TERMS = ("class_ce", "class_dice")
-# Keeps 0 / 0 defined; far below one pixel, so that it never shows in a value.
+# Avoids 0 / 0. It is far below one pixel, so it does not affect values.
 _SMOOTH = 1e-5
 
 
 def seep_logit(logits: torch.Tensor) -> torch.Tensor:
-    """Log odds of seep against no seep: (B, 8, H, W) -> (B, H, W); its sigmoid is the summed seep probability."""
+    """Log odds of seep against no seep: (B, 8, H, W) -> (B, H, W). Its sigmoid is the sum of the seep probabilities."""
     return torch.logsumexp(logits[:, 1:], dim=1) - logits[:, 0]
 
 
 def soft_overlap(prob: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Soft intersection and the sum of both areas over the last dimension, which pools the batch."""
+    """Soft intersection and sum of both areas, over the last dimension."""
     return (prob * truth).sum(-1), prob.sum(-1) + truth.sum(-1)
 
 
 def dice_loss(intersection: torch.Tensor, areas: torch.Tensor) -> torch.Tensor:
-    """1 - Dice; 0 where prediction and truth are both empty."""
+    """1 - soft Dice; 0 if prediction and truth are both empty."""
     return 1 - (2 * intersection + _SMOOTH) / (areas + _SMOOTH)
 
 
 def jaccard_loss(intersection: torch.Tensor, areas: torch.Tensor) -> torch.Tensor:
-    """1 - soft IoU; 0 where prediction and truth are both empty."""
+    """1 - soft IoU; 0 if prediction and truth are both empty."""
     return 1 - (intersection + _SMOOTH) / (areas - intersection + _SMOOTH)
 
 
 @dataclass(frozen=True)
 class LossSettings:
-    """What the loss is made of.
+    """Settings of the loss.
 
     Attributes:
         class_weights: rule or seven numbers, see `dataset.statistics.class_weights`.
-        weights_by: what the rule counts.
+        weights_by: unit of the counts for the rule.
         shares: see `SeepLoss`.
         weighted_terms: see `SeepLoss`.
 
@@ -70,28 +70,28 @@ class LossSettings:
 
 
 class SeepLoss(nn.Module):
-    """Sum of five terms, each times its share; every term pools the batch's valid pixels, no-data (255) is left out.
+    """Weighted sum of five terms. Each term pools the valid pixels of the batch; no-data (255) is ignored.
 
     - `seep_ce`: binary cross-entropy of p(seep), mean over valid pixels.
-    - `seep_dice`, `seep_jaccard`: of p(seep) against seep, pooled.
-    - `class_ce`: cross-entropy of p(k | seep), mean over true seep pixels, weighted by their class where asked.
-    - `class_dice`: Dice of p(k | seep) on true seep pixels, mean over the classes present, weighted where asked.
+    - `seep_dice`, `seep_jaccard`: Dice and Jaccard loss of p(seep).
+    - `class_ce`: cross-entropy of p(k | seep), mean over true seep pixels.
+    - `class_dice`: Dice loss of p(k | seep) on true seep pixels, mean over the classes in the batch.
 
-    Absent classes: a class without a pixel in the batch has no part in `class_dice` and none as a target of `class_ce`.
-    A batch without any seep pixel has `class_ce` = `class_dice` = 0, while `seep_dice` and `seep_jaccard` are about 1
-    and nearly flat, so that `seep_ce` alone pushes false alarms down. A batch that is all no-data has the loss 0.
+    A class without pixels in the batch does not contribute to `class_dice`. A batch without seep pixels has `class_ce`
+    = `class_dice` = 0. Then `seep_dice` and `seep_jaccard` are about 1 with a gradient near 0, so false alarms are
+    reduced by `seep_ce`. A batch that is all no-data has the loss 0.
 
     Args:
         class_weights: seven weights for the mask values 1..7, at least one above 0.
-        shares: share of each term; a term that is not named has share 0.
-        weighted_terms: the terms that the class weights act on, out of `class_ce` and `class_dice`.
+        shares: weight of each term; terms that are not given have weight 0.
+        weighted_terms: the terms that use the class weights, out of `class_ce` and `class_dice`.
 
     Attributes:
-        terms: after each call the unscaled value of each term with a share above 0, detached, for logging.
+        terms: after each call, the unweighted value of each term with a share above 0, detached, for logging.
 
     Raises:
-        ConfigError: if a term is unknown, a share is negative, all are 0, or weights have the wrong length or are all
-            0.
+        ConfigError: if a term is unknown, a share is negative or all are 0, or class weights have the wrong length or
+            are all 0.
     """
 
     weights: torch.Tensor
@@ -132,7 +132,7 @@ class SeepLoss(nn.Module):
         return torch.stack([share * terms[term] for term, share in self.shares.items()]).sum()
 
     def _seep_terms(self, odds: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
-        # Multiplying by `valid` instead of indexing keeps the shapes static, which a GPU likes.
+        # Multiplying by `valid` instead of indexing keeps shapes static, which is faster on a GPU.
         valid = (truth != NO_DATA_LABEL).float()
         seep = (truth > 0).float() * valid
         pixel_ce = functional.binary_cross_entropy_with_logits(odds, seep, reduction="none")
@@ -159,28 +159,28 @@ class SeepLoss(nn.Module):
 
 
 def check_weights(class_weights: Sequence[float]) -> None:
-    """Raise a ConfigError for class weights that `SeepLoss` cannot take."""
+    """Raise a ConfigError for invalid class weights of `SeepLoss`."""
     if len(class_weights) != N_SEEP_CLASSES or not max(class_weights) > 0 or not np.isfinite(list(class_weights)).all():
         raise ConfigError(
-            f"class_weights: expected {N_SEEP_CLASSES} finite numbers, one above 0, for the labels 1..{N_CLASSES - 1}, "
-            f"but got {list(class_weights)}."
+            f"class_weights: expected {N_SEEP_CLASSES} finite numbers, at least one above 0, for the labels "
+            f"1..{N_CLASSES - 1}, but got {list(class_weights)}."
         )
 
 
 def check_terms(shares: Mapping[str, float], weighted_terms: Sequence[str]) -> None:
-    """Raise a ConfigError for shares or weighted terms that `SeepLoss` cannot take."""
+    """Raise a ConfigError for invalid shares or weighted terms of `SeepLoss`."""
     known = (*SEEP_TERMS, *CLASS_TERMS)
     unknown = sorted(set(shares) - set(known))
     if unknown or any(not _is_share(share) for share in shares.values()) or not any(shares.values()):
         raise ConfigError(
-            f"loss#shares: expected finite shares of at least 0 (one above) for the terms {list(known)}, but got "
-            f"{dict(shares)}."
+            f"loss#shares: expected finite numbers of at least 0, at least one above 0, for the terms {list(known)}, "
+            f"but got {dict(shares)}."
         )
     wrong = sorted(set(weighted_terms) - set(CLASS_TERMS))
     if wrong:
         raise ConfigError(
-            f"weighted_terms: class weights act on the naming, {list(CLASS_TERMS)}, but got {wrong}. "
-            "On the seep / no-seep terms they would widen every ribbon."
+            f"loss#weighted_terms: expected terms out of {list(CLASS_TERMS)}, but got {wrong}. Leave them out: class "
+            "weights on the seep terms would widen the predicted seeps."
         )
 
 

@@ -1,4 +1,4 @@
-"""The network, built from a frozen description that goes into model.json."""
+"""The network, built from settings that are stored in model.json."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
 from seep_monai.errors import ConfigError
 
 _NORM_GROUPS = 8
-# Share of seep pixels in the real tiles: 1.8 %.
+# Choice: the share of seep pixels in the real tiles is 1.8 %.
 _SEEP_PRIOR = 0.02
 
 
 @dataclass(frozen=True)
 class SegResNetSettings:
-    """A two-dimensional SegResNet with one channel in, eight logits out, at full resolution.
+    """Settings of a two-dimensional SegResNet with one input channel and eight logits at full resolution.
 
     Attributes:
         init_filters: filters of the first level, a multiple of 8 (group norm); doubled at each level.
-        blocks_down: residual blocks per level going down; their number is the number of levels.
-        blocks_up: residual blocks per level going up, one entry less.
-        dropout_prob: dropout behind the first convolution, in [0, 1).
-        block_px: 1, or the side of the square blocks of pixels that the network takes as one place with block_px**2
-            channels (`BlockSegResNet`): the logits are at full resolution all the same, each level sees block_px times
-            as far, and the costly first level has fewer places.
+        blocks_down: residual blocks of each encoder level; the length is the number of levels.
+        blocks_up: residual blocks of each decoder level, one entry less.
+        dropout_prob: dropout after the first convolution, in [0, 1).
+        block_px: factor of the pixel unshuffle before the network (`BlockSegResNet`); 1 is off. The logits stay at full
+            resolution, the receptive field is block_px times as large, and the first level costs less.
     """
 
     init_filters: int = 16
@@ -45,7 +44,7 @@ class SegResNetSettings:
             blocks = getattr(self, name)
             if not isinstance(blocks, list | tuple) or not blocks or not all(isinstance(n, int) for n in blocks):
                 raise ConfigError(f"{name}: expected a list of whole numbers, but got {blocks!r}.")
-        # Config files and model.json give lists; settings compare equal only as tuples.
+        # Config files and model.json give lists. As tuples, equal settings compare equal.
         object.__setattr__(self, "blocks_down", tuple(self.blocks_down))
         object.__setattr__(self, "blocks_up", tuple(self.blocks_up))
         if not isinstance(self.init_filters, int) or self.init_filters < 1 or self.init_filters % _NORM_GROUPS:
@@ -63,7 +62,7 @@ class SegResNetSettings:
 
     @property
     def size_multiple(self) -> int:
-        """Rows and columns must be multiples of this: blocks divide them, and each level halves them.
+        """Rows and columns must be multiples of this: they are divided by block_px and halved at each further level.
 
         >>> SegResNetSettings().size_multiple, SegResNetSettings(block_px=2).size_multiple
         (8, 16)
@@ -71,38 +70,39 @@ class SegResNetSettings:
         return self.block_px * 2 ** (len(self.blocks_down) - 1)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists and numbers."""
+        """A dictionary that can be written to JSON."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 def settings_from_json(stored: Mapping[str, Any]) -> SegResNetSettings:
-    """The settings in a model.json's `network`, or in a config; arguments that are left out have their defaults.
+    """The settings from `network` in model.json, or from a config. Missing arguments have their defaults.
 
     Raises:
-        ConfigError: if an argument is unknown.
+        ConfigError: if an argument is unknown or out of range.
     """
     known = {field.name for field in fields(SegResNetSettings)}
     unknown = sorted(set(stored) - known)
     if unknown:
         raise ConfigError(
-            f"network_settings: unknown arguments {unknown}; known are {sorted(known)}. Correct the name, or update "
-            f"seep_monai "
-            "if they come from model.json."
+            f"network_settings: unknown arguments {unknown}; known are {sorted(known)}. Correct the name. If they come "
+            "from model.json, update seep_monai."
         )
     return SegResNetSettings(**stored)
 
 
 class BlockSegResNet(SegResNet):
-    """A SegResNet on blocks of pixels: (B, 1, H, W) -> logits (B, 8, H, W), each pixel with logits of its own.
+    """A SegResNet between a pixel unshuffle and a pixel shuffle: (B, 1, H, W) -> logits (B, 8, H, W).
 
-    A block's pixels become channels of one place, and the last convolution gives eight logits for each of them.
-    Nothing is interpolated, as it would be between a coarser grid and the image.
+    The pixels of a block become channels, and the last convolution gives eight logits for each of them. Unlike a
+    network on a coarser grid, it needs no interpolation.
     Source: Shi et al. 2016, "Real-time single image and video super-resolution using an efficient sub-pixel
     convolutional neural network".
 
     Args:
         block_px: side of a block.
-        arguments: of SegResNet, for one channel in and eight out.
+        in_channels: channels of the image.
+        out_channels: logits per pixel.
+        arguments: further arguments of SegResNet.
     """
 
     def __init__(self, block_px: int, *, in_channels: int, out_channels: int, **arguments: Any) -> None:
@@ -117,10 +117,9 @@ class BlockSegResNet(SegResNet):
 
 
 class Bf16SegResNet(SegResNet):
-    """A SegResNet that computes in bf16 by itself, for CPUs: MONAI's engines know mixed precision on GPUs alone.
+    """A SegResNet that computes in bf16, for CPUs, because MONAI's engines support mixed precision only on GPUs.
 
-    A built network becomes one by its class alone (`in_bf16`): weights, their names and what exports it are those of
-    the plain one.
+    `in_bf16` converts a network by changing its class, so weights, their names and exports stay the same.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -131,11 +130,11 @@ class Bf16SegResNet(SegResNet):
 
 
 class Bf16BlockSegResNet(Bf16SegResNet, BlockSegResNet):
-    """A `BlockSegResNet` that computes in bf16 by itself."""
+    """A `BlockSegResNet` that computes in bf16."""
 
 
 def in_bf16(network: SegResNet) -> SegResNet:
-    """The same network, which from now on computes in bf16."""
+    """The same network, changed in place to compute in bf16."""
     network.__class__ = Bf16BlockSegResNet if isinstance(network, BlockSegResNet) else Bf16SegResNet
     return network
 
@@ -143,8 +142,8 @@ def in_bf16(network: SegResNet) -> SegResNet:
 def build_network(settings: SegResNetSettings) -> SegResNet:
     """The untrained network: (B, 1, H, W) float32 -> logits (B, 8, H, W), H and W multiples of `size_multiple`.
 
-    Its last bias says what is known before any training, that few pixels are seep; starting from equal classes, the
-    first hundreds of steps would learn nothing else. Source: Lin et al. 2017, "Focal loss", section 4.1.
+    The last bias is initialised with the prior that few pixels are seep. Otherwise the first few hundred steps are
+    spent on learning it. Source: Lin et al. 2017, "Focal loss", section 4.1.
     """
     arguments: dict[str, Any] = {
         "spatial_dims": 2,
@@ -161,6 +160,6 @@ def build_network(settings: SegResNetSettings) -> SegResNet:
     bias = network.conv_final[-1].conv.bias
     with torch.no_grad():
         bias.zero_()
-        # Channels of a block stand side by side: the first block_px**2 are no seep.
+        # The channels of a block are adjacent: the first block_px**2 are no seep.
         bias[: blocks**2] = math.log((1 - _SEEP_PRIOR) / (_SEEP_PRIOR / N_SEEP_CLASSES))
     return network

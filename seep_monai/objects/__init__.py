@@ -1,1 +1,1 @@
-"""Seeps as whole objects: nested candidates, their measures, and the classifier that rates, chooses and names them."""
+"""Object detection: nested candidates, their measures, and the object classifier."""

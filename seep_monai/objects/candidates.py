@@ -1,8 +1,8 @@
-"""Nested candidates for objects: the 8-connected components of the seep probability at several levels.
+"""Candidate objects: the nested 8-connected components of the seep probability at several thresholds (levels).
 
-One threshold for a whole image merges ribbons where it is low and breaks them where it is high. The components at
-ascending levels form a tree, each lying in one of the level below, so that the right level can be chosen object by
-object. Source of the idea: Matas et al. 2004, "Robust wide-baseline stereo from maximally stable extremal regions".
+With one threshold for a whole image, a low value merges ribbons and a high value breaks them. The components at
+ascending levels form a tree, so the level can be chosen for each object.
+Source: Matas et al. 2004, "Robust wide-baseline stereo from maximally stable extremal regions".
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy.typing as npt
 from seep_monai.instances.components import Floats, Mask
 from seep_monai.instances.labelling import labelled_pixels
 
-# Choice: from where false alarms drown what is found, to where only the cores of clear slicks are left.
+# Choice: at .1 most components are false alarms, at .8 only the cores of clear slicks remain.
 DEFAULT_LEVELS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8)
-# Choice: a few true ones of the real tiles are smaller, and nothing can be measured on them.
+# Choice: only a few true instances of the real tiles are smaller, and too small to measure.
 MIN_CANDIDATE_PX = 4
 
 Indices = npt.NDArray[np.intp]
@@ -31,8 +31,8 @@ class Candidates:
     Attributes:
         shape: rows and columns of the image.
         pixels: flat indices of each candidate, ascending.
-        levels: (n,) float64, the highest level at which this very set of pixels is a component.
-        parents: (n,) intp, the candidate of the next lower level that holds it; -1 for those of the lowest one.
+        levels: (n,) float64, the highest level at which exactly these pixels are a component.
+        parents: (n,) intp, the candidate at the next lower level that contains it; -1 at the lowest level.
     """
 
     shape: tuple[int, int]
@@ -51,13 +51,13 @@ def find_candidates(
     valid: Mask | None = None,
     min_px: int = MIN_CANDIDATE_PX,
 ) -> Candidates:
-    """The tree of candidates of one image. A component that equals its parent is the parent, at the higher level.
+    """The tree of candidates of one image. A component equal to its parent only raises the parent's level.
 
     Args:
         seep_prob: (H, W) summed seep probability in [0, 1].
-        levels: ascending, in (0, 1); a candidate's pixels reach its level.
-        valid: (H, W) bool, False = no-data, which belongs to no candidate. None: all is known.
-        min_px: smaller components are left out.
+        levels: thresholds in (0, 1), ascending; all pixels of a candidate reach its level.
+        valid: (H, W) bool, False = no-data, which belongs to no candidate. None: all pixels are valid.
+        min_px: smaller components are dropped.
 
     >>> found = find_candidates(np.array([[0.3, 0.9, 0.3, 0.9]]), (0.2, 0.5), min_px=1)
     >>> [pixels.tolist() for pixels in found.pixels], found.parents.tolist()
@@ -67,7 +67,7 @@ def find_candidates(
     pixels: list[Indices] = []
     found_levels: list[float] = []
     parents: list[int] = []
-    # Which candidate each pixel belonged to at the level below.
+    # Candidate of each pixel at the level below.
     below = np.full(seep_prob.size, -1, np.intp)
     for level in levels:
         holder = np.full(seep_prob.size, -1, np.intp)
@@ -87,16 +87,16 @@ def find_candidates(
 
 
 def choose(candidates: Candidates, values: npt.NDArray[np.float64]) -> Indices:
-    """The disjoint candidates with the largest sum of values, ascending: of each branch, the whole or its parts.
+    """Indices of the disjoint candidates with the largest sum of values, ascending.
 
     Args:
-        candidates: a tree.
-        values: (n,) at least 0, such as the probability that a candidate is a whole seep. Equal sums go to the whole.
+        candidates: the tree.
+        values: (n,) at least 0, such as match probabilities. At equal sums, a parent is chosen over its children.
     """
     best = np.zeros(len(candidates))
     parts = np.zeros(len(candidates))
     for i in range(len(candidates) - 1, -1, -1):
-        # Children come after their parents, so that all parts are summed by now.
+        # Children come after their parents, so all parts are summed at this point.
         best[i] = max(values[i], parts[i])
         if candidates.parents[i] >= 0:
             parts[candidates.parents[i]] += best[i]

@@ -1,6 +1,6 @@
-"""The object classifier: how likely a candidate is a whole seep, and which class it then has, from its measures.
+"""The object classifier: match probability and class probabilities of a candidate, from its measures.
 
-It is fitted after the training of the network (`objects.fitting`) and stored in `model.json`.
+It is fitted after the network is trained (`objects.fitting`) and stored in `model.json`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from seep_monai.errors import DataError
 from seep_monai.objects.measures import CONTEXT, CONTRAST, MEASURE_NAMES, NAMING, OUTLINE, SHAPE
 from seep_monai.objects.regression import SoftmaxRegression
 
-# The name of this way to find instances, beside the modes of `InstanceSettings`.
+# Instance mode with the object classifier, in addition to the modes of `InstanceSettings`.
 CLASSIFIED = "classified"
 MATCH_MEASURES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT)
 NAMING_MEASURES = (*MATCH_MEASURES, *NAMING)
@@ -28,11 +28,11 @@ class ObjectClassifier:
     """Two regressions on the measures of a candidate.
 
     Attributes:
-        levels: of the candidates.
+        levels: thresholds of the candidates.
         match: probabilities of no match and match, from `MATCH_MEASURES`.
         naming: probabilities of the classes 1..7 of a match, from `NAMING_MEASURES`.
-        class_priors: (7,) share of each class among the matches it was fitted to; 0 for one that was never seen.
-        tta: whether the probabilities are means over the eight symmetries.
+        class_priors: (7,) share of each class among the matches it was fitted to; 0 for a class without matches.
+        tta: whether it was fitted to probabilities averaged over the eight symmetries (test-time augmentation).
     """
 
     levels: tuple[float, ...]
@@ -42,7 +42,7 @@ class ObjectClassifier:
     tta: bool = False
 
     def match_prob(self, measures: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """(n,) probability that a candidate and a true seep are partners at IoU .50."""
+        """(n,) probability that a candidate matches a true seep at IoU .50."""
         return self.match.probabilities(measures[:, columns(MATCH_MEASURES)])[:, 1]
 
     def class_prob(self, measures: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -50,17 +50,17 @@ class ObjectClassifier:
         return self.naming.probabilities(measures[:, columns(NAMING_MEASURES)])
 
     def names(self, class_prob: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """(n,) mask values 1..7: the class with the highest probability over the root of its prior.
+        """(n,) mask values 1..7: the class with the highest probability / square root of its prior.
 
-        By the probability alone, nearly everything would be named as the common class; over the whole prior, rare names
-        would be given away. Source: Menon et al. 2021, "Long-tail learning via logit adjustment", with half of it.
+        Without the prior, nearly all objects get the common class; with the full prior, too many get rare classes.
+        Source: Menon et al. 2021, "Long-tail learning via logit adjustment", here with half the adjustment.
         """
         roots = np.sqrt(self.class_priors)
         gain = np.divide(class_prob, roots, out=np.zeros_like(class_prob), where=roots > 0)
         return np.argmax(gain, axis=1).astype(np.int64) + 1
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary that can be written to JSON; it names the measures, so that a reader can tell weights apart."""
+        """A dictionary that can be written to JSON, with the names of the measures."""
         return {
             "levels": list(self.levels),
             "match_measures": list(MATCH_MEASURES),
@@ -76,7 +76,7 @@ class ObjectClassifier:
         """The inverse of `to_json`.
 
         Raises:
-            DataError: if something is missing, or it was fitted to other measures.
+            DataError: if a key is missing or invalid, or if it was fitted to other measures.
         """
         try:
             measured = tuple(content["match_measures"]), tuple(content["naming_measures"])
@@ -87,11 +87,12 @@ class ObjectClassifier:
             raise DataError(f"object classifier: cannot be read ({error!r}). Fit it again (run fitting).") from error
         if measured != (MATCH_MEASURES, NAMING_MEASURES) or len(priors) != N_SEEP_CLASSES:
             raise DataError(
-                "object classifier: was fitted to other measures than this version takes. Fit it again (run fitting)."
+                "object classifier: expected the measures of this version, but it was fitted to other measures. "
+                "Fit it again (run fitting)."
             )
         return cls(levels, regressions[0], regressions[1], priors, tta)
 
 
 def columns(names: tuple[str, ...]) -> list[int]:
-    """Where the measures of these names stand."""
+    """Column indices of these measures."""
     return [MEASURE_NAMES.index(name) for name in names]

@@ -1,4 +1,4 @@
-"""From class probabilities to objects: candidates, their measures, the classifier's choice, and a map named by it."""
+"""Objects and class map from class probabilities, with the object classifier."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from seep_monai.objects.candidates import Candidates, Indices, choose, find_cand
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.measures import measure_candidates
 
-# Choice: COCO's AP ranks detections of a class far below; they would only fill files.
+# Choice: detections with lower scores hardly change AP and only make files larger.
 MIN_DETECTION_SCORE = 1e-3
 
 
@@ -36,19 +36,19 @@ def find_seeps(
     *,
     valid: Mask,
 ) -> Instances:
-    """The instances of a tile: by the object classifier where there is one, else `find_instances`.
+    """The instances of a tile: by the object classifier if there is one, else by `find_instances`.
 
-    With a classifier, `seeps` are the chosen candidates; their score is the probability of a match. `by_class` are the
-    same objects with the class that it names, `detections` with every class that is possible: the score is the
-    probability of a match times that of the class. The map shows the pixels of `object` mode, which is the better
-    answer pixel by pixel: a web of merged ribbons can hardly match one true seep, but its pixels are seep. Objects that
-    are too small or improbable by the settings are dropped, and with them the parts of the map that touch no other.
+    With a classifier, `seeps` are the chosen candidates, scored by match probability. `by_class` has the same objects
+    with the assigned class, `detections` with every possible class; their score is match probability times class
+    probability. The class map has the pixels of `object` mode, because merged ribbons rarely match one true seep but
+    their pixels are seep. Objects below `min_size_px` or `score_threshold` are dropped, and also components of the map
+    that overlap no remaining object.
 
     Args:
         probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels, without NaN.
         image: (H, W) log of DN over the scene's level, no-data 0.
-        settings: with a classifier, `high` and `low` draw the map.
-        classifier: how objects are rated, chosen and named; None: there is none.
+        settings: how instances are found; with a classifier, `high` and `low` are the thresholds of the class map.
+        classifier: the object classifier; None: there is none.
         valid: (H, W) bool, False = no-data.
     """
     if classifier is None:
@@ -70,7 +70,7 @@ def drawn_map(
     *,
     valid: Mask,
 ) -> ClassMap:
-    """The class map of `find_seeps`; no labelling where there is no classifier and nothing can be dropped."""
+    """The class map of `find_seeps`; without labelling if no classifier is given and no instance can be dropped."""
     if classifier is None:
         return painted_map(probabilities, settings, valid=valid)
     return find_seeps(probabilities, image, settings, classifier, valid=valid).classes
@@ -85,7 +85,7 @@ def classified_objects(
     chosen = chosen[np.argsort([candidates.pixels[i][0] for i in chosen], kind="stable")]
     scores, class_prob = match_prob[chosen], classifier.class_prob(measures[chosen])
     sizes = np.array([len(candidates.pixels[i]) for i in chosen], np.int64)
-    # Every class that an object may have takes part in the cut, as its detections do in AP.
+    # An object is kept if any of its classes reaches the threshold, because AP ranks all of them.
     best = scores * class_prob.max(axis=1, initial=0)
     keep = (sizes >= settings.min_size_px) & (best >= settings.score_threshold)
     chosen, scores, class_prob, sizes = chosen[keep], scores[keep], class_prob[keep], sizes[keep]
@@ -94,7 +94,7 @@ def classified_objects(
     joint = scores[:, None] * class_prob
     by_class = Components(labels, names, sizes, joint[np.arange(len(names)), names - 1])
     seeps = Components(labels, np.full(len(chosen), ANY_SEEP, np.int64), sizes, scores)
-    # A row for each object and class with a score worth writing, object by object.
+    # One row per object and class with a sufficient score, object by object.
     rows, classes = np.nonzero(joint >= max(MIN_DETECTION_SCORE, settings.score_threshold))
     labels_of_rows = rows.astype(np.int64) + 1
     detections = Components(
@@ -111,7 +111,7 @@ def _labels(candidates: Candidates, chosen: Indices) -> npt.NDArray[np.int32]:
 
 
 def _named(drawn: ClassMap, by_class: Components) -> ClassMap:
-    """The map with each pixel named by the nearest object of its component; one without any keeps its own vote."""
+    """The map with the class of the nearest object in the same component; without an object, the class is kept."""
     names = np.concatenate([[0], by_class.classes]).astype(np.uint8)[by_class.labels]
     components = seep_components(drawn).labels
     result = drawn.copy()
@@ -125,7 +125,7 @@ def _named(drawn: ClassMap, by_class: Components) -> ClassMap:
 
 
 def _touching(drawn: ClassMap, labels: npt.NDArray[np.int32]) -> ClassMap:
-    """The components of the map that share a pixel with an object."""
+    """The map with only the components that share a pixel with an object."""
     components = seep_components(drawn)
     kept = np.zeros(len(components) + 1, bool)
     kept[components.labels[labels > 0]] = True

@@ -1,7 +1,7 @@
-"""Fitting the object classifier: candidates of known tiles, which of them match a true seep, and of which class it is.
+"""Fitting of the object classifier to the candidates of training and validation tiles.
 
-The network knows the training scenes better than it will know any other, the validation scenes are few: both together
-serve best. Test scenes have no part in it.
+Both parts are used: the network predicts training scenes better than new ones, and validation scenes are few.
+Test scenes are not used.
 """
 
 from __future__ import annotations
@@ -37,22 +37,23 @@ from seep_monai.objects.regression import fit_regression
 logger = logging.getLogger(__name__)
 
 MATCH_IOU = CONFUSION_IOU
-# Choice: of .0005 to .05 and .005 to .5, on the validation scenes of fold 0; neighbours differ by less than chance.
+# Choice: best of .0005 to .05 and .005 to .5 on the validation scenes of fold 0; neighbours differ by less
+# than the random variation.
 MATCH_RIDGE = 0.002
 NAMING_RIDGE = 0.02
-# Thresholds of the map are tried on this grid.
+# Number of steps in the search for the threshold of the map.
 _N_BINS = 100
 
 
 @dataclass(frozen=True, eq=False)
 class TileObjects:
-    """What fitting keeps of one tile.
+    """Data of one tile for the fitting.
 
     Attributes:
-        candidates: of the tile.
-        measures: (n, M) float32.
-        match_iou: (n,) highest IoU with a true seep, whatever its class.
-        classes: (n,) mask value of the true instance with which a candidate has an IoU of at least .5; 0 without.
+        candidates: candidates of the tile.
+        measures: (n, M) float32, measures of the candidates.
+        match_iou: (n,) highest IoU with a true seep of any class.
+        classes: (n,) mask value of the true instance that a candidate matches at IoU >= .5; 0 without a match.
         truth: true instances of each class, and of any seep.
         prob_counts: (2, 100) pixels without and with seep, by their seep probability in steps of .01.
     """
@@ -67,14 +68,14 @@ class TileObjects:
 
 @dataclass
 class FittingTiles:
-    """Tiles to fit to, by part."""
+    """Tiles to fit to, by part of the data set."""
 
     training: list[TileObjects] = field(default_factory=list)
     validation: list[TileObjects] = field(default_factory=list)
 
 
 def tile_objects(probabilities: Floats, image: Floats, truth: ClassMap) -> TileObjects:
-    """What fitting needs of one tile.
+    """Data of one tile for the fitting.
 
     Args:
         probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels.
@@ -97,7 +98,7 @@ def tile_objects(probabilities: Floats, image: Floats, truth: ClassMap) -> TileO
 
 
 def best_partners(candidates: Candidates, truth: Components) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """(n,) highest IoU of each candidate with a true component, and that component's label; 0 and 0 without overlap."""
+    """(n,) highest IoU of each candidate with a true component, and the label of that component; 0 without overlap."""
     iou, partner = np.zeros(len(candidates)), np.zeros(len(candidates), np.int64)
     flat = truth.labels.ravel()
     for i, pixels in enumerate(candidates.pixels):
@@ -110,11 +111,11 @@ def best_partners(candidates: Candidates, truth: Components) -> tuple[npt.NDArra
 
 
 def fit_classifier(tiles: list[TileObjects], *, tta: bool = False) -> ObjectClassifier:
-    """The object classifier of these tiles.
+    """The object classifier fitted to `tiles`.
 
     Args:
-        tiles: to fit to.
-        tta: whether their probabilities are means over the eight symmetries.
+        tiles: tiles to fit to.
+        tta: whether their probabilities are averaged over the eight symmetries.
 
     Raises:
         DataError: if no candidate of any tile matches a true seep.
@@ -129,31 +130,31 @@ def fit_classifier(tiles: list[TileObjects], *, tta: bool = False) -> ObjectClas
             "object (seep-monai crossval: and --score_only)."
         )
     of_match = measures[:, columns(MATCH_MEASURES)], matched.astype(np.int64)
-    # A slick may be too long or too short to be one; for the few examples of a class, squares are too much.
+    # Squares let a measure have an optimum (neither too long nor too short). Classes have too few examples for squares.
     match = fit_regression(*of_match, 2, ridge=MATCH_RIDGE, squares=True)
     named = classes > 0
     of_naming = measures[named][:, columns(NAMING_MEASURES)], classes[named] - 1
     naming = fit_regression(*of_naming, N_SEEP_CLASSES, ridge=NAMING_RIDGE)
     counts = np.bincount(classes[named], minlength=N_CLASSES)[1:]
-    logger.info("classifier: %d of %d candidates match, by class %s", matched.sum(), len(matched), counts.tolist())
+    logger.info("object classifier: %d of %d match, by class %s", matched.sum(), len(matched), counts.tolist())
     return ObjectClassifier(DEFAULT_LEVELS, match, naming, counts / counts.sum(), tta)
 
 
 def best_map_threshold(tiles: list[TileObjects]) -> float:
-    """The seep probability from which on a pixel is drawn, with the highest pooled Dice; of equal ones the lowest."""
+    """The lowest threshold of the seep probability that gives the highest pooled Dice."""
     background, seep = np.sum([tile.prob_counts for tile in tiles], axis=0)
-    # Drawn from bin i on: all later bins are drawn as well.
+    # Pixels at or above the threshold of bin i: those of bin i and all later bins.
     right = np.cumsum(seep[::-1])[::-1]
     drawn = right + np.cumsum(background[::-1])[::-1]
     dice = 2 * right / np.maximum(drawn + seep.sum(), 1)
-    # From 0 on, everything would be drawn, and no threshold is 0.
+    # Bin 0 is left out, because the threshold must be above 0.
     return float((1 + np.argmax(dice[1:])) / _N_BINS)
 
 
 def fit_objects(tiles: FittingTiles, *, tta: bool = False) -> dict[str, Any]:
-    """What `model.json` keeps: `objects` (the object classifier), `map_threshold` and `operating_point`.
+    """The entries of `model.json`: `objects` (the object classifier), `map_threshold` and `operating_point`.
 
-    The operating point is that of the validation tiles by a classifier that was not fitted to them.
+    The operating point is computed on the validation tiles with a classifier fitted to the training tiles only.
 
     Raises:
         DataError: see `fit_classifier`.

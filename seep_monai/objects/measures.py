@@ -1,7 +1,7 @@
-"""Measures of a candidate object, taken from the image and the network's probabilities, for the object classifier.
+"""Measures of a candidate object from the image and the network's probabilities, for the object classifier.
 
-Lengths are in px and contrasts in log DN; what spans decades goes in as a logarithm. A measure that cannot be taken
-has a neutral value: a contrast is 0, a distance the largest there is.
+Lengths are in px and contrasts in log DN; measures that span decades are logarithms. A measure that cannot be computed
+has a neutral value: 0 for a contrast, the maximum for a distance.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from seep_monai.instances.components import Floats, Mask
 from seep_monai.instances.ring import RING_PX, Window, in_ring, window_around
 from seep_monai.objects.candidates import Candidates, Indices
 
-# Choice: a ship or rig at the start of a slick lies within so many px.
+# Choice: a ship or rig at the start of a slick is within this distance.
 TARGET_PX = 12
-# Choice: with speckle of 18 %, one sea pixel in a million is three times its surround; targets are far above that.
+# Choice: with 18 % speckle, such a ratio is very rare in sea pixels; ships and rigs are far above it.
 TARGET_LOG_RATIO = 0.8
-# Stands for "no other within TARGET_PX".
+# Distance if no other seep is within TARGET_PX.
 FAR_PX = 128.0
 _MIN_SHARE = 1e-3
-# Choice: low enough that faint slicks take part in what the tile is like.
+# Choice: low enough to include faint slicks in the class shares of a tile.
 TILE_PROB = 0.35
 
 SHAPE = ("area", "length", "width", "aspect", "fill", "straightness", "branches", "ends", "cos2", "sin2", "border")
@@ -42,7 +42,6 @@ def measure_candidates(
     """(n, len(MEASURE_NAMES)) measures of each candidate.
 
     Args:
-        candidates: of this image.
         image: (H, W) log of DN over the scene's level, no-data 0.
         probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels.
         valid: (H, W) bool, False = no-data.
@@ -56,7 +55,7 @@ def measure_candidates(
 
 
 class _Surroundings:
-    """What all candidates of an image share."""
+    """Values that all candidates of an image share."""
 
     def __init__(self, image: Floats, probabilities: Floats, valid: Mask) -> None:
         self.image, self.probabilities, self.valid = image, probabilities, valid
@@ -65,16 +64,16 @@ class _Surroundings:
         self.seep_px = int(np.count_nonzero(self.seep))
         sea = valid & ~self.seep
         self.sea_sd = float(image[sea].std()) if sea.any() else 0.0
-        # Classes keep company: what else there is in the tile says what a doubtful slick is.
+        # Some classes occur together, so the classes in the tile help to classify an uncertain slick.
         self.tile_shares = _log_shares(probabilities[1:, (self.seep_prob >= TILE_PROB) & valid])
 
     def measures(self, pixels: Indices, shape: tuple[int, int], level: float) -> tuple[float, ...]:
-        """Those of one candidate, in the order of MEASURE_NAMES."""
+        """The measures of one candidate, in the order of MEASURE_NAMES."""
         rows, cols = np.divmod(pixels, shape[1])
         window = window_around(rows, cols, shape, margin_px=TARGET_PX)
         mask = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), bool)
         mask[rows - window[0].start, cols - window[1].start] = True
-        # The window reaches as far as anything that is looked for.
+        # The margin of the window covers all distances that are used.
         distance_px = distance_transform_edt(~mask)
         contrast = self._contrast(window, mask, distance_px)
         outline = self._outline(window, mask, distance_px, level)
@@ -118,7 +117,7 @@ class _Surroundings:
 
     def _context(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[float, ...]:
         others = self.seep[window] & ~mask
-        # Parts of the same film that the level cut off lie closer than a ring.
+        # Parts of the same slick that the level cut off are closer than the ring.
         others &= (distance_px > RING_PX[0]) & (distance_px <= TARGET_PX)
         total = self.seep_px - int(np.count_nonzero(self.seep[window] & mask))
         distance = float(distance_px[others].min()) if others.any() else FAR_PX
@@ -126,7 +125,7 @@ class _Surroundings:
 
 
 def _log_shares(class_prob: Floats) -> list[float]:
-    """Log of each class's share of the summed seep probability, from (7, n) of n pixels; all equal without any."""
+    """Log of each class's share of the summed seep probability, from (7, n) probabilities; equal if n is 0."""
     sums = class_prob.sum(axis=1, dtype=np.float64)
     shares = sums / sums.sum() if sums.sum() > 0 else np.full(len(sums), 1 / len(sums))
     logs: list[float] = np.log(np.maximum(shares, _MIN_SHARE)).tolist()
@@ -136,7 +135,7 @@ def _log_shares(class_prob: Floats) -> list[float]:
 def _shape(rows: Indices, cols: Indices, mask: Mask, on_border: float) -> tuple[float, ...]:
     area = len(rows)
     y, x = rows - rows.mean(), cols - cols.mean()
-    # A pixel has a variance of 1/12 of its own, so that a row of one pixel's width has one too.
+    # 1/12 is the variance within a pixel, so lines one pixel wide have a variance above 0.
     yy, xx, xy = (y * y).mean() + 1 / 12, (x * x).mean() + 1 / 12, (x * y).mean()
     spread = np.hypot(yy - xx, 2 * xy)
     major, minor = (yy + xx + spread) / 2, max((yy + xx - spread) / 2, 1 / 12)
@@ -161,6 +160,6 @@ def _shape(rows: Indices, cols: Indices, mask: Mask, on_border: float) -> tuple[
 
 
 def _borders(rows: Indices, cols: Indices, shape: tuple[int, int]) -> float:
-    """How many of the image's four sides it touches."""
+    """Number of sides of the image that the pixels touch."""
     sides = rows.min() == 0, cols.min() == 0, rows.max() == shape[0] - 1, cols.max() == shape[1] - 1
     return float(sum(sides))

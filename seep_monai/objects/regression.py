@@ -1,8 +1,7 @@
-"""Regularised softmax regression: some hundred coefficients that can be read, from a problem with one solution.
+"""Softmax regression with L2 regularisation and optional squares of the inputs.
 
-With squares of the inputs it can say "neither too long nor too short". Choice: with some hundred objects of a rare
-class from a dozen scenes, networks and forests on the same measures rank unseen scenes no better; see
-docs/experiments.md.
+Choice: with some hundred objects of a rare class from a dozen scenes, neural networks and random forests on the same
+measures are no better on unseen scenes; see docs/experiments.md.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from scipy.special import log_softmax, softmax
 from seep_monai.errors import DataError
 
 Matrix = npt.NDArray[np.floating]
-# Choice: what lies farther from the mean than four standard deviations says no more than that it lies far out.
+# Choice: inputs are clipped at four standard deviations, because larger deviations carry no more information.
 _MAX_DEVIATIONS = 4.0
 
 
@@ -28,10 +27,10 @@ class SoftmaxRegression:
     """A fitted model: inputs -> probability of each of K outcomes.
 
     Attributes:
-        mean: (F,) of the inputs it was fitted to.
+        mean: (F,) means of the inputs it was fitted to.
         scale: (F,) their standard deviations, above 0.
-        weights: (K, F) of the standardised inputs; with squares (K, 2 F), of them and then of their squares.
-        bias: (K,); minus infinity where an outcome was never seen.
+        weights: (K, F) for the standardised inputs, or (K, 2 F) for these and their squares.
+        bias: (K,); minus infinity for outcomes without examples.
     """
 
     mean: npt.NDArray[np.float64]
@@ -47,7 +46,7 @@ class SoftmaxRegression:
         return result
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists; an outcome that was never seen has the bias None."""
+        """A dictionary of lists; the bias of an outcome without examples is None."""
         bias = [value if np.isfinite(value) else None for value in self.bias.tolist()]
         return {
             "mean": self.mean.tolist(),
@@ -61,7 +60,7 @@ class SoftmaxRegression:
         """The inverse of `to_json`.
 
         Raises:
-            DataError: if something is missing or of another shape.
+            DataError: if a key is missing or an array has another shape.
         """
         try:
             arrays = [np.array(content[key], np.float64) for key in ("mean", "scale", "weights")]
@@ -81,24 +80,19 @@ class SoftmaxRegression:
 
 
 def fit_regression(
-    inputs: Matrix,
-    outcomes: npt.NDArray[np.int64],
-    n_outcomes: int,
-    *,
-    ridge: float,
-    squares: bool = False,
+    inputs: Matrix, outcomes: npt.NDArray[np.int64], n_outcomes: int, *, ridge: float, squares: bool = False
 ) -> SoftmaxRegression:
-    """The weights of the smallest mean log loss + ridge / 2 x sum of squared weights; biases are free.
+    """The model that minimises mean log loss + ridge / 2 x sum of squared weights; biases are not penalised.
 
     Args:
         inputs: (n, F), finite.
-        outcomes: (n,) in 0..K-1, at least one of them.
+        outcomes: (n,) in 0..K-1, at least one.
         n_outcomes: K.
-        ridge: at least 0; 0 leaves separable data without a minimum.
+        ridge: at least 0. At 0, the minimum does not exist for separable data.
         squares: whether the squares of the standardised inputs have weights too.
 
     Raises:
-        DataError: if there is nothing to fit to.
+        DataError: if there are no examples.
     """
     if len(inputs) == 0:
         raise DataError("regression: expected at least one example, but got none.")
@@ -127,6 +121,6 @@ def fit_regression(
 def _terms(
     inputs: Matrix, mean: npt.NDArray[np.float64], scale: npt.NDArray[np.float64], *, squares: bool
 ) -> npt.NDArray[np.float64]:
-    """Inputs in standard deviations from the mean, at most four, and their squares."""
+    """Standardised inputs, clipped to four standard deviations, and optionally their squares."""
     x = np.clip((inputs - mean) / scale, -_MAX_DEVIATIONS, _MAX_DEVIATIONS)
     return np.hstack([x, x**2]) if squares else x

@@ -1,1 +1,1 @@
-"""Scores as files and pages: metrics.json, figures, report.html."""
+"""Output of evaluations: metrics.json, figures, report.html."""

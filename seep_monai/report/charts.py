@@ -11,20 +11,17 @@ from matplotlib.figure import Figure
 from seep_monai.classes import CLASS_COLOURS
 from seep_monai.metrics.confusion import normalised
 
-# Seep / no seep is drawn in black, the classes in their own colours.
+# Seep / no seep is black, the classes have their own colours.
 _COLOURS = ("#111111", *(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in CLASS_COLOURS[1:]))
 
 Curve = tuple[np.ndarray, np.ndarray]
 
 
 def line_figure(curves: Mapping[str, Curve], *, x_label: str, y_label: str, title: str) -> Figure:
-    """Lines in the unit square, the first in black (seep / no seep), then the classes in their colours.
+    """Line chart on [0, 1] x [0, 1]; the first curve (seep / no seep) is black, the classes have their colours.
 
     Args:
-        curves: name -> (x, y), both in [0, 1]; at most eight, those without a defined value are left out.
-        x_label: what x is.
-        y_label: what y is.
-        title: the condition under which it holds, such as the IoU threshold.
+        curves: name -> (x, y), both in [0, 1]; at most eight. Curves without a defined value are left out.
     """
     figure = Figure(figsize=(6, 4.4), layout="constrained")
     axis = figure.subplots()
@@ -40,13 +37,12 @@ def line_figure(curves: Mapping[str, Curve], *, x_label: str, y_label: str, titl
 
 
 def confusion_figure(counts: np.ndarray, class_names: Sequence[str], *, title: str) -> Figure:
-    """Instances by true (rows) and predicted class (columns), counts beside shares of each row.
+    """Confusion matrix of instances, as counts and as shares of each row; rows = truth, columns = prediction.
 
     Args:
         counts: (8, 8) integers; rows are the true classes 1..7, then false alarms; columns the predicted classes 1..7,
             then missed.
-        class_names: of the labels 1..7.
-        title: IoU and score threshold.
+        class_names: names of the labels 1..7.
     """
     figure = Figure(figsize=(13, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -59,11 +55,11 @@ def confusion_figure(counts: np.ndarray, class_names: Sequence[str], *, title: s
 
 
 def training_figure(scalars: Mapping[str, Curve], groups: Sequence[Sequence[str]]) -> Figure:
-    """One small chart per group of curves over the epochs.
+    """One chart per group of curves, against the epoch.
 
     Args:
         scalars: TensorBoard tag -> (epochs, values).
-        groups: tags that share a chart; those that are not there are left out.
+        groups: tags that share a chart; tags without data are left out.
     """
     figure = Figure(figsize=(4.2 * len(groups), 3.2), layout="constrained")
     for axis, tags in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
@@ -79,7 +75,7 @@ def training_figure(scalars: Mapping[str, Curve], groups: Sequence[Sequence[str]
 
 
 def _matrix(axis: Axes, values: np.ndarray, texts: list[list[str]], names: Sequence[str], what: str) -> None:
-    """A heat map with its numbers; the corner of false alarm and missed has no meaning and stays empty."""
+    """A heat map with its values. The cell of false alarm and missed has no meaning and stays empty."""
     shown = values.copy()
     shown[-1, -1] = np.nan
     axis.imshow(shown, cmap="Blues", vmin=0, vmax=max(float(np.nanmax(shown, initial=0)), 1e-9))

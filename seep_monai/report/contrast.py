@@ -1,8 +1,7 @@
-"""How dark the seeps are that were found, that were missed, and what was drawn where the truth has none.
+"""Contrast of true seeps and detections to the sea around, by outcome (found, missed, false alarm and others).
 
-A slick shows by being darker than the sea around it. Where missed seeps are as faint as speckle, no network will find
-them; where false alarms are as dark and as large as true seeps, it may be the truth that is not complete. Neither can
-be told from AP.
+Missed seeps that are as faint as speckle cannot be found by any network. False alarms that are as dark and as large as
+true seeps may be gaps in the truth. AP shows neither.
 """
 
 from __future__ import annotations
@@ -32,21 +31,21 @@ _TITLES = {
     "poor_outline": "detections, poor outline",
     "false_alarm": "detections, false alarms",
 }
-# What rounding leaves of a constant.
+# Standard deviations up to this are rounding errors of a constant.
 _MIN_SD = 1e-6
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One true instance or detection.
+    """Contrast of one true instance or detection.
 
     Attributes:
-        outcome: of `OUTCOMES`.
-        area_px: its pixels.
-        darker: 1 - mean DN inside over mean DN of the sea around, as means of logarithms; nan without sea around.
-        visibility: difference of the means of logarithms in standard deviations of its own mean under the sea's
-            speckle; nan without speckle, or without sea around.
+        outcome: one of `OUTCOMES`.
+        area_px: number of pixels.
+        darker: 1 - geometric mean DN inside / geometric mean DN of the sea around; NaN without sea around.
+        visibility: difference of the mean logarithms in standard errors of the mean inside, from the speckle of the
+            sea; NaN without speckle or without sea around.
     """
 
     outcome: str
@@ -56,7 +55,7 @@ class Contrast:
 
 
 def seep_detections(predicted: MaskTable) -> MaskTable:
-    """The detections of any seep: masks that stand under several classes once, with the sum of their scores."""
+    """The detections of any seep: masks that occur under several classes are merged, with the sum of their scores."""
     first: dict[bytes, int] = {}
     owners, scores = [], np.zeros(len(predicted))
     starts = np.searchsorted(predicted.runs.owner, np.arange(len(predicted) + 1))
@@ -79,8 +78,8 @@ def above(predicted: MaskTable, threshold: float) -> MaskTable:
 def tile_contrasts(dn: Floats, valid: Mask, truth: ClassMap, predicted: MaskTable) -> list[Contrast]:
     """The contrast of each true instance and each detection of a tile.
 
-    Partners are found as by `metrics.errors`: at mask IoU >= .5, best score first, whatever the class; from IoU .1 on
-    an outline is poor.
+    Matches are those of `metrics.errors`: mask IoU >= .5, highest score first, any class. Unmatched instances with IoU
+    >= .1 have a poor outline.
 
     Args:
         dn: (H, W) DN, linear, above 0 where valid.
@@ -107,7 +106,7 @@ def tile_contrasts(dn: Floats, valid: Mask, truth: ClassMap, predicted: MaskTabl
 
 
 def contrast_summary(contrasts: Iterable[Contrast]) -> dict[str, Any]:
-    """By outcome: `n`, and the quartiles of `area_px`, `darker` and `visibility`; None where there is nothing."""
+    """By outcome: `n`, and the quartiles of `area_px`, `darker` and `visibility`; None without values."""
     by_outcome: dict[str, list[Contrast]] = {outcome: [] for outcome in OUTCOMES}
     for contrast in contrasts:
         by_outcome[contrast.outcome].append(contrast)
@@ -143,7 +142,7 @@ def _contrast(log_dn: Floats, mask: Mask, sea: Mask) -> tuple[float, float]:
         return float("nan"), float("nan")
     difference = float(ring.mean() - log_dn[mask].mean())
     sd = float(ring.std())
-    # Without speckle (clipped images) there is nothing to measure visibility by.
+    # Visibility is undefined without speckle (clipped images).
     visibility = difference / sd * float(np.sqrt(np.count_nonzero(mask))) if sd > _MIN_SD else float("nan")
     return 1 - float(np.exp(-difference)), visibility
 
@@ -156,7 +155,7 @@ def _masks(predicted: MaskTable) -> list[Mask]:
         own = slice(starts[mask], starts[mask + 1])
         flat = np.zeros(height * width, bool)
         flat[pixels_of(predicted.runs.start[own], predicted.runs.stop[own])] = True
-        # Runs go down the columns.
+        # Runs are column-major.
         masks.append(flat.reshape(width, height).T)
     return masks
 
@@ -166,13 +165,7 @@ def _selected(predicted: MaskTable, rows: npt.NDArray[np.intp]) -> MaskTable:
     number[rows] = np.arange(len(rows))
     runs = predicted.runs
     kept = number[runs.owner] >= 0
-    own = replace(
-        runs,
-        owner=number[runs.owner[kept]],
-        start=runs.start[kept],
-        stop=runs.stop[kept],
-        n_masks=len(rows),
-    )
+    own = replace(runs, owner=number[runs.owner[kept]], start=runs.start[kept], stop=runs.stop[kept], n_masks=len(rows))
     return MaskTable(own, predicted.classes[rows], predicted.scores[rows])
 
 

@@ -1,4 +1,4 @@
-"""Which tiles an evaluation scores, by the plan stored with the weights."""
+"""The tiles that an evaluation scores, from the plan stored with the weights."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from seep_monai.objects.classifier import CLASSIFIED, ObjectClassifier
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What is scored.
+    """What an evaluation scores.
 
     Attributes:
-        plan: the data set's plan; for a foreign folder one with all tiles in `test`.
+        plan: the plan of the data set; for other data than in training, a plan with all tiles in `test`.
         part: `training`, `validation`, `test` or `all`.
-        leaky: whether scored scenes were trained on, or the plan leaks.
-        class_names: the seven names stored with the weights.
+        leaky: whether scored scenes were used in training, or the stored plan is leaky.
+        class_names: the seven class names stored with the weights.
         settings: how instances are found.
         weights_sha256: checksum of the weights.
         plan_fingerprint: fingerprint of the plan the weights were trained with.
@@ -51,7 +51,7 @@ class EvaluationPlan:
         return self.settings.mode if self.classifier is None else CLASSIFIED
 
     def items(self) -> list[dict[str, Any]]:
-        """The tiles to score, as MONAI's data sets take them."""
+        """The tiles to score, as items of a MONAI dataset."""
         return self.plan.items(self.part)
 
 
@@ -66,20 +66,18 @@ def plan_evaluation(
     instances: InstanceSettings,
     classifier: ObjectClassifier | None = None,
 ) -> EvaluationPlan:
-    """The part of the stored plan that is asked for, on audited data.
+    """The requested part of the stored plan, on audited data.
 
     Args:
         description: the content of `model.json`.
-        part: `training`, `validation`, `test` or `all`; None is `test` where the plan has one, else `validation`.
-        dataset_dir: the folder that the stored paths start from.
-        images_dir: folder of the images.
-        masks_dir: folder of the masks.
-        size_multiple: see `audit_pairs`.
+        part: `training`, `validation`, `test` or `all`; None: `test` if the plan has one, else `validation`.
+        dataset_dir: folder that the stored paths are relative to.
+        images_dir, masks_dir, size_multiple: as for `audit_pairs`.
         instances: how instances are found.
         classifier: the object classifier; None: there is none.
 
     Raises:
-        DataError: if the data are bad, or not those the weights were trained on and the part is not `all`.
+        DataError: if the data are invalid, or if they are not the training's data set and the part is not `all`.
         ConfigError: if there is no such part.
     """
     stored = description["plan"]
@@ -95,8 +93,8 @@ def plan_evaluation(
     except DataError as error:
         if part != "all":
             raise DataError(
-                f"{dataset_dir}: is not the data set that the weights were trained on, so it has no {part} part. Score "
-                f"all of it with --part all, or give the --dataset_dir of the training. ({error})"
+                f"{dataset_dir}: expected the data set that the weights were trained on for the {part} part, but got "
+                f"another. Score all tiles with --part all, or give the --dataset_dir of the training. ({error})"
             ) from error
         plan, stored_leak = whole_plan(dataset_dir, audit, settings), False
     scored_scenes = {tile.scene for tile in plan.tiles(part)}
@@ -117,11 +115,11 @@ def _stored_plan(stored: Mapping[str, Any], audit: Audit, settings: SplitSetting
     """The stored plan on the audited tiles.
 
     Raises:
-        DataError: if these are other data: names, labels or levels differ.
+        DataError: if names, labels or levels differ from the stored ones.
     """
     lists = {part: stored[part] for part in PARTS}
     parts = parts_from_lists(lists, audit, dataset_dir=dataset_dir, source=DESCRIPTION_FILE)
     plan = Plan(dataset_dir, parts, audit.scene_levels, settings, audit.left_out)
     if plan.fingerprint != stored["fingerprint"]:
-        raise DataError(f"{DESCRIPTION_FILE}: the tiles have the same names, but other levels or class pixels.")
+        raise DataError(f"{DESCRIPTION_FILE}: expected the tiles of the plan, but got other levels or class pixels.")
     return plan

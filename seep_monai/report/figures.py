@@ -1,4 +1,4 @@
-"""Figures of one evaluation, as PNG: tiles side by side, and the scores of each class."""
+"""Figures of one evaluation: tiles, scores of each class, errors and recall."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ _NAME_WIDTH = 14
 
 
 def tile_figure(pictures: Sequence[TilePicture], class_names: Sequence[str], title: str) -> Figure:
-    """One row of image | truth | prediction per tile, two tiles side by side, with a legend of the classes.
+    """Panels of image | truth | prediction, two tiles per row, with a legend of the classes.
 
     Args:
         pictures: at least one.
-        class_names: of the labels 1..7.
-        title: one line, wrapped where it is too long.
+        class_names: names of the labels 1..7.
     """
     n_columns = min(2, len(pictures))
     n_rows = -(-len(pictures) // n_columns)
@@ -61,12 +60,11 @@ def tile_figure(pictures: Sequence[TilePicture], class_names: Sequence[str], tit
 
 
 def class_figure(metrics: Mapping[str, Any], class_names: Sequence[str], title: str) -> Figure:
-    """Bars of Dice, IoU and AP50 per class and for seep / no seep; an undefined score is marked, not drawn as 0.
+    """Bars of Dice, IoU and AP50 per class and for seep / no seep; undefined scores are labelled "undefined".
 
     Args:
-        metrics: in the shape of `metrics.json`.
-        class_names: of the labels 1..7.
-        title: one line, wrapped where it is too long.
+        metrics: in the structure of `metrics.json`.
+        class_names: names of the labels 1..7.
     """
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     axis = figure.subplots()
@@ -81,7 +79,7 @@ def class_figure(metrics: Mapping[str, Any], class_names: Sequence[str], title: 
     ticks = [f"{name}\n{count}" for name, count in zip(names, counts, strict=True)]
     axis.set_xticks(range(len(groups)), ticks, fontsize=8)
     axis.set_xlabel("n = true instances", fontsize=8)
-    # The room above 1 is for the numbers on the bars.
+    # The space above 1 is for the numbers on the bars.
     axis.set(ylim=(0, 1.1), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1.0], ylabel="score")
     axis.grid(axis="y", alpha=0.3)
     axis.set_axisbelow(True)
@@ -92,12 +90,11 @@ def class_figure(metrics: Mapping[str, Any], class_names: Sequence[str], title: 
 
 
 def error_figure(errors: Mapping[str, Any], class_names: Sequence[str], title: str) -> Figure:
-    """Two rows of stacked bars: what became of the true instances of each class, and what its detections are.
+    """Two rows of stacked bars: outcomes of true instances and of detections, by class.
 
     Args:
-        errors: in the shape of `metrics.errors.error_summary`.
-        class_names: of the labels 1..7.
-        title: one line, wrapped where it is too long.
+        errors: in the structure of `metrics.errors.error_summary`.
+        class_names: names of the labels 1..7.
     """
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     ticks = [textwrap.fill(name, _NAME_WIDTH) for name in class_names]
@@ -119,11 +116,10 @@ def error_figure(errors: Mapping[str, Any], class_names: Sequence[str], title: s
 
 
 def recall_figure(recall: Mapping[str, Any], title: str) -> Figure:
-    """Bars of pixel and instance recall of any seep, by size and by contrast of the true instances.
+    """Bars of pixel and instance recall of any seep, by size and by contrast of true instances.
 
     Args:
-        recall: in the shape of `metrics.recall.recall_summary`.
-        title: one line, wrapped where it is too long.
+        recall: in the structure of `metrics.recall.recall_summary`.
     """
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     axis = figure.subplots()

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of an evaluation: every picture is inside, nothing is fetched, light and dark."""
+"""A self-contained HTML page of an evaluation, with embedded images, for light and dark mode."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from seep_monai.classes import CLASS_COLOURS, SEEP_LABELS
 from seep_monai.report.tables import HEADLINE_ROWS, value_at
 
-# Choice: a panel of 256 px tiles is then drawn at its full size, for ribbons are 3 px wide.
+# Choice: shows panels of 256 px tiles at full resolution, because ribbons are 3 px wide.
 _DPI = 120
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fbfbfa; --line: #d9d9d4; --soft: #6a6f76; --accent:
@@ -45,9 +45,9 @@ class Picture:
     """One image of the page.
 
     Attributes:
-        title: what it is.
+        title: title of the image.
         png: the encoded image.
-        caption: what a reader has to know to read it.
+        caption: text after the title.
     """
 
     title: str
@@ -57,14 +57,14 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What the page shows.
+    """Content of the page.
 
     Attributes:
         metrics: the content of `metrics.json`.
-        class_names: of the labels 1..7.
+        class_names: names of the labels 1..7.
         counts: part -> counts as in `datalist.json`.
         sections: heading -> pictures, in this order.
-        settings: text -> value, shown as JSON at the end: config, versions, model.
+        settings: title -> value, shown as JSON at the end: config, versions, model.
         notes: sentences under the headline table.
     """
 
@@ -84,7 +84,7 @@ def figure_png(figure: Figure) -> bytes:
 
 
 def report_html(report: Report) -> str:
-    """The page as one string; undefined values are a dash, never 0."""
+    """The page as one string; undefined values are shown as a dash."""
     metrics = report.metrics
     blocks = [
         f"<h1>Potential seeps: {escape(str(metrics['part']))} part</h1>",
@@ -115,7 +115,7 @@ def report_html(report: Report) -> str:
 def _leak_warning(metrics: Mapping[str, Any]) -> str:
     if not metrics["leaky"]:
         return ""
-    return '<p class="warning">Leaky: scored scenes were trained on, so that these figures are too good.</p>'
+    return '<p class="warning">Leaky: scored scenes were trained on, so these scores are too high.</p>'
 
 
 def _headline_table(metrics: Mapping[str, Any]) -> str:
@@ -145,7 +145,7 @@ def _count_table(counts: Mapping[str, Any], class_names: Sequence[str]) -> str:
     for part, content in counts.items():
         per_class = [f"{content['tiles'][str(k)]} / {content['instances'][str(k)]}" for k in SEEP_LABELS]
         rows.append([escape(part), str(content["n_scenes"]), str(content["n_tiles"]), *per_class])
-    note = '<p class="note">For each class: tiles in which it occurs / instances.</p>'
+    note = '<p class="note">For each class: tiles with the class / instances.</p>'
     return _table(["part", "scenes", "tiles", *map(escape, class_names)], rows) + note
 
 

@@ -1,4 +1,4 @@
-"""From the records of an evaluation to its charts and to the content of its page."""
+"""Charts and page content from the records of an evaluation."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _TRAINING_CHARTS = (
 def evaluation_charts(
     records: EvaluationRecords, metrics: Mapping[str, Any], class_names: Sequence[str], pictures: Sequence[TilePicture]
 ) -> dict[str, Picture]:
-    """File name without suffix -> chart, in the order in which a reader wants them."""
+    """File name without suffix -> chart, in display order."""
     title = f"{metrics['part']} part: {headline(metrics)}"
     confusion = metrics["confusion_matrix"]
     confusion_title = f"mask IoU {confusion['iou']}, all scores"
     figures = {
         "classes": ("Scores of each class", class_figure(metrics, class_names, title)),
         **_instance_figures(np.concatenate(records.tiles.instances), class_names),
-        "errors": ("What goes wrong", error_figure(metrics["errors"], class_names, _AT_IOU)),
+        "errors": ("Errors of instances", error_figure(metrics["errors"], class_names, _AT_IOU)),
         "recall": ("Recall by size and contrast of the true instances", recall_figure(metrics["recall"], title)),
         "confusion": (
             "Confusion of instances",
@@ -108,7 +108,7 @@ def evaluation_page(
 
 
 def training_curves(run_dir: Path) -> dict[str, Curve]:
-    """The scalars of a run's event files, tag -> (epochs, values); empty where there are none."""
+    """The scalars of a run's event files, tag -> (epochs, values); empty without event files."""
     if not list(run_dir.glob("events.out.tfevents.*")):
         return {}
     events = EventAccumulator(str(run_dir))
@@ -121,7 +121,7 @@ def training_curves(run_dir: Path) -> dict[str, Curve]:
 
 
 def _instance_figures(rows: np.ndarray, class_names: Sequence[str]) -> dict[str, tuple[str, Figure]]:
-    """Precision and recall, against each other and against the score, of seep / no seep and each class."""
+    """Precision-recall curves, and precision, recall and F1 against the score, of seep / no seep and each class."""
     groups = {"seep / no seep": ANY_SEEP, **dict(zip(class_names, SEEP_LABELS, strict=True))}
     curves = {name: score_curve(rows, group) for name, group in groups.items()}
     against_recall = {
@@ -137,12 +137,12 @@ def _instance_figures(rows: np.ndarray, class_names: Sequence[str]) -> dict[str,
         name = key.upper() if key == "f1" else key
         lines = {group: (curve.scores, getattr(curve, key)) for group, curve in curves.items()}
         figure = line_figure(lines, x_label="score", y_label=name, title=_AT_IOU)
-        figures[key] = (f"{name.capitalize()} of instances against the score they are cut at", figure)
+        figures[key] = (f"{name.capitalize()} of instances against the score threshold", figure)
     return figures
 
 
 def _run_config(run_dir: Path) -> dict[str, Any]:
-    """The config of the training, if its run's folder is there."""
+    """The config of the training, if the run's folder exists."""
     path = run_dir / "config.json"
     return {"config of the training": json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else {}
 
@@ -158,8 +158,8 @@ _TILE_TITLES = {
 
 
 def _notes(metrics: Mapping[str, Any]) -> list[str]:
-    notes = ["Potential seeps: nothing in a SAR image proves oil. AP as COCO defines it, on connected components."]
-    notes.append("F1 within 1 px, clDice and AP10-50 forgive an outline that is a pixel off; AP50-95 does not.")
+    notes = ["Potential seeps: a SAR image cannot prove oil. AP follows COCO, on connected components."]
+    notes.append("F1 within 1 px, clDice and AP10-50 tolerate an outline error of one pixel; AP50-95 does not.")
     if not any(metrics["ci95"].values()):
-        notes.append(f"No intervals: {metrics['n_scenes']} scenes are too few to draw from (five are needed).")
+        notes.append(f"No intervals: they need at least five scenes, but there are {metrics['n_scenes']}.")
     return notes

@@ -1,4 +1,4 @@
-"""Pictures of tiles: radar grey, classes in their colours, image | truth | prediction side by side."""
+"""Panels of tiles: image | truth | prediction, with classes in colour over the grey image."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from seep_monai.classes import CLASS_COLOURS, NO_DATA_COLOUR, NO_DATA_LABEL
 
-# Choice: 0.4 to 2.5 times the scene's level (e^-0.9 .. e^0.9) spans what the eye needs of sea and slick.
+# Choice: 0.4 to 2.5 times the scene's level (e^-0.9 .. e^0.9) covers sea and slicks.
 _GREY_LIMIT = 0.9
-# Choice: colour that is told apart, with a trace of the radar picture in it.
+# Choice: colours stay distinct, and the image shows through a little.
 _COLOUR_SHARE = 0.85
 _GAP_PX = 4
 
 
 @dataclass(frozen=True, eq=False)
 class TilePicture:
-    """What a panel is drawn from.
+    """The data of a panel.
 
     Attributes:
         name: the tile's name.
@@ -33,13 +33,13 @@ class TilePicture:
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """(H, W) log of DN over level -> (H, W, 3) uint8, the scene's level in mid grey."""
+    """(H, W) log of DN over level -> (H, W, 3) uint8; the scene's level is mid grey."""
     shade = np.clip((image + _GREY_LIMIT) / (2 * _GREY_LIMIT), 0, 1)
     return np.repeat((255 * shade).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The grey image with seep classes in colour and no-data in its own: (H, W, 3) uint8.
+    """The grey image with seep classes and no-data in colour: (H, W, 3) uint8.
 
     Args:
         image: (H, W) log of DN over level.
@@ -56,7 +56,7 @@ def painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def panel(picture: TilePicture) -> np.ndarray:
-    """Image | truth | prediction of one tile: (H, 3 W + gaps, 3) uint8; no-data shows in all three."""
+    """Image | truth | prediction of one tile: (H, 3 W + gaps, 3) uint8; no-data is marked in all three."""
     is_no_data = picture.truth == NO_DATA_LABEL
     maps = (np.zeros_like(picture.truth), picture.truth, picture.prediction)
     strips = [painted(picture.image, np.where(is_no_data, NO_DATA_LABEL, labels)) for labels in maps]

@@ -1,4 +1,4 @@
-"""Everything that a report needs of each tile, from one search for its instances."""
+"""Records of evaluated tiles for the report: scores, COCO files and panels."""
 
 from __future__ import annotations
 
@@ -32,15 +32,10 @@ class EvaluationRecords:
     """`ScoredTiles`, COCO records and pictures of tiles.
 
     Attributes:
-        tiles: the records.
+        tiles: the records for the scores.
         coco: the instances for the COCO files.
-        worst, best: a few tiles with the lowest and the highest seep Dice, and what it is.
-        missed: a few tiles with the most missed seep pixels, and how many.
-
-    Args:
-        settings: how instances are found.
-        class_names: of the labels 1..7, for the COCO files.
-        classifier: what rates and names objects; None: there is none.
+        worst, best: (seep Dice, picture) of the tiles with the lowest and the highest seep Dice.
+        missed: (number of pixels, picture) of the tiles with the most missed seep pixels.
     """
 
     def __init__(
@@ -57,10 +52,10 @@ class EvaluationRecords:
         self.missed: list[Ranked] = []
 
     def add(self, source: tuple[str, str], image: Floats, truth: ClassMap, probabilities: Floats) -> None:
-        """Take in one tile.
+        """Add one tile.
 
         Args:
-            source: its name and its scene.
+            source: name and scene of the tile.
             image: (H, W) log of DN over level, no-data 0.
             truth: (H, W) uint8, 0..7 and 255 = no-data.
             probabilities: (8, H, W) float in [0, 1] that sum to 1 over the channels.
@@ -88,5 +83,5 @@ class EvaluationRecords:
 
 
 def _first(ranked: list[Ranked], *, largest: bool) -> list[Ranked]:
-    """A few pictures with the largest or the smallest numbers: only these stay in memory."""
+    """The `N_EXTREMES` pictures with the largest or smallest numbers; the others are freed."""
     return sorted(ranked, key=lambda pair: -pair[0] if largest else pair[0])[:N_EXTREMES]

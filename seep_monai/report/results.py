@@ -23,13 +23,11 @@ def write_results(
     """Write `metrics.json`, `metrics.csv`, both COCO files, `figures/*.png`, `report.html` and `scored_tiles.npz`.
 
     Args:
-        records: what the evaluation gathered.
-        evaluation: what was scored.
         pictures: tiles to show.
         output_dir: an existing folder with a folder `figures`.
 
     Returns:
-        The headline figures with their intervals, one a line.
+        The headline scores with their intervals, one per line.
     """
     tiles = evaluation.plan.tiles(evaluation.part)
     counts = {"n_tiles": len(tiles), "n_scenes": len({tile.scene for tile in tiles})}
@@ -51,7 +49,7 @@ def write_results(
         write_bytes(output_dir / "figures" / f"{name}.png", picture.png)
     page = evaluation_page(records, metrics, evaluation, charts, runs_dir=output_dir / "runs")
     write_text(output_dir / "report.html", report_html(page))
-    # Last, so that where this file stands all others do.
+    # Written last: if this file exists, all others do.
     write_scored_tiles(
         output_dir / SCORED_TILES_FILE, records.tiles, {**origin, "class_names": list(evaluation.class_names)}
     )

@@ -1,18 +1,18 @@
-"""`scored_tiles.npz`: what an evaluation knows of each tile, so that scores of any set of tiles can be had from it.
+"""`scored_tiles.npz`: the records of each scored tile, from which the scores of any set of tiles can be computed.
 
 The file is a NumPy archive without pickled objects:
 
 - `format`: () int64, see `FORMAT`.
 - `origin`: () str, JSON of what was scored: `part`, `leaky`, `instance_mode`, `instance_settings`, `weights_sha256`,
   `plan_fingerprint` as in `metrics.json`, and `class_names` of the labels 1..7.
-- `names`, `scenes`: (n,) str, of each tile, in the order of scoring.
-- `instances`, `confusion`: rows of `metrics.records.ROW_DTYPE` and `metrics.confusion.CONFUSION_DTYPE`, those of all
-  tiles one after the other; `n_instance_rows`, `n_confusion_rows`: (n,) int64, how many of them each tile has.
+- `names`, `scenes`: (n,) str, name and scene of each tile, in the order of scoring.
+- `instances`, `confusion`: rows of `metrics.records.ROW_DTYPE` and `metrics.confusion.CONFUSION_DTYPE`, concatenated
+  over tiles; `n_instance_rows`, `n_confusion_rows`: (n,) int64, number of rows of each tile.
 - `pixels`: (n, 8, 8) int64 counts, row = truth, column = prediction.
-- `ribbons`: (n, 96) float64 counts; `ribbon_columns`: (96,) str, what they count.
+- `ribbons`: (n, 96) float64 counts; `ribbon_columns`: (96,) str, their names.
 - `errors`: (n, 7, 10) int64 counts of `metrics.errors`.
-- `recall`: (n, 7, 9, 4) int64 counts of `metrics.recall`; `recall_bins`: (9,) str, the bins.
-- `iou_thresholds`: (17,) float64, what the bits of `instances` stand for.
+- `recall`: (n, 7, 9, 4) int64 counts of `metrics.recall`; `recall_bins`: (9,) str, names of the bins.
+- `iou_thresholds`: (17,) float64, the threshold of each bit in `instances`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from seep_monai.metrics.ribbon import RIBBON_COLUMNS
 from seep_monai.metrics.scored_tiles import ScoredTiles
 
 SCORED_TILES_FILE = "scored_tiles.npz"
-# Raised with every change of what the arrays mean, since records of two meanings must never be pooled.
+# Increased when the meaning of an array changes, so that records of different meaning are never pooled.
 FORMAT = 4
 
 _ORIGIN_KEYS = frozenset(
@@ -50,12 +50,11 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def write_scored_tiles(path: Path, tiles: ScoredTiles, origin: Mapping[str, Any]) -> None:
-    """Write the whole file or nothing.
+    """Write the file atomically.
 
     Args:
-        path: of the file.
         tiles: the records of all tiles, at least one, each with its name.
-        origin: what was scored; see the module's text.
+        origin: what was scored; see the module docstring.
     """
     arrays: Arrays = {
         "format": np.array(FORMAT),
@@ -80,7 +79,7 @@ def write_scored_tiles(path: Path, tiles: ScoredTiles, origin: Mapping[str, Any]
 
 
 def read_scored_tiles(path: Path) -> ScoredTiles:
-    """The records of all tiles, as they were scored.
+    """The records of all tiles, in the order of scoring.
 
     Raises:
         DataError: if the file is missing, unreadable, or not as described above.
@@ -99,7 +98,7 @@ def read_scored_tiles(path: Path) -> ScoredTiles:
 
 
 def read_origin(path: Path) -> dict[str, Any]:
-    """What the file says was scored.
+    """The stored `origin`: what was scored.
 
     Raises:
         DataError: if the file is missing, unreadable, or not as described above.
@@ -124,7 +123,7 @@ def _arrays(path: Path) -> Arrays:
 
 
 def _fault(arrays: Arrays) -> str:
-    """What is not as this version writes it; empty if nothing."""
+    """How the arrays differ from this version's format; empty if they do not."""
     if arrays["format"] != FORMAT:
         return f"expected format {FORMAT}, but got {arrays['format']}"
     n_tiles = len(arrays["names"])
@@ -143,15 +142,15 @@ def _fault(arrays: Arrays) -> str:
         if arrays[name].dtype != dtype or arrays[name].shape != shape:
             return f"expected {name} {shape} {dtype}, but got {arrays[name].shape} {arrays[name].dtype}"
     if tuple(arrays["ribbon_columns"].tolist()) != RIBBON_COLUMNS:
-        return "its ribbon counts are others than this version's"
+        return "expected the ribbon counts of this version, but got others"
     if tuple(arrays["recall_bins"].tolist()) != RECALL_BINS:
-        return "its bins of size and contrast are others than this version's"
+        return "expected the bins of size and contrast of this version, but got others"
     if not np.array_equal(arrays["iou_thresholds"], IOU_THRESHOLDS):
-        return "its IoU thresholds are others than this version's"
+        return "expected the IoU thresholds of this version, but got others"
     missing = sorted(_ORIGIN_KEYS - json.loads(str(arrays["origin"])).keys())
-    return f"its origin lacks {', '.join(missing)}" if missing else ""
+    return f"expected all keys in origin, but it lacks {', '.join(missing)}" if missing else ""
 
 
 def _divided(rows: npt.NDArray[np.void], n_rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.void]]:
-    """The rows of each tile: of 3, 0 and 2 rows the cuts are at 3 and 3."""
+    """The rows of each tile; tiles with 3, 0 and 2 rows are split at 3 and 3."""
     return np.split(rows, np.cumsum(n_rows)[:-1])

@@ -1,8 +1,7 @@
-"""Scores of any other model's predictions against a folder of masks, by the code that scores our own.
+"""Scores of other models' predictions against a folder of masks, by the code that scores our own.
 
-Two forms of predictions: a class map per tile (with a seep probability or without), and COCO results with RLE masks.
-Pixels where an image has no data are left out. No-data (255) in a class map of a prediction counts as background: a
-model that leaves pixels out where the image has data missed the seeps there.
+Predictions are class maps (with or without a seep probability) or COCO results with RLE masks. Pixels where an image
+has no data are ignored. No-data (255) in a predicted class map counts as background, so seeps there are missed.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model says of one tile.
+    """The prediction of one tile.
 
     Attributes:
         classes: (H, W) uint8 in 0..7, for the pixel scores and the seeps.
-        masks: its instances of the classes 1..7; a table of components, or of masks that may overlap.
+        masks: instances of the classes 1..7; a table of components, or of masks that may overlap.
         seeps: components of classes > 0, with scores.
     """
 
@@ -46,7 +45,7 @@ class Prediction:
 
 
 class Predictions(Protocol):
-    """A model's predictions for a folder of masks; bad files are reported as DataError or TiffError."""
+    """A model's predictions for a folder of masks; invalid files raise DataError or TiffError."""
 
     def tile(self, name: str, valid: npt.NDArray[np.bool_]) -> Prediction:
         """The prediction of the tile `name`, background where `valid` (H, W) is False."""
@@ -55,8 +54,8 @@ class Predictions(Protocol):
 class LabelPredictions:
     """Class maps `<name>.tif` or `<name>_classes.tif`: 0..7, and 255 = no-data.
 
-    An instance's score is the mean of the seep probability over it, from `<name>.tif` or `<name>_probability.tif` in
-    [0, 1]; without a folder of probabilities it is 1.
+    The score of an instance is its mean seep probability, from `<name>.tif` or `<name>_probability.tif` in [0, 1].
+    Without a folder of probabilities, all scores are 1.
 
     Args:
         names: names of the masks.
@@ -64,7 +63,7 @@ class LabelPredictions:
         probability_dir: folder of the summed seep probabilities.
 
     Raises:
-        DataError: if a mask has no class map, or no probability.
+        DataError: if a mask has no class map or no probability.
     """
 
     def __init__(self, names: Sequence[str], label_dir: PathLike, probability_dir: PathLike | None = None) -> None:
@@ -94,15 +93,15 @@ class LabelPredictions:
 
 
 class CocoPredictions:
-    """COCO results with RLE masks, which may overlap; in the class map the best-scored mask wins a pixel.
+    """COCO results with RLE masks, which may overlap; the class map has the mask with the highest score per pixel.
 
     Args:
         names: names of the masks, sorted.
-        results: the results file; an empty list is a model that found nothing.
+        results: the results file; an empty list means no detections.
         images: a COCO file that gives each mask's image id by `file_name`; None: ids 1, 2, .. in the order of names.
 
     Raises:
-        DataError: if a file is bad, a mask has no image id, or a result's image id stands for no mask.
+        DataError: if a file is invalid, a mask has no image id, or a result's image id has no mask.
     """
 
     def __init__(self, names: Sequence[str], results: PathLike, images: PathLike | None = None) -> None:
@@ -132,10 +131,10 @@ class CocoPredictions:
 
 
 def find_masks(masks_dir: PathLike) -> dict[str, Path]:
-    """The mask files by name, in the order of names.
+    """Mask file by name, in the order of names.
 
     Raises:
-        DataError: if the folder is missing or holds no TIFF, or two files of one name.
+        DataError: if the folder is missing, has no TIFF, or has two files of one name.
     """
     folder = Path(masks_dir)
     if not folder.is_dir():
@@ -157,18 +156,17 @@ def score_predictions(
     images_dir: PathLike | None = None,
     scene_pattern: str = DEFAULT_SCENE_PATTERN,
 ) -> dict[str, Any]:
-    """The content of `metrics.json`; what only our own weights have is None there.
+    """The content of `metrics.json`; values that only our own weights have are None.
 
     Args:
         masks: mask file by name, in the order of names.
-        predictions: what is scored.
-        images_dir: folder with an image per mask, whose no-data pixels are left out; None: all pixels count.
+        images_dir: folder with an image per mask, whose no-data pixels are ignored; None: all pixels count.
         scene_pattern: see `find_pairs`.
 
     Raises:
-        DataError: if files are missing, sizes differ or a mask holds other values than 0..7.
+        DataError: if files are missing, sizes differ or a mask has values other than 0..7.
         TiffError: if a file cannot be read.
-        ConfigError: if the pattern does not fit the names.
+        ConfigError: if the pattern does not match the names.
     """
     scenes = scenes_of(list(masks), scene_pattern)
     images = None if images_dir is None else _files_of(list(masks), images_dir, "", option="--images_dir")
@@ -191,7 +189,7 @@ def score_predictions(
 
 
 def instance_pairs(truth: ClassMap, prediction: Prediction) -> list[tuple[Components, Components]]:
-    """Truth and prediction for the matching, of each class and of any seep (see `records.instance_rows`).
+    """(truth, prediction) pairs for the matching, of each class and of any seep (see `records.instance_rows`).
 
     Args:
         truth: (H, W) uint8, 0..7 and 255 = no-data.
@@ -215,8 +213,8 @@ def read_label_map(path: Path, *, shape: tuple[int, ...] | None = None, extra: t
 
     Args:
         path: the file, of any dtype.
-        shape: the size it must have; None: any.
-        extra: values allowed beside 0..7.
+        shape: required size; None: any.
+        extra: values allowed in addition to 0..7.
 
     Raises:
         DataError: on another size or other values.
@@ -225,7 +223,7 @@ def read_label_map(path: Path, *, shape: tuple[int, ...] | None = None, extra: t
     array = read_tiff(path).array
     _check_size(path, array.shape, shape)
     with np.errstate(invalid="ignore"):
-        labels = array.astype(np.uint8)  # NaN and values out of range become others, which the next line finds
+        labels = array.astype(np.uint8)  # the next line finds NaN and values out of range
     strange = (labels != array) | ((labels >= N_CLASSES) & ~np.isin(labels, extra))
     if strange.any():
         found = listed([f"{value:g}" for value in np.unique(array[strange])])
@@ -235,25 +233,25 @@ def read_label_map(path: Path, *, shape: tuple[int, ...] | None = None, extra: t
 
 
 def _read_probability(path: Path, *, drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
-    """(H, W) probabilities; only those of `drawn` pixels are looked at, so no-data may be anything."""
+    """(H, W) probabilities; only those of `drawn` pixels are checked, so no-data may have any value."""
     array = read_tiff(path).array
     _check_size(path, array.shape, drawn.shape)
     values = array[drawn]
     if not np.all((values >= 0) & (values <= 1)):
         low, high = np.min(values), np.max(values)
         raise DataError(
-            f"{path}: expected probabilities in 0..1 wherever a seep is drawn, but got {low:g} to {high:g}. "
+            f"{path}: expected probabilities in 0..1 wherever a seep is predicted, but got {low:g} to {high:g}. "
             "Apply softmax to logits, divide bytes by 255, and leave no NaN there."
         )
     return array
 
 
 def _read_image(path: Path, *, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """(H, W) logarithm of DN, 0 on no-data, and where the image has data."""
+    """(H, W) logarithm of DN, 0 on no-data, and the mask of pixels with data."""
     image = read_tiff(path)
     _check_size(path, image.array.shape, shape)
     valid = valid_mask(image.array, image.no_data)
-    # Intensities of 0 or below, which calibration may leave, count as the smallest step above.
+    # Calibration may leave intensities of 0 or below, which have no logarithm.
     dn = np.where(valid, np.maximum(image.array, np.finfo(np.float32).tiny), 1)
     return np.log(dn, dtype=np.float64), valid
 
@@ -264,7 +262,7 @@ def _check_size(path: Path, size: tuple[int, ...], expected: tuple[int, ...] | N
 
 
 def _files_of(names: Sequence[str], folder: PathLike, ending: str, *, option: str) -> dict[str, Path]:
-    """The file of each name: `<name>.tif`, or with the ending before the suffix."""
+    """The file of each name: `<name><ending>.tif`, else `<name>.tif`."""
     if not Path(folder).is_dir():
         raise DataError(f"{folder}: expected a folder, but there is none. Correct {option}.")
     present = {path.stem: path for path in Path(folder).iterdir() if path.suffix.lower() in TIFF_SUFFIXES}

@@ -1,4 +1,4 @@
-"""The content of `metrics.json`: scores, their intervals over scenes, the confusion of instances."""
+"""The content of `metrics.json`: scores, intervals over scenes, and counts of instances."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.metrics import instance_scores, pixel_scores
-from seep_monai.metrics.confusion import (
-    CONFUSION_IOU,
-    FALSE_ALARM_ROW,
-    MISSED_COLUMN,
-    instance_confusion,
-)
+from seep_monai.metrics.confusion import CONFUSION_IOU, FALSE_ALARM_ROW, MISSED_COLUMN, instance_confusion
 from seep_monai.metrics.errors import error_summary
 from seep_monai.metrics.intervals import bootstrap_intervals, bootstrap_sums, paired_intervals, paired_sums
 from seep_monai.metrics.recall import recall_scores, recall_summary
@@ -24,18 +19,18 @@ from seep_monai.metrics.ribbon import ribbon_scores
 from seep_monai.metrics.scored_tiles import ScoredTiles
 from seep_monai.report.tables import nested_metrics, value_at
 
-# Of metrics.json. Raised with every change of what its keys mean.
+# Format of metrics.json. Increased when the meaning of a key changes.
 METRICS_FORMAT = 2
 
 Interval = tuple[float, float] | None
 
 
 def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]:
-    """Everything that `metrics.json` says of the predictions; undefined is None.
+    """All scores, intervals and counts in `metrics.json`; undefined values are None.
 
     Args:
         tiles: the records of all tiles, at least one.
-        class_names: of the labels 1..7, for the axes of the confusion matrix.
+        class_names: names of the labels 1..7, for the axes of the confusion matrix.
     """
     flat = tiles.scores()
     ribbons = {key.removeprefix("ribbon_"): value for key, value in flat.items() if key.startswith("ribbon_")}
@@ -57,7 +52,7 @@ def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]
 
 
 def scene_intervals(tiles: ScoredTiles) -> dict[str, Interval]:
-    """95 % bootstrap intervals over scenes, by the names of `ScoredTiles.scores`; the same draws for all scores."""
+    """95 % bootstrap intervals over scenes by the keys of `ScoredTiles.scores`; all scores use the same draws."""
     ribbons = bootstrap_sums(ribbon_scores, _sums(tiles, tiles.ribbons))
     return {
         **bootstrap_intervals(instance_scores, _rows(tiles)),
@@ -68,7 +63,7 @@ def scene_intervals(tiles: ScoredTiles) -> dict[str, Interval]:
 
 
 def difference_intervals(first: ScoredTiles, second: ScoredTiles) -> dict[str, Interval]:
-    """As `scene_intervals`, of the differences first - second on the same scenes, which are drawn for both alike.
+    """As `scene_intervals`, for the differences first - second on the same scenes.
 
     Raises:
         DataError: if the scenes differ.
@@ -83,7 +78,7 @@ def difference_intervals(first: ScoredTiles, second: ScoredTiles) -> dict[str, I
 
 
 def place(key: str) -> str:
-    """Where a flat score stands in `metrics.json`.
+    """Dotted key in `metrics.json` of a flat score.
 
     >>> place("AP50_3"), place("seep_dice"), place("ribbon_f1_r1"), place("mAP50")
     ('classes.3.AP50', 'seep.dice', 'ribbon.f1_r1', 'mAP50')
@@ -104,7 +99,7 @@ def _sums(tiles: ScoredTiles, counts: Sequence[npt.NDArray[Any]]) -> dict[str, n
 
 
 def _is_there(metrics: Mapping[str, Any], key: str) -> bool:
-    """Counts and what only means something as a whole have no interval."""
+    """Whether a score has an interval: it is in `metrics` and is not a count."""
     if key.endswith("n_instances") or ".n_" in key:
         return False
     try:

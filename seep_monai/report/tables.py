@@ -1,4 +1,4 @@
-"""The figures of one evaluation: `metrics.json` for programs, `metrics.csv` for spreadsheets, lines for a terminal."""
+"""The scores of one evaluation as `metrics.json`, as `metrics.csv` and as text for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEADLINE = ("mAP", "mAP50", "mAP75", "mAP10_50", "mAR1", "mAR10", "mAR100", "me
 _SEEP = ("iou", "dice", "precision", "recall", "AP", "AP50", "AP10_50")
 _PER_CLASS = ("iou", "dice", "named", "AP", "AP50", "AP10_50", "n_instances")
 _COUNTS = ("n_instances",)
-# What a reader looks at first: text -> place in metrics.json.
+# The headline scores: name -> dotted key in metrics.json.
 HEADLINE_ROWS = (
     ("seep Dice", "seep.dice"),
     ("seep IoU", "seep.iou"),
@@ -29,7 +29,7 @@ HEADLINE_ROWS = (
     ("mAP50-95", "mAP"),
     ("mAP10-50", "mAP10_50"),
     ("mAR100", "mAR100"),
-    ("named right of found px", "mean_named"),
+    ("found px with correct class", "mean_named"),
     ("false alarms per tile", "ribbon.false_alarms_per_tile"),
 )
 
@@ -38,10 +38,10 @@ _COMPARED = ("seep Dice", "seep IoU", "seep AP50", "mAP50", "mAP50-95")
 
 
 def nested_metrics(flat: Mapping[str, float]) -> dict[str, Any]:
-    """The values of `SeepScores` in the shape of `metrics.json`; undefined values become None, never 0.
+    """The flat scores in the structure of `metrics.json`; NaN (undefined) becomes None.
 
     Args:
-        flat: all values by their names; NaN = undefined, a name that is absent is a KeyError.
+        flat: score by name; a missing name is a KeyError.
     """
     return {
         **{name: _number(name, flat[name]) for name in _HEADLINE},
@@ -54,7 +54,7 @@ def nested_metrics(flat: Mapping[str, float]) -> dict[str, Any]:
 
 
 def value_at(metrics: Mapping[str, Any], key: str) -> Any:
-    """The value at a dotted place.
+    """The value at a dotted key.
 
     >>> value_at({"seep": {"dice": 0.5}}, "seep.dice")
     0.5
@@ -66,7 +66,7 @@ def value_at(metrics: Mapping[str, Any], key: str) -> Any:
 
 
 def headline_text(metrics: Mapping[str, Any]) -> str:
-    """The headline figures, one a line, each with its 95 % interval over scenes where there is one."""
+    """The headline scores, one per line, each with its 95 % interval over scenes if there is one."""
     lines = []
     for name, key in HEADLINE_ROWS:
         lines.append(f"{name:<28}{with_interval(metrics, key)}")
@@ -95,7 +95,7 @@ def metrics_csv(metrics: Mapping[str, Any], class_names: Sequence[str]) -> str:
 
 
 def headline(metrics: Mapping[str, Any]) -> str:
-    """The figures of `metrics.json` that a reader looks at first, in one line."""
+    """The main scores of `metrics.json` in one line."""
     seep = metrics["seep"]
     return (
         f"seep Dice {shown(seep['dice'])}, seep IoU {shown(seep['iou'])}, seep AP50 {shown(seep['AP50'])}, "
@@ -105,9 +105,10 @@ def headline(metrics: Mapping[str, Any]) -> str:
 
 
 def comparison_table(columns: Mapping[str, Mapping[str, Any]]) -> str:
-    """A text table: one row per figure, one column per evaluation (name -> metrics in the shape of `metrics.json`).
+    """A text table of scores with 95 % intervals: one row per score, one column per evaluation.
 
-    The 95 % interval stands behind a value where there is one.
+    Args:
+        columns: name -> metrics in the structure of `metrics.json`.
     """
     rows = {
         name: [with_interval(metrics, key) for metrics in columns.values()]
@@ -122,7 +123,7 @@ def comparison_table(columns: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def with_interval(metrics: Mapping[str, Any], key: str) -> str:
-    """The value at a dotted place of `metrics.json`, with its 95 % interval in brackets where there is one."""
+    """The value at a dotted key of `metrics.json`, with its 95 % interval in brackets if there is one."""
     interval = metrics.get("ci95", {}).get(key)
     limits = "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
     return shown(value_at(metrics, key)) + limits
@@ -135,7 +136,7 @@ def _number(name: str, value: float) -> float | int | None:
 
 
 def shown(value: float | None) -> str:
-    """Three digits behind the point; None is "undefined".
+    """The value with three decimals; None is "undefined".
 
     >>> shown(0.12345), shown(None)
     ('0.123', 'undefined')

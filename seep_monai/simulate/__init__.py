@@ -1,1 +1,1 @@
-"""Simulated SAR tiles with seeps."""
+"""Simulation of SAR tiles and scenes with seeps."""

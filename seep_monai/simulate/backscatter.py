@@ -1,4 +1,4 @@
-"""Backscatter of the sea in linear intensity: CMOD5.N, the noise floor, and the winds at which a film shows."""
+"""Backscatter of the sea in linear intensity: CMOD5.N, the noise floor, and the visibility of films."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.floating]
 
 # Coefficients c1..c28 of CMOD5.N. Source: Hersbach 2008, ECMWF Technical Memorandum 554.
-# The leading NaN makes the indices those of the paper.
+# With the leading NaN, the indices are those of the paper.
 # fmt: off
 _C = (
     math.nan,
@@ -21,14 +21,14 @@ _C = (
 # fmt: on
 # Incidence at the near and the far border of an IW swath. Source: Sentinel-1 product specification.
 IW_INCIDENCE_DEG = (30.9, 46.0)
-# Choice: three; the noise floor of an IW image dips once in each of its three sub-swaths.
+# Choice: three; the noise floor of an IW image has one minimum in each of its three sub-swaths.
 _N_SUB_SWATHS = 3
-# Winds at which films begin to show, show fully, begin to fade, and are gone.
+# Winds at which films start to be visible, are fully visible, start to fade, and are invisible.
 _VISIBLE_M_S = (2.0, 3.0, 7.0, 10.0)
 
 
 def from_db(value_db: npt.ArrayLike) -> FloatArray:
-    """Linear intensity factor of decibels, float32; 0 dB -> 1, 10 dB -> 10."""
+    """Convert dB to a linear intensity factor, float32; 0 dB -> 1, 10 dB -> 10."""
     return np.exp(np.asarray(value_db, np.float32) * np.float32(np.log(10) / 10))
 
 
@@ -56,21 +56,21 @@ def _isotropic_term(wind: FloatArray, x: FloatArray) -> FloatArray:
     gamma = c[9] + c[10] * x + c[11] * x**2
     s, s0 = (c[7] + c[8] * x) * wind, c[12] + c[13] * x
     a3 = 1 / (1 + np.exp(-np.maximum(s, s0)))
-    # The base is clipped where the light-wind branch is not taken, since 0.5 ** negative would only warn.
+    # The base is clipped where the light-wind branch is not taken: 0.5 ** negative would only warn.
     light = a3 * np.clip(s / np.where(s0 == 0, np.inf, s0), 0, None) ** np.where(s < s0, s0 * (1 - a3), 1)
     a3 = np.where(s < s0, light, a3)
     return a3**gamma * 10 ** (a0 + (c[5] + c[6] * x) * wind)
 
 
 def _upwind_term(wind: FloatArray, x: FloatArray) -> FloatArray:
-    """B1 of CMOD5.N: how much brighter upwind is than downwind."""
+    """B1 of CMOD5.N: the upwind-downwind asymmetry."""
     c = _C
     b1 = c[14] * (1 + x) - c[15] * wind * (0.5 + x - np.tanh(4 * (x + c[16] + c[17] * wind)))
     return b1 / (np.exp(0.34 * (wind - c[18])) + 1)
 
 
 def _crosswind_term(wind: FloatArray, x: FloatArray) -> FloatArray:
-    """B2 of CMOD5.N: how much brighter along the wind is than across it."""
+    """B2 of CMOD5.N: the upwind-crosswind asymmetry."""
     c = _C
     y0, power = c[19], c[20]
     a, b = y0 - (y0 - 1) / power, 1 / (power * (y0 - 1) ** (power - 1))
@@ -81,21 +81,21 @@ def _crosswind_term(wind: FloatArray, x: FloatArray) -> FloatArray:
 
 
 def noise_floor(incidence_deg: npt.ArrayLike, *, median_db: float, ripple_db: float) -> FloatArray:
-    """Noise-equivalent sigma0, float32, linear: one dip in each of the three sub-swaths of an IW image.
+    """Noise-equivalent sigma0, float32, linear: one minimum in each of the three sub-swaths of an IW image.
 
     Args:
         incidence_deg: incidence angle; the swath reaches from 30.9 to 46.0 deg.
-        median_db: level half-way between dip and crest.
-        ripple_db: crest minus dip.
+        median_db: level half-way between minimum and maximum.
+        ripple_db: maximum minus minimum.
     """
     share = (np.asarray(incidence_deg, float) - IW_INCIDENCE_DEG[0]) / (IW_INCIDENCE_DEG[1] - IW_INCIDENCE_DEG[0])
     return from_db(median_db + ripple_db / 2 * np.cos(share * (_N_SUB_SWATHS * 2 * math.pi)))
 
 
 def film_visibility(wind_m_s: npt.ArrayLike) -> FloatArray:
-    """Share (0 to 1) of its damping that a film keeps at a wind: all at 3 to 7 m/s, none below 2 or above 10.
+    """Visible share (0 to 1) of a film's damping: 1 at winds of 3 to 7 m/s, 0 below 2 and above 10 m/s.
 
-    Without wind there are no short waves to damp; in strong wind breaking waves mix the film into the water. Source:
-    Alpers, Holt and Zeng 2017 for the limits. Choice: straight lines between them.
+    Without wind there are no short waves to damp; in strong wind, breaking waves mix the film into the water. Source:
+    Alpers, Holt and Zeng 2017 for the limits. Choice: linear in between.
     """
     return np.interp(np.asarray(wind_m_s, float), _VISIBLE_M_S, (0.0, 1.0, 1.0, 0.0))

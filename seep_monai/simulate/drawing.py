@@ -1,4 +1,4 @@
-"""Parameters of a scene, drawn from the ranges met in the reference scenes."""
+"""Draw the parameters of a scene at random, within the ranges of the reference scenes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from seep_monai.simulate.sea import background_deviation
 from seep_monai.simulate.settings import CLASSES_PER_TILE, REFERENCE_PX, TILE_PX, SceneSettings
 from seep_monai.simulate.swath import draw_edges
 
-# Choice: some ten tiles with natural seeps around each place where they gather, and rarer places of the other kind.
+# Tiles of a scene per site of natural seeps, and per site of classes 4 and 5. Choice: about ten tiles with natural
+# seeps per site, and half as many sites of the other kind.
 _TILES_PER_SITE = (52, 104)
 # Look-alikes and bright targets per tile of a scene. Source: counted on mosaics of the reference tiles.
 _LOOKALIKES_PER_TILE = {
@@ -23,24 +24,24 @@ _LOOKALIKES_PER_TILE = {
     "biogenic_film": 0.005,
 }
 _TARGETS_PER_TILE, _WAKES_PER_TARGET = 0.35, 0.03
-# Choice: classes come and go between scenes about as in the reference (gamma of this order).
+# Choice: order of a gamma distribution with which class frequencies vary between scenes about as in the reference.
 _CLASS_ORDER = 4.0
 # Incidence at the far and the near corner of a scene of the reference size. Choice: an IW swath (30.9 to 46.0 deg) lies
-# within these corners; with them the level rises over the columns about as in the reference.
+# within these corners; the level then rises over the columns about as in the reference.
 _FULL_INCIDENCE_DEG = ((46.5, 48.0), (28.5, 29.5))
-# Angle between swath and grid. Source: 12.9 deg in all reference scenes; Choice: 11.5 to 14.5, other latitudes differ.
+# Angle between swath and grid. Source: 12.9 deg in all reference scenes. Choice: 11.5 to 14.5 for other latitudes.
 _TILTS_DEG = (11.5, 14.5)
 
 
 def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings | None = None) -> SceneParameters:
-    """Parameters of one scene.
+    """Draw the parameters of one scene.
 
-    Choice: texture, speckle, swath, coding and films are drawn from the ranges of the reference tiles (see
-    `scripts/compare_with_real.py`), radiometry from those of Sentinel-1, and the wind so that films show.
+    Choice: texture, speckle, swath, coding and films follow the ranges of the reference tiles (see
+    `scripts/compare_with_real.py`), radiometry those of Sentinel-1; winds are such that films are visible.
     """
     chosen = settings or SceneSettings()
     n_tiles = math.prod(size / TILE_PX for size in chosen.size_px)
-    # On an ascending pass everything lies as in a mirror; in the radar's own geometry nothing is slanted.
+    # An ascending pass is the mirror image of a descending one; in radar geometry the swath is not tilted.
     side = -1.0 if chosen.orbit == "ascending" else 1.0
     tilt = 0.0 if chosen.orbit == "radar" else side * _uniform(rng, *_TILTS_DEG)
     return SceneParameters(
@@ -59,16 +60,16 @@ def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings
 
 
 def _draw_weather(rng: np.random.Generator, chosen: SceneSettings, tilt: float, side: float) -> dict[str, Any]:
-    """Wind and what it and the swell do to the sea."""
+    """Wind, swell and the texture of the sea."""
     wind_deg = _uniform(rng, 0, 360)
-    # Far range lies to the left on a descending pass, to the right else.
+    # Far range is on the left on a descending pass, otherwise on the right.
     look_deg = tilt + (180 if chosen.orbit == "descending" else 0)
     return {
         "wind_m_s": _uniform(rng, *chosen.wind_m_s),
         "wind_spread": _log_normal(rng, 0.13, 0.45, (0.06, 0.25)),
         "wind_skew": _uniform(rng, 0.05, 0.4),
         "wind_deg": wind_deg,
-        # CMOD5.N counts from a wind that blows towards the radar.
+        # 0 deg in CMOD5.N is a wind that blows towards the radar.
         "phi_deg": (wind_deg - look_deg + 180) % 360,
         "tilt_deg": tilt,
         "swell": _draw_swell(rng, tilt, side),
@@ -80,7 +81,7 @@ def _draw_weather(rng: np.random.Generator, chosen: SceneSettings, tilt: float, 
 
 
 def _draw_sensor(rng: np.random.Generator, chosen: SceneSettings, tilt: float) -> dict[str, Any]:
-    """Radiometry, speckle, borders and coding."""
+    """Radiometry, speckle, swath borders and coding."""
     return {
         "incidence_deg": _draw_incidence(rng, chosen),
         "nesz_db": _uniform(rng, -29.0, -26.0),
@@ -95,7 +96,7 @@ def _draw_sensor(rng: np.random.Generator, chosen: SceneSettings, tilt: float) -
 
 
 def _draw_things(rng: np.random.Generator, n_tiles: float) -> dict[str, Any]:
-    """What stands in the sea besides films."""
+    """Numbers of look-alikes, bright targets and wakes."""
     n_targets = int(rng.poisson(n_tiles * _TARGETS_PER_TILE))
     return {
         "lookalikes": {kind: int(rng.poisson(n_tiles * share)) for kind, share in _LOOKALIKES_PER_TILE.items()},
@@ -105,17 +106,17 @@ def _draw_things(rng: np.random.Generator, n_tiles: float) -> dict[str, Any]:
 
 
 def _draw_incidence(rng: np.random.Generator, chosen: SceneSettings) -> tuple[float, float]:
-    """Incidence at the first and the last place along range; a small scene lies somewhere in the swath."""
+    """Incidence at the first and last position along range; a small scene covers a random part of the swath."""
     far, near = (_uniform(rng, *limits) for limits in _FULL_INCIDENCE_DEG)
     share = min(1.0, math.hypot(*chosen.size_px) / math.hypot(*REFERENCE_PX))
     start = _uniform(rng, 0, 1 - share)
     first, last = far + (near - far) * start, far + (near - far) * (start + share)
-    # Range runs from far to near with the column on a descending pass.
+    # On a descending pass, range decreases with the column.
     return (first, last) if chosen.orbit == "descending" else (last, first)
 
 
 def _draw_swell(rng: np.random.Generator, tilt_deg: float, side: float) -> tuple[float, float, float, float, float]:
-    """Swell, hardly any in one scene of seven. Source: the spectra of the reference tiles, near azimuth in most."""
+    """Swell, weak in 15 % of the scenes. Source: the spectra of the reference tiles, in most of them near azimuth."""
     deviation = _uniform(rng, 0.12, 0.21) if rng.random() < 0.85 else _uniform(rng, 0.0, 0.06)
     return (
         deviation,
@@ -127,27 +128,27 @@ def _draw_swell(rng: np.random.Generator, tilt_deg: float, side: float) -> tuple
 
 
 def _draw_background(rng: np.random.Generator, side: float) -> tuple[float, float, float]:
-    """Patchiness at all scales, its crests near azimuth."""
+    """Background texture at all scales, with crests near azimuth."""
     exponent = _uniform(rng, 1.7, 2.7)
     density = _log_normal(rng, 0.04, 0.55, (0.014, 0.125))
-    # Choice: a quarter less than measured, since the wind field adds to the longest of these periods.
+    # Choice: a quarter less than measured, because the wind field adds to the longest of these periods.
     return 0.75 * background_deviation(density, exponent), exponent, side * float(rng.normal(0, 15))
 
 
 def _draw_class_tiles(rng: np.random.Generator, n_tiles: float, settings: SceneSettings) -> tuple[int, ...]:
-    """Tiles that are to hold each class."""
+    """Number of tiles that should hold each class."""
     n_pairs = n_tiles * settings.seep_share * CLASSES_PER_TILE
     shares = np.array(settings.class_frequencies) * rng.gamma(_CLASS_ORDER, size=len(settings.class_frequencies))
-    # The scene's total stays as asked for; a fraction becomes one more tile with that probability.
+    # The expected total is as requested; a fraction is rounded up with that probability.
     expected = n_pairs * shares / shares.sum()
     return tuple(int(np.floor(n + rng.random())) for n in expected)
 
 
 def _uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """A uniform Python float: NumPy scalars do not go to JSON."""
+    """A uniform random number as a Python float, because JSON does not accept NumPy scalars."""
     return float(rng.uniform(low, high))
 
 
 def _log_normal(rng: np.random.Generator, median: float, spread: float, limits: tuple[float, float]) -> float:
-    """A log-normal number with the standard deviation of its logarithm, cut to limits."""
+    """A clipped log-normal random number; `spread` is the standard deviation of its logarithm."""
     return float(np.clip(median * math.exp(spread * rng.standard_normal()), *limits))

@@ -1,7 +1,7 @@
-"""Where a simulated scene lies on the map: an affine grid, ground control points, or nowhere.
+"""Georeference of a simulated scene: an affine grid, ground control points, or none.
 
-Pixel coordinates (row, col) are whole numbers at pixel centres, as ribbons have them: (0, 0) is the centre of the first
-pixel. Control points and the upper left corner count from the outer corner of the first pixel, as GDAL does.
+Pixel coordinates (row, col) are whole numbers at pixel centres: (0, 0) is the centre of the first pixel. Control points
+and the upper left corner count from the outer corner of the first pixel, as in GDAL.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from seep_monai.errors import SeepError
 Coordinates = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 WGS84 = 4326
-# Source: GeoTIFF 1.1. PROJ knows larger numbers too, such as 900913, that are not of the register.
+# Source: GeoTIFF 1.1. PROJ also accepts larger numbers, such as 900913, that are not EPSG codes.
 _MAX_EPSG = 32766
-# Choice: coordinates are written to a thousandth of a pixel, far below the width of a film.
+# Choice: coordinates are written to 0.001 px, far below the width of a film.
 _PIXEL_DECIMALS = 3
-# Choice: 7 decimals of a degree are a centimetre.
+# Choice: 7 decimals of a degree, about 1 cm.
 _DEGREE_DECIMALS = 7
-# Choice: a thousandth of a pixel; the sum of corner and size is rounded, and a grid may end at the limit itself.
+# Choice: 0.001 px; the sum of corner and size is rounded, and a grid may end exactly at the limit.
 _LIMIT_TOLERANCE_PX = 1e-3
-# Sentinel-1 products end their control points one pixel before the corner; anything more is another raster's grid.
+# The control points of Sentinel-1 products end one pixel before the corner; a larger gap means another raster.
 _EDGE_TOLERANCE_PX = 1.5
 _EARTH = Geod(a=6371008.8, f=0)  # Source: a sphere of the IUGG's mean radius in m.
 
 
 @dataclass(frozen=True)
 class NoReference:
-    """A scene that lies nowhere: map coordinates are x = col, y = row, in px, y downwards."""
+    """No georeference: map coordinates are x = col, y = row, in px, y downwards."""
 
     kind: ClassVar[str] = "none"
     epsg: ClassVar[None] = None
     decimals: ClassVar[int] = _PIXEL_DECIMALS
 
     def raster_place(self, shape: tuple[int, int]) -> dict[str, Any]:
-        """Nothing, whatever the shape."""
+        """An empty dictionary."""
         del shape
         return {}
 
@@ -85,14 +85,14 @@ class AffineReference:
 
     @property
     def decimals(self) -> int:
-        """Decimals that give a thousandth of a pixel."""
+        """Number of decimals for a resolution of 0.001 px."""
         return max(0, _PIXEL_DECIMALS + math.ceil(-math.log10(self.pixel_size)))
 
     def raster_place(self, shape: tuple[int, int]) -> dict[str, Any]:
-        """`crs` and `transform` as `rasterio.open` takes them; the same for every shape.
+        """`crs` and `transform` for `rasterio.open`.
 
         Raises:
-            SeepError: in a geographic system, if a scene of this shape leaves -180..180 or -90..90 degrees.
+            SeepError: if the system is geographic and a scene of this shape leaves -180..180 or -90..90 degrees.
         """
         crs = CRS.from_epsg(self.epsg)
         if crs.is_geographic:
@@ -111,7 +111,7 @@ class AffineReference:
         return x, self.upper_left_y - self.pixel_size * (np.asarray(row, dtype=float) + 0.5)
 
     def _check_degrees(self, shape: tuple[int, int]) -> None:
-        """Raise a SeepError if the outer corners are no longitudes and latitudes."""
+        """Raise SeepError if an outer corner is not a valid longitude and latitude."""
         right = self.upper_left_x + self.pixel_size * shape[1]
         lower = self.upper_left_y - self.pixel_size * shape[0]
         tolerance = _LIMIT_TOLERANCE_PX * self.pixel_size
@@ -121,20 +121,20 @@ class AffineReference:
         ):
             if low < -limit - tolerance or high > limit + tolerance:
                 raise SeepError(
-                    f"{name}: expected a scene within -{limit}..{limit} degrees, for EPSG:{self.epsg} is geographic, "
+                    f"{name}: expected a scene within -{limit}..{limit} degrees, as EPSG:{self.epsg} is geographic, "
                     f"but {shape[0]} x {shape[1]} px of {self.pixel_size} reach from {low} to {high}. Move the corner, "
-                    f"give pixel_size in degrees, or take the EPSG code of a projected system."
+                    f"give pixel_size in degrees, or use the EPSG code of a projected system."
                 )
 
 
 @dataclass(frozen=True)
 class GcpReference:
-    """A regular grid of ground control points in longitude and latitude (EPSG:4326), as Sentinel-1 GRD products have.
+    """A regular grid of ground control points in longitude and latitude (EPSG:4326), as in Sentinel-1 GRD products.
 
     Attributes:
-        rows: (R,) ascending, from the first pixel's outer corner; they reach over the whole scene.
+        rows: (R,) ascending, from the first pixel's outer corner, over the whole scene.
         cols: (C,) likewise.
-        lon: R rows of C longitudes in degrees, -180 to 180; no scene lies across the date line.
+        lon: R rows of C longitudes in degrees, -180 to 180; a scene must not cross the date line.
         lat: R rows of C latitudes in degrees, -90 to 90.
     """
 
@@ -153,27 +153,27 @@ class GcpReference:
             is_row = isinstance(axis, tuple) and len(axis) >= 2 and all(map(_is_number, axis))
             if not is_row or np.any(np.diff(axis) <= 0):
                 raise SeepError(
-                    f"{name}: expected two or more ascending numbers, but got {axis!r}. Give the points' places in px."
+                    f"{name}: expected two or more ascending numbers, but got {axis!r}. Give positions in px."
                 )
         for name, limit in (("lon", 180), ("lat", 90)):
             grid = getattr(self, name)
             if not _has_shape(grid, len(self.rows), len(self.cols)):
                 raise SeepError(
-                    f"{name}: expected {len(self.rows)} rows of {len(self.cols)} numbers, as rows and cols have them, "
-                    f"but got {grid!r:.80}. Give one number per point, each row in brackets of its own."
+                    f"{name}: expected {len(self.rows)} rows of {len(self.cols)} numbers, to match rows and cols, "
+                    f"but got {grid!r:.80}. Give one number per point, as one tuple per row."
                 )
             wrong = [value for line in grid for value in line if not _is_number(value) or abs(value) > limit]
             if wrong:
                 raise SeepError(
                     f"{name}: expected degrees of -{limit}..{limit}, but got {wrong[0]!r} and {len(wrong) - 1} more "
-                    f"like it. Move the scene off the date line and the poles."
+                    f"out of range. Move the scene away from the date line and the poles."
                 )
 
     def raster_place(self, shape: tuple[int, int]) -> dict[str, Any]:
-        """`crs` and `gcps` as `rasterio.open` takes them; the points row by row from the upper left.
+        """`crs` and `gcps` for `rasterio.open`; the points row by row from the upper left.
 
         Raises:
-            SeepError: if the points do not reach from edge to edge of a scene of this shape.
+            SeepError: if the points do not extend from edge to edge of a scene of this shape.
         """
         for name, axis, size in (("rows", self.rows, shape[0]), ("cols", self.cols, shape[1])):
             if abs(axis[0]) > _EDGE_TOLERANCE_PX or abs(axis[-1] - size) > _EDGE_TOLERANCE_PX:
@@ -189,7 +189,7 @@ class GcpReference:
         return {"crs": CRS.from_epsg(WGS84), "gcps": gcps}
 
     def map_coordinates(self, row: npt.ArrayLike, col: npt.ArrayLike) -> Coordinates:
-        """(lon, lat) of pixel coordinates, float64 of their shape: bilinear between the points, linear on outside."""
+        """(lon, lat) of pixel coordinates, float64: bilinear between the points, linearly extrapolated outside."""
         places = np.stack(np.broadcast_arrays(row, col), axis=-1).astype(float) + 0.5
         grid = np.stack([self.lon, self.lat], axis=-1)
         interpolated = RegularGridInterpolator((self.rows, self.cols), grid, bounds_error=False, fill_value=None)
@@ -214,7 +214,7 @@ def orbit_gcps(
         shape: (H, W) of the scene in px.
         centre: (lon, lat) of the scene's centre in degrees.
         pixel_m: side of a pixel in m, > 0.
-        heading_deg: direction of flight, clockwise from north; Sentinel-1 flies at about 348 (ascending) and 192.
+        heading_deg: flight direction, clockwise from north; about 348 (ascending) and 192 (descending) for Sentinel-1.
         n_points: points down and across. Source: 11 x 21 in a Sentinel-1 IW GRD product.
 
     Raises:
@@ -222,23 +222,23 @@ def orbit_gcps(
             than 180 degrees.
     """
     if min(shape) < 1 or min(n_points) < 2:
-        raise SeepError(f"expected a shape of 1 px and n_points of 2 or more, but got {shape} and {n_points}.")
+        raise SeepError(f"shape, n_points: expected at least 1 px and 2 points, but got {shape} and {n_points}.")
     if not (all(map(_is_number, (*centre, pixel_m, heading_deg))) and pixel_m > 0 and abs(centre[1]) <= 90):
         raise SeepError(
-            f"expected finite numbers, pixel_m > 0 and a latitude of -90..90, but got centre {centre}, pixel_m "
+            f"orbit: expected finite numbers, pixel_m > 0 and a latitude of -90..90, but got centre {centre}, pixel_m "
             f"{pixel_m!r} and heading_deg {heading_deg!r}."
         )
     _refuse_poles(shape, centre, pixel_m, heading_deg)
     rows, cols = (np.linspace(0, size, n) for size, n in zip(shape, n_points, strict=True))
     along, across = np.meshgrid((rows - shape[0] / 2) * pixel_m, (cols - shape[1] / 2) * pixel_m, indexing="ij")
     azimuth = heading_deg + np.degrees(np.arctan2(across, along))
-    # From longitude 0, for the date line is to be seen and not to be wrapped around.
+    # Computed around longitude 0, so that longitudes beyond the date line are detected and not wrapped.
     lon, lat, _ = _EARTH.fwd(np.zeros_like(along), np.full_like(along, centre[1]), azimuth, np.hypot(along, across))
     lon += centre[0]
     if np.ptp(lon) > 180:
         raise SeepError(
             f"centre: expected longitudes that span 180 degrees or less, but {shape[0]} x {shape[1]} px of {pixel_m} m "
-            f"around {centre} span {np.ptp(lon):.1f}. Move the scene off the pole, or give fewer pixels."
+            f"around {centre} span {np.ptp(lon):.1f}. Move the scene away from the pole, or give fewer pixels."
         )
     return GcpReference(tuple(rows.tolist()), tuple(cols.tolist()), _nested(lon), _nested(lat))
 
@@ -249,24 +249,24 @@ def to_json(georeference: Georeference) -> dict[str, Any]:
 
 
 def from_json(content: Mapping[str, Any]) -> Georeference:
-    """What `to_json` was given.
+    """The inverse of `to_json`.
 
     Raises:
-        SeepError: for an unknown kind, missing or unknown attributes, or values that are out of range.
+        SeepError: for an unknown kind, missing or unknown attributes, or values out of range.
     """
     kinds: dict[str, type[Georeference]] = {kind.kind: kind for kind in (NoReference, AffineReference, GcpReference)}
     values = {key: _tuples(value) for key, value in content.items() if key != "kind"}
     kind = kinds.get(content.get("kind", ""))
     if kind is None:
-        raise SeepError(f"kind: expected one of {sorted(kinds)}, but got {content.get('kind')!r}. Take one of them.")
+        raise SeepError(f"kind: expected one of {sorted(kinds)}, but got {content.get('kind')!r}. Choose one of these.")
     names = [field.name for field in fields(kind)]
     if sorted(values) != sorted(names):
-        raise SeepError(f"{kind.kind}: expected the attributes {names}, but got {sorted(values)}. Give these.")
+        raise SeepError(f"{kind.kind}: expected the attributes {names}, but got {sorted(values)}. Give exactly these.")
     return kind(**values)
 
 
 def _check_epsg(epsg: Any) -> None:
-    """Raise a SeepError unless this is the code of a projected or geographic system of two axes."""
+    """Raise SeepError unless this is the code of a projected or geographic system with two axes."""
     try:
         crs = CRS.from_epsg(epsg) if type(epsg) is int and epsg <= _MAX_EPSG else None
     except CRSError:
@@ -275,12 +275,12 @@ def _check_epsg(epsg: Any) -> None:
         found = "" if crs is None else f" ({crs.name}, {crs.type_name})"
         raise SeepError(
             f"epsg: expected the EPSG code of a projected or a 2D geographic system, but got {epsg!r}{found}. "
-            f"Look it up at epsg.org, e.g. 32618 for UTM zone 18N."
+            f"Look up the code at epsg.org, e.g. 32618 for UTM zone 18N."
         )
 
 
 def _refuse_poles(shape: tuple[int, int], centre: tuple[float, float], pixel_m: float, heading_deg: float) -> None:
-    """Raise a SeepError if a pole lies in the scene or within a pixel of it, where longitudes mean nothing."""
+    """Raise SeepError if a pole lies in the scene or within 1 px of it, where longitudes are undefined."""
     for pole in (90, -90):
         azimuth, _, distance_m = _EARTH.inv(*centre, centre[0], pole)
         angle = math.radians(azimuth - heading_deg)
@@ -288,7 +288,7 @@ def _refuse_poles(shape: tuple[int, int], centre: tuple[float, float], pixel_m: 
         if abs(down) <= shape[0] / 2 + 1 and abs(right) <= shape[1] / 2 + 1:
             raise SeepError(
                 f"centre: expected a scene that touches no pole, but {shape[0]} x {shape[1]} px of {pixel_m} m around "
-                f"{centre} reach latitude {pole}. Move the scene off the pole, or give fewer pixels."
+                f"{centre} reach latitude {pole}. Move the scene away from the pole, or give fewer pixels."
             )
 
 
@@ -306,7 +306,7 @@ def _nested(grid: npt.NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
 
 
 def _tuples(value: Any) -> Any:
-    """Lists of JSON as the tuples they were."""
+    """Convert the lists of JSON to tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 

@@ -1,4 +1,4 @@
-"""What is no film but changes the sea as one may do: kinds placed in a scene, all summed on a window; label 0."""
+"""Look-alikes: patterns that change the sea in a similar way to films, but have label 0."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Point = tuple[float, float]
 
 
 class LookAlike(Protocol):
-    """A pattern of gain that is a function of scene coordinates; the kinds are frozen dataclasses of plain numbers."""
+    """A pattern of gain as a function of scene coordinates; implementations are frozen dataclasses of plain numbers."""
 
     @property
     def bounds(self) -> Bounds:
         """(row0, row1, col0, col1) in px outside of which the gain is 0."""
 
     def gain_db(self, rows: FloatArray, cols: FloatArray) -> FloatImage:
-        """Gain in dB at every crossing of rows (m,) and columns (n,), (m, n) float32."""
+        """Gain in dB on the grid of rows (m,) and columns (n,), (m, n) float32."""
 
 
 KINDS: dict[str, Callable[[Point, np.random.Generator], LookAlike]] = {
@@ -40,18 +40,17 @@ KINDS: dict[str, Callable[[Point, np.random.Generator], LookAlike]] = {
 def draw_lookalikes(
     counts: Mapping[str, int], shape: tuple[int, int], rng: np.random.Generator
 ) -> tuple[LookAlike, ...]:
-    """Look-alikes at places that are uniform over the scene.
+    """Draw look-alikes at positions that are uniform over the scene.
 
     Args:
-        counts: how many of each kind, by the names of `KINDS`; kinds that are left out do not occur.
+        counts: number of each kind, by the names of `KINDS`; missing kinds count as 0.
         shape: (row, col) of the scene in px.
-        rng: source of randomness.
 
     Raises:
         SeepError: if a kind is unknown or a count is negative.
     """
     check_lookalikes(counts)
-    # In the order of KINDS, so that the order of a settings file changes nothing.
+    # In the order of KINDS, so that the order of `counts` has no effect.
     return tuple(draw(_place(shape, rng), rng) for kind, draw in KINDS.items() for _ in range(counts.get(kind, 0)))
 
 
@@ -66,13 +65,12 @@ def check_lookalikes(counts: Mapping[str, int]) -> None:
 
 
 def gain_on(lookalikes: Iterable[LookAlike], window: Window) -> FloatImage | None:
-    """Summed gain in dB on a window, (row, col) float32; None where no look-alike touches it.
+    """Summed gain in dB on a window, (row, col) float32; None if no look-alike touches it.
 
-    Each one is evaluated on its own part of the window alone.
+    Each look-alike is evaluated only on its own part of the window.
 
     Args:
-        lookalikes: those of the scene.
-        window: rows and columns in scene coordinates; it may reach beyond the scene.
+        window: rows and columns in scene coordinates; may extend beyond the scene.
     """
     total: FloatImage | None = None
     for lookalike in lookalikes:
@@ -88,7 +86,7 @@ def gain_on(lookalikes: Iterable[LookAlike], window: Window) -> FloatImage | Non
 
 
 def _shared(part: slice, low: float, high: float) -> range:
-    """Whole coordinates of a slice that lie within low..high."""
+    """The whole coordinates of a slice within low..high."""
     return range(max(part.start, math.ceil(low)), min(part.stop, math.floor(high) + 1))
 
 

@@ -1,4 +1,4 @@
-"""What decides a simulated scene: all its parameters, checked, and their way to JSON and back."""
+"""All parameters that determine a simulated scene, with checks and conversion to and from JSON."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from seep_monai.simulate.settings import check_film_scale, check_size
 
 _DEG = (-720.0, 720.0)
 _SHARE = (0.0, 1.0)
-# Least and most of each number; several pairs where a parameter has several numbers. Choice: what the formulas bear
-# (CMOD5.N knows 16 to 66 deg), and wide of anything met at sea.
+# Minimum and maximum of each number; several pairs for a parameter with several numbers. Choice: the validity range of
+# the formulas (CMOD5.N: 16 to 66 deg), wider than any real sea.
 _LIMITS: dict[str, tuple[tuple[float, float], ...]] = {
     "wind_m_s": ((0.5, 30.0),),
     "wind_spread": (_SHARE,),
@@ -39,7 +39,7 @@ _LIMITS: dict[str, tuple[tuple[float, float], ...]] = {
     "clip_medians": ((1.0, 100.0),),
     "n_levels": ((2.0, 65535.0),),
 }
-# Whole numbers: how many (0: one that is no tuple), and the least.
+# Whole numbers: length of the tuple (0: a single number), and minimum.
 _COUNTS: dict[str, tuple[int, int]] = {
     "seed": (0, 0),
     "class_tiles": (len(SEEP_LABELS), 0),
@@ -52,40 +52,40 @@ _SIDES = ("top", "bottom", "left", "right")
 
 @dataclass(frozen=True)
 class SceneParameters:
-    """Everything that decides a scene; `plan_scene` adds no other choice.
+    """All parameters that determine a scene; `plan_scene` makes no other choice.
 
     Attributes:
         name: first part of the tiles' names.
         seed: seed of the scene's own generators, >= 0.
         size_px: (row, col).
-        wind_m_s, wind_spread, wind_skew: median wind, the standard deviation of its logarithm over the scene, and
-            how much further that reaches down than up, > 0.
+        wind_m_s, wind_spread, wind_skew: median wind; standard deviation of its logarithm over the scene; skewness
+            towards low wind, > 0.
         wind_deg: direction the wind blows to, from the column axis towards the rows; streaks lie along it.
         phi_deg: angle between wind and radar look.
-        tilt_deg: angle between swath and grid, > 0 where the swath's top border falls to the right.
-        incidence_deg: at the first and the last place along range, from corner to corner of the scene.
-        nesz_db, nesz_ripple_db: noise floor, median and crest-to-dip.
+        tilt_deg: angle between swath and grid, > 0 if the swath's top border falls to the right.
+        incidence_deg: at the first and the last position along range, from corner to corner of the scene.
+        nesz_db, nesz_ripple_db: noise floor: median, and maximum minus minimum.
         looks: equivalent number of looks of the speckle in intensity, >= 1.
-        grain: deviation of the logarithm of the sea's white texture, in intensity.
-        speckle_correlation: lag-1 correlation across (columns) and down (rows), 0 to .3 each.
-        swell: relative deviation of intensity, wave length in px, direction of travel in deg from the column axis,
+        grain: standard deviation of the logarithm of the sea's white texture, in intensity.
+        speckle_correlation: lag-1 correlation across (columns) and down (rows), 0 to 0.3 each.
+        swell: relative deviation of intensity, wavelength in px, direction of travel in deg from the column axis,
             relative spread of the wave numbers, spread of the directions in deg.
         background: relative deviation of intensity, exponent of the spectrum, preferred direction in deg.
         streaks: relative deviation of intensity, length and width of the wind streaks in px.
-        roughness_spread: standard deviation of the logarithm of the texture's deviation from place to place.
+        roughness_spread: standard deviation over the scene of the logarithm of the texture's deviation.
         drift_deg: mean direction of the surface drift from the column axis.
-        film_scale: lengths and widths of the films, in those of the reference tiles.
+        film_scale: scale factor of film lengths and widths, 1 as in the reference tiles.
         pool_share: share of the slicks of class 5 that are pools.
-        class_tiles: tiles that hold each class 1..7.
-        n_sites: places where natural seeps gather, and those of the classes 4 and 5.
+        class_tiles: number of tiles that should hold each class 1..7.
+        n_sites: number of sites of natural seeps, and of classes 4 and 5.
         lookalikes: number of each kind, see `lookalikes.draw_lookalikes`.
-        n_targets, n_wakes: bright targets, and how many of them draw a wake.
+        n_targets, n_wakes: number of bright targets, and of those with a wake.
         edges: borders of the swath, see `swath.Swath`.
         border_noise_px: width of the border noise strip, 0 for none.
         clip_medians, n_levels: coding, see `coding.coded`.
 
     Raises:
-        SeepError: if a value is impossible.
+        SeepError: if a value is out of range.
     """
 
     name: str
@@ -140,16 +140,16 @@ class SceneParameters:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """The parameters that `to_json` wrote, also after a way through a file.
+        """The inverse of `to_json`, also for content read from a file.
 
         Raises:
-            SeepError: if a name is missing or unknown, or a value is impossible.
+            SeepError: if a name is missing or unknown, or a value is out of range.
         """
         expected = {field.name for field in fields(cls)}
         if set(content) != expected:
             raise SeepError(
-                f"scene parameters: expected the names {sorted(expected)}, but missing are "
-                f"{sorted(expected - set(content))} and unknown {sorted(set(content) - expected)}."
+                f"scene parameters: expected the names {sorted(expected)}, but got a record with missing "
+                f"names {sorted(expected - set(content))} and unknown names {sorted(set(content) - expected)}."
             )
         return cls(**{name: _frozen(value) for name, value in content.items()})
 
@@ -159,7 +159,7 @@ def _check_numbers(name: str, value: Any, limits: tuple[tuple[float, float], ...
     if len(numbers) != len(limits):
         raise SeepError(f"{name}: expected {len(limits)} numbers, but got {value!r}.")
     for number, (low, high) in zip(numbers, limits, strict=True):
-        # NaN fails the comparison, too.
+        # NaN also fails the comparison.
         if isinstance(number, bool) or not isinstance(number, int | float) or not low <= number <= high:
             raise SeepError(f"{name}: expected a number of {low:g} to {high:g}, but got {number!r} in {value!r}.")
 
@@ -172,5 +172,5 @@ def _check_counts(name: str, value: Any, *, length: int, least: int) -> None:
 
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples, at every depth: JSON has no tuples."""
+    """Convert lists to tuples at every depth, because JSON has no tuples."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Look-alikes that fill an area: calm patches, rain cells and wind fronts, as gains on the sea."""
+"""Area look-alikes: low-wind patches, rain cells and wind fronts, as gains on the sea."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from seep_monai.simulate import waves
 from seep_monai.simulate.placed import Bounds, FloatArray, FloatImage, Placed, bump, step
 
 Point = tuple[float, float]
-# Choice: an outline strays up to half as far again as the patch's half axes; there it has faded out.
+# Choice: an irregular outline reaches to 1.5 times the semi-axes; there the patch has faded out.
 _OUTLINE_REACH = 1.5
-# Choice: gust fronts run ahead of the rain to up to three times the cell's radius.
+# Choice: gust fronts lie up to three radii of the cell ahead of it.
 _GUST_REACH = 3.0
 SEED_END = 2**32
 
 
 @dataclass(frozen=True)
 class LowWindPatch(Placed):
-    """A calm: darker sea with a ragged outline, wisps drawn out along the bearing, and brighter cat's paws inside.
+    """A low-wind area: darker sea with an irregular outline, streaks along the bearing, and brighter gusts inside.
 
     Attributes:
-        half_length_px, half_width_px: half axes along and across.
-        depth_db: how much darker the calm is, > 0.
-        steepness: how sharp the outline is, 1 = as soft as the patch is wide, 25 = some pixels.
-        raggedness: how far the outline strays, in half axes.
-        seed: of outline and inner variation.
+        half_length_px, half_width_px: semi-axes along and across.
+        depth_db: darkening, > 0.
+        steepness: sharpness of the outline, from 1 (as soft as the patch is wide) to 25 (some pixels).
+        raggedness: irregularity of the outline, in semi-axes.
+        seed: seed of outline and inner variation.
     """
 
     half_length_px: float
@@ -45,13 +45,13 @@ class LowWindPatch(Placed):
         return self.box((-length, length), (-width, width))
 
     def gain_db(self, rows: FloatArray, cols: FloatArray) -> FloatImage:
-        """Gain in dB at every crossing of rows (m,) and columns (n,), (m, n) float32."""
+        """Gain in dB on the grid of rows (m,) and columns (n,), (m, n) float32."""
         along, across = self.local(rows, cols)
         radius_sq = (along / self.half_length_px) ** 2 + (across / self.half_width_px) ** 2
         size = math.sqrt(self.half_length_px * self.half_width_px)
         outline, inner = _patch_fields(self.seed, size, self.bearing_deg)
         level = np.float32(0.6) - radius_sq + np.float32(self.raggedness) * outline.on(rows, cols)
-        # One flank is nine times as sharp as the other: wind sets in at a line and dies down over an area.
+        # One side is nine times as sharp as the other: the wind starts at a line and fades out over an area.
         flank = 1 + np.float32(0.8) * np.clip(across / np.float32(self.half_width_px), -1, 1)
         calm = step(np.float32(self.steepness / 3) * flank * level)
         calm *= np.clip((_OUTLINE_REACH**2 - radius_sq) * 1.5, 0, 1)
@@ -60,7 +60,7 @@ class LowWindPatch(Placed):
 
 @lru_cache(maxsize=64)
 def _patch_fields(seed: int, size_px: float, bearing_deg: float) -> tuple[waves.RandomWaves, waves.RandomWaves]:
-    """Unit-variance fields of a patch's outline and of its inside; both have broad parts and fine, drawn-out ones."""
+    """Unit-variance fields of a patch's outline and inside; both have broad and fine, elongated parts."""
     rng = np.random.default_rng(seed)
     broad = waves.smooth(0.3 * size_px, rng, n_waves=16)
     bays = waves.streaks(0.22 * size_px, 0.1 * size_px, bearing_deg, rng, n_waves=24)
@@ -72,9 +72,9 @@ def _patch_fields(seed: int, size_px: float, bearing_deg: float) -> tuple[waves.
 
 
 def draw_low_wind_patch(centre: Point, rng: np.random.Generator) -> LowWindPatch:
-    """A patch 40 to 400 px long with a soft outline, as where the wind dies down.
+    """Draw a patch 40 to 400 px long with a soft outline.
 
-    Choice: 2 to 8 dB, and an outline as soft as that of the few calms of the reference tiles, 5 to 13 px.
+    Choice: 2 to 8 dB, and an edge width of 5 to 13 px as in the few low-wind areas of the reference tiles.
     """
     half_length = log_uniform(rng, 20, 200)
     return LowWindPatch(
@@ -91,14 +91,14 @@ def draw_low_wind_patch(centre: Point, rng: np.random.Generator) -> LowWindPatch
 
 @dataclass(frozen=True)
 class RainCell(Placed):
-    """Rain on the sea: a ragged core, a rim around it, and the downdraft that blows out ahead of the bearing.
+    """Rain on the sea: an irregular core, a rim around it, and a downdraft that spreads ahead along the bearing.
 
     Attributes:
         radius_px: radius of the core.
-        core_db: gain in the core; < 0 where drops damp the ripples, > 0 where splashes and the rain itself reflect.
+        core_db: gain in the core; < 0 if drops damp the short waves, > 0 if splashes and the rain itself scatter.
         rim_db: gain of the rim, > 0.
-        gust_db: gain at the gust front, > 0; it fades inwards.
-        seed: of the outlines.
+        gust_db: gain at the gust front, > 0; decreases inwards.
+        seed: seed of the outlines.
     """
 
     radius_px: float
@@ -114,11 +114,11 @@ class RainCell(Placed):
         return self.box((-reach, reach), (-reach, reach))
 
     def gain_db(self, rows: FloatArray, cols: FloatArray) -> FloatImage:
-        """Gain in dB at every crossing of rows (m,) and columns (n,), (m, n) float32."""
+        """Gain in dB on the grid of rows (m,) and columns (n,), (m, n) float32."""
         along, across = (x / np.float32(self.radius_px) for x in self.local(rows, cols))
         radius = np.sqrt(along * along + across * across)
         broad, fine = (field.on(rows, cols) for field in _rain_fields(self.seed, self.radius_px))
-        # Both outlines calm down towards the bounds, where all must have ended.
+        # The irregularity of both outlines decreases towards the bounds, where the gain must be 0.
         strayed = radius + np.float32(0.25) * np.clip(broad, -2, 2) * np.clip(3.2 - radius, 0, 1)
         core = step(3 * (np.float32(0.8) - strayed) + fine) * np.clip(2 - radius, 0, 1)
         ahead = np.clip(0.5 + 0.6 * along / np.maximum(radius, np.float32(0.1)), 0, 1)
@@ -133,7 +133,7 @@ class RainCell(Placed):
 
 @lru_cache(maxsize=64)
 def _rain_fields(seed: int, radius_px: float) -> tuple[waves.RandomWaves, waves.RandomWaves]:
-    """Unit-variance fields of a cell's outline: lobes, and the fine structure of showers."""
+    """Unit-variance fields of a cell's outline: broad lobes and fine structure."""
     rng = np.random.default_rng(seed)
     lobes = waves.smooth(0.5 * radius_px, rng, n_waves=24)
     showers = waves.smooth(max(0.15 * radius_px, 3.0), rng, n_waves=32)
@@ -142,9 +142,9 @@ def _rain_fields(seed: int, radius_px: float) -> tuple[waves.RandomWaves, waves.
 
 
 def draw_rain_cell(centre: Point, rng: np.random.Generator) -> RainCell:
-    """A cell of 10 to 40 px radius; every other one has a bright core.
+    """Draw a cell of 10 to 40 px radius; half of the cells have a bright core.
 
-    Choice: bright cores of 3 to 9 dB, since the reference tiles show saturated, ragged blobs of 20 to 60 px.
+    Choice: bright cores of 3 to 9 dB, because the reference tiles have saturated, irregular blobs of 20 to 60 px.
     """
     bright = rng.random() < 0.5
     return RainCell(
@@ -160,15 +160,15 @@ def draw_rain_cell(centre: Point, rng: np.random.Generator) -> RainCell:
 
 @dataclass(frozen=True)
 class WindFront(Placed):
-    """A long line at which the wind changes: brighter on one side, darker on the other, both fading away from it.
+    """A long line at which the wind changes: brighter on one side, darker on the other, fading with the distance.
 
     Attributes:
-        half_length_px: half the line's length, along the bearing.
-        curvature_per_px: how the line bends, 1 / px.
-        step_db: change of level over the line; > 0: brighter across, in the direction of the second axis.
+        half_length_px: half the length of the line, along the bearing.
+        curvature_per_px: curvature of the line, 1 / px.
+        step_db: change of level over the line; > 0 if the side in the "across" direction is brighter.
         width_px: width of the change, 5 to 40 px.
-        reach_px: distance at which either side is back at the level of the sea.
-        seed: of the line's waviness.
+        reach_px: distance at which both sides are back at the level of the sea.
+        seed: seed of the waviness of the line.
     """
 
     half_length_px: float
@@ -186,11 +186,11 @@ class WindFront(Placed):
 
     @property
     def _stray_px(self) -> float:
-        """Standard deviation of the line's waviness: wide fronts stray further."""
+        """Standard deviation of the waviness; larger for wide fronts."""
         return 3.0 + 0.4 * self.width_px
 
     def gain_db(self, rows: FloatArray, cols: FloatArray) -> FloatImage:
-        """Gain in dB at every crossing of rows (m,) and columns (n,), (m, n) float32."""
+        """Gain in dB on the grid of rows (m,) and columns (n,), (m, n) float32."""
         along, across = self.local(rows, cols)
         waviness = np.clip(_front_field(self.seed, self.width_px).on(rows, cols), -3, 3)
         distance = across - np.float32(self.curvature_per_px) * along * along + np.float32(self._stray_px) * waviness
@@ -201,20 +201,20 @@ class WindFront(Placed):
 
 @lru_cache(maxsize=64)
 def _front_field(seed: int, width_px: float) -> waves.RandomWaves:
-    """Unit-variance waviness of a front: bends of a hundred pixels and lobes as wide as the front."""
+    """Unit-variance waviness of a front: bends of about 100 px, and lobes as wide as the front."""
     rng = np.random.default_rng(seed)
     bends, lobes = waves.smooth(60.0, rng, n_waves=16), waves.smooth(max(width_px, 8.0), rng, n_waves=32)
     return waves.total((bends.scaled(0.87), lobes.scaled(0.5)))
 
 
 def draw_wind_front(centre: Point, rng: np.random.Generator) -> WindFront:
-    """A front of 300 to 3000 px with a change of 1 to 3 dB over 5 to 40 px."""
+    """Draw a front 300 to 3000 px long with a change of 1 to 3 dB over 5 to 40 px."""
     half_length = log_uniform(rng, 150, 1500)
     return WindFront(
         *centre,
         bearing_deg=float(rng.uniform(0, 360)),
         half_length_px=half_length,
-        # Choice: the ends lie up to a quarter of the length off the tangent.
+        # Choice: the ends deviate from the tangent by up to a quarter of the length.
         curvature_per_px=float(rng.uniform(-0.5, 0.5)) / half_length,
         step_db=float(rng.choice((-1, 1)) * rng.uniform(1, 3)),
         width_px=log_uniform(rng, 5, 40),
@@ -224,5 +224,5 @@ def draw_wind_front(centre: Point, rng: np.random.Generator) -> WindFront:
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """A number between `low` and `high`, > 0, whose logarithm is uniform."""
+    """A random number between `low` and `high`, > 0, with a uniform logarithm."""
     return float(math.exp(rng.uniform(math.log(low), math.log(high))))

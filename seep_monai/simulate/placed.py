@@ -1,4 +1,4 @@
-"""Things with a place and a direction in a scene: coordinates along and across them, and the box they lie in."""
+"""Objects with a position and a direction in a scene: local coordinates and bounding box."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Placed:
-    """A place and a direction.
+    """A position and a direction.
 
     Attributes:
-        row, col: place in scene coordinates, px.
-        bearing_deg: direction, from the column axis towards the rows; "along" runs that way, "across" a quarter
+        row, col: position in scene coordinates, px.
+        bearing_deg: direction, from the column axis towards the rows. "Along" is this direction, "across" is a quarter
             turn further.
     """
 
@@ -29,16 +29,16 @@ class Placed:
     bearing_deg: float
 
     def local(self, rows: FloatArray, cols: FloatArray) -> tuple[FloatImage, FloatImage]:
-        """Distance along and across at every crossing of rows (m,) and columns (n,), px, two (m, n) float32."""
+        """Distances along and across on the grid of rows (m,) and columns (n,), px, two (m, n) float32."""
         sin, cos = self._direction()
-        # Offsets are taken in double precision: far from the scene's origin single would lose hundredths of a pixel.
+        # Offsets in double precision: far from the scene's origin, single precision loses hundredths of a pixel.
         row, col = np.asarray(rows, float)[:, None] - self.row, np.asarray(cols, float) - self.col
         along = (sin * row).astype(np.float32) + (cos * col).astype(np.float32)
         across = (cos * row).astype(np.float32) - (sin * col).astype(np.float32)
         return along, across
 
     def box(self, along: Span, across: Span) -> Bounds:
-        """(row0, row1, col0, col1) of the upright box around all places within these spans along and across."""
+        """(row0, row1, col0, col1) of the axis-aligned box around these spans along and across."""
         sin, cos = self._direction()
         rows = [self.row + sin * a + cos * b for a in along for b in across]
         cols = [self.col + cos * a - sin * b for a in along for b in across]
@@ -49,12 +49,12 @@ class Placed:
 
 
 def bump(x: FloatImage) -> FloatImage:
-    """A smooth hill: 1 at 0, 0 from -1 and 1 outwards, (1 - x^2)^2 between."""
+    """Smooth bump: (1 - x^2)^2 between -1 and 1, else 0."""
     rest = np.maximum(1 - x * x, np.float32(0))
     return rest * rest
 
 
 def step(x: FloatImage) -> FloatImage:
-    """A smooth step of finite width: 0 up to -1, 1 from 1 on, its steepest slope, 3/4, at 0."""
+    """Smooth step from 0 at -1 to 1 at 1; the largest slope, 3/4, is at 0."""
     share: FloatImage = np.clip((x + 1) / 2, 0, 1)
     return share * share * (3 - 2 * share)

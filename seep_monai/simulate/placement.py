@@ -1,4 +1,4 @@
-"""Where the films of a scene lie: around a few places, natural seeps apart from ships and platforms."""
+"""Positions of the slicks of a scene: clustered at sites, natural seeps apart from ships and platforms."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ logger = logging.getLogger(__name__)
 Point = tuple[float, float]
 Tile = tuple[int, int]
 
-# All numbers below: Choice: calibrated until the classes meet in a tile as often as in the reference tiles, where 1, 2,
-# 3, 6 and 7 lie together, and 4 and 5 together and apart from them, as they would around ships and platforms.
-# Order of drawing: what others gather around comes first.
+# Choice: all numbers below are calibrated so that classes share a tile as often as in the reference tiles. There, 1, 2,
+# 3, 6 and 7 lie together; 4 and 5 lie together and apart from them, as around ships and platforms.
+# Drawing order: classes around which others cluster come first.
 _ORDER = (4, 1, 2, 3, 5, 6, 7)
 _PLATFORM_LABELS = (4, 5)
-# Distance of the origins from their site, standard deviation in px.
+# Standard deviation of the distance of the origins from their site, px.
 _SPREAD_PX = {1: 330.0, 2: 330.0, 3: 330.0, 4: 180.0, 5: 350.0, 6: 700.0, 7: 330.0}
-# Share of the films of classes 2, 3, 6 and 7 that lie in a tile with class 1, and of class 5 beside one of class 4.
+# Shares of the slicks of classes 2, 3, 6 and 7 in a tile with class 1, and of class 5 near (px) one of class 4.
 _BESIDE_CLASS_1, _BESIDE_CLASS_4, _BESIDE_PX = 0.6, 0.5, 60.0
-# Sites of natural seeps follow one another in steps of three tiles: the seep tiles of a scene form a band.
+# Successive sites of natural seeps are about three tiles apart: the seep tiles of a scene form a band.
 _SITE_STEP_PX = 750.0
-# Slicks of one class (families of class 1) that a tile holds before others keep away from it, in so many trials. Else
-# they pile up at one seep and join into webs of 20,000 px, where the largest of the reference tiles has 6,000.
+# Maximum number of slicks of one class (families of class 1) on a tile, and number of trials to find a tile below it.
+# Without this limit, slicks merge into instances of 20,000 px; the largest in the reference tiles has 6,000.
 _MAX_SLICKS_ON_TILE, _N_TRIALS = 2, 16
-# Platforms stand away from natural seeps: the best of so many places.
+# Platforms are far from natural seeps: the farthest of this many candidates.
 _N_CANDIDATES = 6
-# The drift turns from place to place.
+# Standard deviation of the drift direction between slicks.
 _DRIFT_SPREAD_RAD = 0.44
-# No recipe needs more slicks than this per tile that it is to reach; a bound keeps odd parameters from looping.
+# Maximum number of slicks per wanted tile, more than any class needs; it prevents endless loops.
 _MAX_SLICKS_PER_TILE = 25
 
 
 def draw_slicks(parameters: SceneParameters, rng: np.random.Generator) -> tuple[Slick, ...]:
-    """The slicks of a scene: of every class until the tiles they touch are as many as wanted."""
+    """Draw the slicks of a scene: of each class until they touch the wanted number of tiles."""
     p, field = parameters, _Field(parameters, rng)
     for label in _ORDER:
         wanted = p.class_tiles[label - 1]
@@ -59,7 +59,7 @@ def draw_slicks(parameters: SceneParameters, rng: np.random.Generator) -> tuple[
 
 
 class _Field:
-    """Slicks drawn so far, the tiles they touch by class, and the places where the next ones may start."""
+    """The slicks drawn so far, the tiles they touch by class, and the sites of the next ones."""
 
     def __init__(self, parameters: SceneParameters, rng: np.random.Generator) -> None:
         self.parameters, self.rng = parameters, rng
@@ -72,7 +72,7 @@ class _Field:
         self.n_slicks: Counter[tuple[int, Tile]] = Counter()
 
     def add(self, label: int) -> None:
-        """Draw one slick of a class, where it can be had, away from tiles that are full of slicks of this class."""
+        """Draw one slick of a class, if possible only on tiles below the maximum number of slicks of this class."""
         for _ in range(_N_TRIALS):
             slick = self._slick(label)
             tiles = tiles_of(slick, self.size)
@@ -101,7 +101,7 @@ class _Field:
         return self._near(self.natural[int(rng.integers(len(self.natural)))], _SPREAD_PX[label])
 
     def _band(self, count: int) -> list[Point]:
-        """Places of which each lies some tiles from the one before, as along one fault."""
+        """Positions that each lie some tiles from the previous one, as along a fault."""
         places = [self._anywhere()]
         while len(places) < count:
             places.append(self._near(places[-1], _SITE_STEP_PX))
@@ -111,7 +111,7 @@ class _Field:
         return self._inside(self.rng.uniform((0, 0), self.size))
 
     def _away_from(self, others: list[Point]) -> Point:
-        """Of some places the one that is farthest from all others."""
+        """Of some random positions, the one that is farthest from all others."""
         candidates = [self._anywhere() for _ in range(_N_CANDIDATES)]
         return max(candidates, key=lambda place: min(math.dist(place, other) for other in others))
 
@@ -119,7 +119,7 @@ class _Field:
         return self._inside(self.rng.normal(place, spread_px))
 
     def _inside(self, place: npt.ArrayLike) -> Point:
-        """The place, reflected at the borders of the scene: places near them lose nothing."""
+        """The position, reflected at the borders of the scene, so that the density near them is not reduced."""
         row, col = (
             size - abs(size - abs(float(x)) % (2 * size)) for x, size in zip(np.asarray(place), self.size, strict=True)
         )
@@ -127,7 +127,7 @@ class _Field:
 
 
 def tiles_of(slick: Slick, size_px: tuple[int, int]) -> set[Tile]:
-    """Row and column of the tiles of the grid on which the centre lines of a slick lie."""
+    """(row, col) of the grid tiles on which the centre lines of a slick lie."""
     tiles: set[Tile] = set()
     for ribbon in slick.ribbons:
         core = ribbon.strength >= CORE_SHARE

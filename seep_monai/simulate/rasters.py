@@ -1,4 +1,4 @@
-"""A simulated scene as files: image and mask as GeoTIFF, the films as GeoJSON; memory stays at one block row."""
+"""Write a simulated scene: image and mask as GeoTIFF, films as GeoJSON; memory use is one block row."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from seep_monai.tiff import TILE_PX
 
 IMAGES_DIR, MASKS_DIR, SLICKS_DIR = "images", "masks", "slicks"
 NO_DATA_DN = 0
-# Choice: level 1; level 6 takes twice as long and makes speckle of some 200 levels smaller by a hundredth only.
+# Choice: level 1; level 6 takes twice as long and saves only 1 % of the size on speckle of about 200 levels.
 _DEFLATE_LEVEL = 1
 
 
@@ -37,8 +37,8 @@ class SceneFiles:
     """The files of one scene.
 
     Attributes:
-        image: uint16, DN 0 = no data, as the no-data tag says.
-        mask: uint8, 0 or the class 1..7; no no-data tag.
+        image: uint16, DN 0 = no-data, set in the no-data tag.
+        mask: uint8, 0 or the class 1..7; without a no-data tag.
         slicks: the centre lines, see `vectors.feature_collection`.
     """
 
@@ -48,10 +48,10 @@ class SceneFiles:
 
 
 def scene_files(folder: str | Path, name: str) -> SceneFiles:
-    """Where the files of a scene lie in a folder.
+    """The paths of the files of a scene in a folder.
 
     Raises:
-        SeepError: if the name is no plain file name.
+        SeepError: if the name is not a plain file name.
     """
     if not name or name.startswith(".") or any(sign in name for sign in "/\\\0"):
         raise SeepError(f"name: expected a file name without folder or suffix, but got {name!r}. Choose another.")
@@ -73,23 +73,20 @@ def write_scene(
 ) -> SceneFiles:
     """Write `images/NAME.tif`, `masks/NAME.tif` and `slicks/NAME.geojson` to a folder; each pixel is drawn once.
 
-    The rasters are drawn in block rows over the full width, from top to bottom. The files appear when all are complete.
+    The rasters are drawn in block rows, from top to bottom. The files get their names when all are complete.
 
     Args:
-        scene: what is drawn.
-        folder: made where it is absent.
+        scene: the scene to draw.
+        folder: created if missing.
         name: name of the scene and of its files.
-        georeference: where the scene lies.
+        georeference: position of the scene.
         class_names: names of the classes 1..7 in the vectors.
         compression: of both rasters.
         overwrite: replace files of this name.
 
-    Returns:
-        The files that were written.
-
     Raises:
-        SeepError: before anything is drawn, if a file is there already, or if name, class names, vectors or
-            georeference do not fit; while drawing, if the scene gives wrong arrays or a file cannot be written.
+        SeepError: before drawing, if a file exists already, or if name, class names, vectors or georeference are
+            invalid; while drawing, if the scene returns wrong arrays or a file cannot be written.
     """
     files = scene_files(folder, name)
     _check_free(files, overwrite=overwrite)
@@ -106,7 +103,7 @@ def write_scene(
             _check_whole(parts.mask, files.mask)
             parts.slicks.write_text(text, encoding="utf-8")
     except OSError as error:
-        # What GDAL found stands in the cause of rasterio's error.
+        # The error of GDAL is the cause of rasterio's error.
         reason = error.strerror or error.__cause__ or error
         raise SeepError(
             f"{error.filename or folder}: expected a folder to write to, but got {reason}. Check the path and the free "
@@ -116,7 +113,7 @@ def write_scene(
 
 
 def block_rows(shape: tuple[int, int]) -> Iterator[Window]:
-    """Windows over the full width, `TILE_PX` rows each but the last, from top to bottom.
+    """Windows over the full width, `TILE_PX` rows each except the last, from top to bottom.
 
     >>> list(block_rows((300, 40)))
     [(slice(0, 256, None), slice(0, 40, None)), (slice(256, 300, None), slice(0, 40, None))]
@@ -127,7 +124,7 @@ def block_rows(shape: tuple[int, int]) -> Iterator[Window]:
 
 @contextmanager
 def _all_or_none(files: SceneFiles) -> Iterator[SceneFiles]:
-    """Names beside the files to write to; they are renamed if the block ends without an error, else removed."""
+    """Temporary file names; the files are renamed if the block ends without an error, otherwise removed."""
     part = f".{uuid.uuid4().hex}.part"
     parts = SceneFiles(**{key: path.with_name(f".{path.name}{part}") for key, path in vars(files).items()})
     for path in vars(parts).values():
@@ -142,23 +139,23 @@ def _all_or_none(files: SceneFiles) -> Iterator[SceneFiles]:
 
 
 def _check_whole(part: Path, path: Path) -> None:
-    """Raise a SeepError if the file lacks bytes; rasterio's `close` says nothing if the last ones cannot be written."""
+    """Raise SeepError if the file is incomplete; rasterio's `close` does not report a failed write."""
     try:
         with tifffile.TiffFile(part) as tiff:
             page: Any = tiff.pages.first
             tiles = list(zip(page.dataoffsets, page.databytecounts, strict=True))
             end = max(offset + count for offset, count in tiles)
             is_whole = len(tiles) == math.prod(page.chunked) and all(map(all, tiles)) and end <= tiff.filehandle.size
-    except Exception:  # a damaged file makes tifffile raise almost anything
+    except Exception:  # on damaged files, tifffile raises many types
         is_whole = False
     if not is_whole:
-        raise SeepError(f"{path}: expected room for the whole file, but its end could not be written. Free some space.")
+        raise SeepError(f"{path}: expected a complete file, but its end was not written. Free disk space.")
 
 
 def _new_raster(part: Path, shape: tuple[int, int], dtype: str, **profile: Any) -> Any:
-    """A GeoTIFF of one band, open for writing; tiles of `TILE_PX`."""
+    """Open a GeoTIFF of one band with tiles of `TILE_PX` for writing."""
     with warnings.catch_warnings():
-        # A scene may lie nowhere.
+        # A scene may have no georeference.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(
             part,
@@ -177,18 +174,18 @@ def _new_raster(part: Path, shape: tuple[int, int], dtype: str, **profile: Any) 
 
 
 def _draw_into(image: Any, mask: Any, scene: SceneTruth, name: str) -> None:
-    """Draw the scene, block row by block row, into two rasters that are open."""
+    """Draw the scene into two open rasters, one block row at a time."""
     with tqdm(total=scene.shape[0], desc=name, unit="row", leave=False, disable=not sys.stderr.isatty()) as progress:
         for window in block_rows(scene.shape):
             dn, label = scene.draw(window)
-            # GDAL keeps nothing in memory of tiles that are written whole.
+            # GDAL does not cache tiles that are written completely.
             image.write(_checked(dn, window, "uint16", name), 1, window=RasterWindow.from_slices(*window))
             mask.write(_checked(label, window, "uint8", name), 1, window=RasterWindow.from_slices(*window))
             progress.update(window[0].stop - window[0].start)
 
 
 def _checked(band: npt.NDArray[Any], window: Window, dtype: str, name: str) -> npt.NDArray[Any]:
-    """What was drawn; a SeepError unless it fits the window and the file, for rasterio would resample and cast it."""
+    """The band, if it fits window and file, else SeepError; rasterio would resample and cast it."""
     shape = tuple(part.stop - part.start for part in window)
     if band.shape != shape or band.dtype != dtype:
         raise SeepError(
@@ -201,4 +198,4 @@ def _checked(band: npt.NDArray[Any], window: Window, dtype: str, name: str) -> n
 def _check_free(files: SceneFiles, *, overwrite: bool) -> None:
     there = [str(path) for path in vars(files).values() if path.exists()]
     if there and not overwrite:
-        raise SeepError(f"{', '.join(there)}: the scene is there already. Choose another name, or overwrite it.")
+        raise SeepError(f"{', '.join(there)}: the scene exists already. Choose another name, or overwrite it.")

@@ -1,4 +1,4 @@
-"""Sample data: simulated tiles like the real set, with the record that repeats them."""
+"""Sample data: simulated tiles like the real set, and a record to reproduce them."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ logger = logging.getLogger(__name__)
 
 RECORD_NAME = "simulation.json"
 FIRST_SCENE = 900001
-# Choice: five; a split by scene then has scenes for every part.
+# Choice: five, enough scenes for every part of a split by scene.
 MIN_SCENES = 5
-# Choice: 10 %; the real set has hardly any clean tile, and false alarms cannot be counted without.
+# Choice: 10 %; the real set has almost no tile without seep, but false alarms are counted on such tiles.
 EMPTY_SHARE = 0.10
 
 
 @dataclass(frozen=True)
 class TilePlan:
-    """A sample of tiles: what will be made.
+    """The tiles to simulate.
 
     Attributes:
         seed: seed of the whole sample.
         n_tiles_per_scene: one number per scene.
         empty_share: share of tiles without seep.
-        settings: what the user chose about scenes.
+        settings: the user's settings of scenes.
     """
 
     seed: int
@@ -56,29 +56,29 @@ def plan_tiles(
     empty_share: float = EMPTY_SHARE,
     settings: SceneSettings | None = None,
 ) -> TilePlan:
-    """The plan of a sample of tiles; they are spread evenly, the first scenes hold the odd ones.
+    """Plan a sample of tiles that are spread evenly over scenes; the first scenes get the remainder.
 
     Args:
         n_tiles: number of tiles, > 0.
         seed: >= 0.
-        n_scenes: number of scenes. Default: as few as give that many tiles, but five at least as long as each holds
-            two tiles.
+        n_scenes: number of scenes. Default: the fewest that hold all tiles, but at least five if each then has two
+            tiles.
         empty_share: share of tiles without seep, 0 to 1.
-        settings: of the scenes; default: like the reference tiles.
+        settings: settings of scenes; default: like the reference tiles.
 
     Raises:
         SeepError: if a number is out of range, or the tiles do not fit into the scenes.
     """
     chosen = settings or SceneSettings()
     if n_tiles < 1:
-        raise SeepError(f"n_tiles: expected 1 or more, but got {n_tiles}. Ask for a tile at least.")
+        raise SeepError(f"n_tiles: expected 1 or more, but got {n_tiles}. Ask for at least one tile.")
     check_seed(seed)
     if not 0 <= empty_share <= 1:
         raise SeepError(f"empty_share: expected a share of 0 to 1, but got {empty_share}. Change it.")
     if chosen.seep_share == 0 and empty_share < 1:
         raise SeepError(
-            f"seep_share: scenes without seep have no tiles with it, but {1 - empty_share:g} of the tiles are to have "
-            f"some. Give empty_share 1, or a seep_share above 0."
+            f"seep_share: expected a share above 0, because {1 - empty_share:g} of the tiles should have seep, but "
+            f"got 0. Give a seep_share above 0, or empty_share 1."
         )
     most = max_tiles_per_scene(chosen, empty_share)
     n_needed = -(-n_tiles // most)
@@ -105,17 +105,17 @@ def make_sample_data(
 ) -> None:
     """Write simulated tiles to `out`: images, masks of the same names, and `simulation.json`.
 
-    A tile is `SCENE.TILE.tif`, TILE its 1-based row-major place in the scene's grid. The same seed and numbers give the
-    same bytes; a scene depends on the seed, the settings and its own number alone. All is written to a temporary folder
-    beside `out` and renamed at the end.
+    A tile is `SCENE.TILE.tif`; TILE is its 1-based row-major index in the scene's grid. The same seed and numbers give
+    the same bytes; a scene depends only on the seed, the settings and its own number. All files are written to a
+    temporary folder beside `out`, which is renamed at the end.
 
     Args:
-        out: folder to make.
+        out: folder to create.
         n_tiles, seed, n_scenes, empty_share, settings: see `plan_tiles`.
-        overwrite: replace a sample that is there; a folder without `simulation.json` is never replaced.
+        overwrite: replace an existing sample; a folder without `simulation.json` is never replaced.
 
     Raises:
-        SeepError: before anything is written, if the numbers do not fit or `out` may not be used.
+        SeepError: before anything is written, if a number is out of range or `out` cannot be used.
     """
     plan = plan_tiles(n_tiles, seed, n_scenes, empty_share=empty_share, settings=settings)
     make_folder(Path(out), lambda folder: _write_tiles(folder, plan), overwrite=overwrite)
@@ -123,13 +123,13 @@ def make_sample_data(
 
 
 def check_seed(seed: int) -> None:
-    """Raise a SeepError for a negative seed."""
+    """Raise SeepError if the seed is negative."""
     if seed < 0:
         raise SeepError(f"seed: expected a whole number of 0 or more, but got {seed}. Change it.")
 
 
 def make_folder(out: Path, write: Callable[[Path], None], *, overwrite: bool) -> None:
-    """Let `write` fill a temporary folder beside `out`, and give it that name when it is complete."""
+    """Let `write` fill a temporary folder beside `out`, and rename it to `out` when it is complete."""
     out = out.resolve()
     _check_target(out, overwrite=overwrite)
     try:
@@ -141,30 +141,30 @@ def make_folder(out: Path, write: Callable[[Path], None], *, overwrite: bool) ->
             _replace(out, new, old=Path(temporary) / "old")
     except OSError as error:
         raise SeepError(
-            f"{error.filename or out}: expected a folder to write to, but: {error.strerror or error}. Check path "
-            f"and free space."
+            f"{error.filename or out}: expected a folder to write to, but got {error.strerror or error}. Check "
+            f"the path and the free disk space."
         ) from error
 
 
 def _check_target(out: Path, *, overwrite: bool) -> None:
-    """Raise SeepError unless `out` is free, empty, or a sample that may be overwritten."""
+    """Raise SeepError unless `out` is missing, empty, or a sample that may be overwritten."""
     if not out.exists():
         return
     if not out.is_dir():
-        raise SeepError(f"{out}: expected a folder to make, but a file has this name. Give another path.")
+        raise SeepError(f"{out}: expected a folder, but a file has this name. Give another path.")
     if not any(out.iterdir()):
         return
     if not overwrite:
-        raise SeepError(f"{out}: the folder exists and is not empty. Give another path or --overwrite.")
+        raise SeepError(f"{out}: expected a new or empty folder, but it holds files. Give another path or --overwrite.")
     if not (out / RECORD_NAME).is_file():
         raise SeepError(
-            f"{out}: --overwrite replaces only sample data, but the folder holds no {RECORD_NAME}. "
-            f"Give another path or remove the folder yourself."
+            f"{out}: expected simulated data to overwrite, but the folder has no {RECORD_NAME}. "
+            f"Give another path or remove the folder."
         )
 
 
 def _replace(out: Path, new: Path, *, old: Path) -> None:
-    """Put folder `new` in the place of `out`; what was there goes to `old`, and comes back if that fails."""
+    """Rename `new` to `out`; an existing folder is moved to `old`, and restored if the renaming fails."""
     if not out.exists():
         new.rename(out)
         return
@@ -177,7 +177,7 @@ def _replace(out: Path, new: Path, *, old: Path) -> None:
 
 
 def _write_tiles(folder: Path, plan: TilePlan) -> None:
-    """Write all tiles of a plan and the record of how they were made."""
+    """Write all tiles of a plan and `simulation.json`."""
     for name in (IMAGES_DIR, MASKS_DIR):
         (folder / name).mkdir()
     scenes = []
@@ -197,11 +197,11 @@ def _write_tiles(folder: Path, plan: TilePlan) -> None:
 
 
 def scene_rng(seed: int, index: int) -> np.random.Generator:
-    """The generator of one scene's parameters, `index` counted from 0."""
+    """The random generator of one scene; `index` starts at 0."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
 
 
 def write_record(folder: Path, plan: dict[str, Any], scenes: list[dict[str, Any]]) -> None:
-    """Write `simulation.json`: version, plan, and for each scene its parameters and what was made of it."""
+    """Write `simulation.json`: version, plan, and the parameters and tiles of each scene."""
     record = {"seep_monai": __version__, **plan, "n_scenes": len(scenes), "scenes": scenes}
     (folder / RECORD_NAME).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

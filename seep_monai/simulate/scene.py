@@ -1,4 +1,4 @@
-"""One simulated scene: planned from its parameters, then drawn window by window, whatever its size."""
+"""A simulated scene of any size: planned from its parameters, then drawn window by window."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from seep_monai.simulate.swath import Swath
 from seep_monai.simulate.targets import Target, add_targets, draw_targets
 
 Window = tuple[slice, slice]
-# Choice: 64 x 64 places; the median of a scene's level needs no more.
+# Choice: 64 x 64 samples are enough for the median of a scene's level.
 _LEVEL_SAMPLES = 64
-# Streams of randomness, one per subject, so that a change to one of them leaves the others as they were.
+# One random stream per subject, so that a change to one subject does not change the others.
 _SEA, _FILMS, _LOOKALIKES, _TARGETS, _SPECKLE = range(5)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """All that stands in a scene, as functions of place.
+    """The contents of a scene, as functions of position.
 
     Attributes:
-        parameters: what decided it.
+        parameters: the parameters that determine it.
         sea: wind, backscatter and texture.
-        swath: where there is data.
+        swath: the area with data.
         slicks: films, in drawing order.
-        lookalikes: patterns of the sea that are no film; label 0.
-        targets: ships and rigs, those at the origins of class 4 included; label 0.
-        full_scale: amplitude that becomes the highest DN.
+        lookalikes: patterns of the sea that are not films; label 0.
+        targets: ships and rigs, including those at the origins of class 4; label 0.
+        full_scale: amplitude that is coded as the highest DN.
     """
 
     parameters: SceneParameters
@@ -55,11 +55,11 @@ class Scene:
         return self.parameters.size_px
 
     def wind_at(self, row: float, col: float) -> float:
-        """Wind speed in m/s at a place."""
+        """Wind speed in m/s at a position."""
         return self.sea.wind_at(row, col)
 
     def draw(self, window: Window) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
-        """Image and mask of a window of the scene; a pixel is the same in whatever window it is drawn.
+        """Draw image and mask of a window of the scene; a pixel does not depend on the window.
 
         Args:
             window: rows and columns inside the scene.
@@ -78,7 +78,7 @@ class Scene:
         return image, mask
 
     def mask(self, block: Window) -> npt.NDArray[np.uint8]:
-        """The mask of one block of the grid alone, which is quick: the sea is not drawn."""
+        """The mask of one block of the grid; fast, because the sea is not drawn."""
         return self._films(block).label
 
     def _draw_block(self, block: Window) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
@@ -100,7 +100,7 @@ class Scene:
         return image, films.label
 
     def _films(self, block: Window) -> Films:
-        """The films on a block as the wind there lets them show, where there is data."""
+        """The films on a block, as visible at the local wind and only where there are data."""
         films = films_on(self.slicks, block)
         if not films.label.any():
             return films
@@ -108,15 +108,15 @@ class Scene:
         return films.seen(visibility, self.swath.valid(block))
 
     def shown_at(self, rows: npt.NDArray[np.floating], cols: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Share (0 to 1) of its damping that a film shows at places, (n,): by the wind, and 0 outside the swath."""
-        # Places are pixel centres: half a pixel further out still lies on the first or the last one.
+        """Visible share (0 to 1) of a film's damping at positions (n,): by the wind, and 0 outside the swath."""
+        # Whole numbers are pixel centres: the first and the last pixel extend half a pixel further.
         limits = zip((rows, cols), self.shape, strict=True)
         inside = np.logical_and(*((place >= -0.5) & (place < size - 0.5) for place, size in limits))
         shown = film_visibility(self.sea.winds_at(rows, cols)) * self.swath.contains(rows, cols)
         return np.where(inside, shown, 0.0)
 
     def _level_at(self, row: float, col: float) -> float:
-        """sigma0 of the undisturbed sea at a place, linear."""
+        """sigma0 of the undisturbed sea at a position, linear."""
         return float(self.sea.level_on(np.array([row]), np.array([col]))[0, 0])
 
     def _rng(self, subject: int, block: Window) -> np.random.Generator:
@@ -125,7 +125,7 @@ class Scene:
 
 
 def plan_scene(parameters: SceneParameters) -> Scene:
-    """The scene that the parameters and their seed decide."""
+    """The scene that the parameters and their seed determine."""
     p = parameters
     rngs = [np.random.default_rng(np.random.SeedSequence(p.seed, spawn_key=(subject,))) for subject in range(_SPECKLE)]
     water, swath = sea.draw_sea(p, rngs[_SEA]), Swath(p.size_px, p.edges)
@@ -142,18 +142,18 @@ def _full_scale(p: SceneParameters, water: sea.Sea) -> float:
     rows, cols = (np.linspace(0, size - 1, _LEVEL_SAMPLES) for size in p.size_px)
     amplitude = np.sqrt(water.level_on(rows, cols) + water.noise_floor(rows, cols))
     # The median of a unit-mean gamma of order n is about (1 - 1 / (9 n))^3 (Wilson and Hilferty 1931), that of a
-    # log-normal of deviation s is exp(-s^2 / 2); the amplitude takes the root.
+    # log-normal of deviation s is exp(-s^2 / 2); amplitude is the square root.
     median_speckle = (1 - 1 / (9 * p.looks)) ** 1.5 * math.exp(-(p.grain**2) / 4)
     return p.clip_medians * median_speckle * float(np.median(amplitude))
 
 
 def _stretched(coarse: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """Values on the coarse grid of a block, stretched onto its pixels."""
+    """Interpolate values on the coarse grid of a block to its pixels."""
     return sea.upsampled(coarse, (TILE_PX + 1, TILE_PX + 1))[:-1, :-1]
 
 
 def _blocks(window: Window) -> Iterator[Window]:
-    """The blocks of the scene's grid of 256 px that a window touches, whole ones, row by row."""
+    """The whole 256 px blocks of the scene's grid that a window touches, row by row."""
     starts = [range(part.start // TILE_PX * TILE_PX, part.stop, TILE_PX) for part in window]
     for row in starts[0]:
         for col in starts[1]:
@@ -161,7 +161,7 @@ def _blocks(window: Window) -> Iterator[Window]:
 
 
 def _copy(part: npt.NDArray[np.generic], block: Window, *, into: npt.NDArray[np.generic], window: Window) -> None:
-    """Copy what a block and a window share from the block's array into the window's."""
+    """Copy the overlap of a block and a window from the block's array to the window's array."""
     shared = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(block, window, strict=True)]
     source, target = (
         tuple(slice(s.start - origin.start, s.stop - origin.start) for s, origin in zip(shared, frame, strict=True))

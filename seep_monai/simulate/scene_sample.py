@@ -1,4 +1,4 @@
-"""Sample data: whole simulated scenes as rasters, with the record that repeats them."""
+"""Sample data: whole simulated scenes as rasters, and a record to reproduce them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """Whole scenes: what will be made.
+    """The scenes to simulate.
 
     Attributes:
-        seed: seed of all of them.
+        seed: seed of all scenes.
         n_scenes: number of scenes.
-        settings: what the user chose about scenes.
-        georeference: where they lie; all at the same place.
+        settings: the user's settings of scenes.
+        georeference: the same for all scenes.
     """
 
     seed: int
@@ -36,25 +36,25 @@ class ScenePlan:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         if self.n_scenes < 1:
-            raise SeepError(f"n_scenes: expected 1 or more, but got {self.n_scenes}. Ask for a scene at least.")
+            raise SeepError(f"n_scenes: expected 1 or more, but got {self.n_scenes}. Ask for at least one scene.")
         self.georeference.raster_place(self.settings.size_px)
 
 
 def make_scenes(out: str | Path, plan: ScenePlan, *, overwrite: bool = False) -> None:
-    """Write whole simulated scenes to `out`, with memory for one row of tiles whatever their size.
+    """Write whole simulated scenes to `out`; memory use is one row of tiles, whatever the size.
 
-    `images/SCENE.tif` (uint16, 0 = no data), `masks/SCENE.tif` (uint8), `slicks/SCENE.geojson` (centre lines of the
-    films), and `simulation.json`. All is written to a temporary folder beside `out` and renamed at the end.
+    Writes `images/SCENE.tif` (uint16, 0 = no-data), `masks/SCENE.tif` (uint8), `slicks/SCENE.geojson` (centre lines of
+    the films) and `simulation.json` to a temporary folder beside `out`, which is renamed at the end.
 
     Raises:
-        SeepError: before anything is written, if `out` may not be used.
+        SeepError: before anything is written, if `out` cannot be used.
     """
     make_folder(Path(out), lambda folder: _write_scenes(folder, plan), overwrite=overwrite)
     logger.info("%d scenes of %d x %d px written to %s", plan.n_scenes, *plan.settings.size_px, out)
 
 
 def _write_scenes(folder: Path, plan: ScenePlan) -> None:
-    """Write all scenes of a plan and the record of how they were made."""
+    """Write all scenes of a plan and `simulation.json`."""
     scenes = []
     for index in range(plan.n_scenes):
         parameters = draw_parameters(f"{FIRST_SCENE + index}", scene_rng(plan.seed, index), plan.settings)

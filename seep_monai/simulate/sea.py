@@ -1,4 +1,4 @@
-"""The sea of a scene as functions of place: wind, incidence, backscatter and its texture; and speckle."""
+"""The sea of a scene as functions of position: wind, incidence, backscatter and texture; and speckle."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ Window = tuple[slice, slice]
 
 # Choice: 16 px; wind and incidence vary over hundreds of pixels, so the sea level is computed on every 16th only.
 COARSE_PX = 16
-# Choice: most of the wind's change is broader than a tile, the rest as broad as half a tile (lengths in px).
+# Weights and correlation lengths in px. Choice: most of the wind's variation is broader than a tile, the rest half as
+# broad.
 _WIND_SCALES = ((0.9, 450.0), (0.44, 110.0))
-# Periods of the patchiness, px. Source: the spectra of the reference tiles follow one power law between these.
+# Periods of the background, px. Source: the spectra of the reference tiles follow one power law between these.
 _BACKGROUND_PX = (7.0, 260.0)
-# Choice: 250 px; how rough the sea is changes from tile to tile in the reference.
+# Choice: 250 px; in the reference, the roughness of the sea changes from tile to tile.
 _ROUGHNESS_PX = 250.0
 
 
@@ -33,8 +34,8 @@ class Sea:
     Attributes:
         parameters: of the scene.
         wind: unit-variance field; the wind's logarithm is a skewed function of it.
-        pattern: zero-mean Gaussian field of the sea's texture, in intensity, where the roughness is usual.
-        roughness: field of the logarithm of the texture's deviation over the usual one.
+        pattern: zero-mean Gaussian field of the sea's texture, in intensity, at average roughness.
+        roughness: field of the logarithm of the texture's deviation relative to the average.
     """
 
     parameters: SceneParameters
@@ -43,41 +44,41 @@ class Sea:
     roughness: waves.RandomWaves
 
     def wind_on(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
-        """Wind speed in m/s at every crossing of rows and columns."""
+        """Wind speed in m/s on the grid of rows and columns."""
         return self._speed(self.wind.on(rows, cols).astype(float))
 
     def wind_at(self, row: float, col: float) -> float:
-        """Wind speed in m/s at one place."""
+        """Wind speed in m/s at one position."""
         return float(self._speed(self.wind.at(row, col)))
 
     def winds_at(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
-        """Wind speed in m/s at places, (n,)."""
+        """Wind speed in m/s at positions, (n,)."""
         return self._speed(self.wind.at(rows, cols))
 
     def _speed(self, field: FloatArray) -> FloatArray:
-        """Wind in m/s of a unit Gaussian: its logarithm has the spread asked for and a tail towards calm."""
+        """Wind in m/s from a unit Gaussian; its logarithm has the given spread and a tail towards low wind."""
         p, k = self.parameters, self.parameters.wind_skew
-        # (1 - exp(-k g)) / k is g where k is small, and reaches further down than up where it is not.
+        # (1 - exp(-k g)) / k is g for small k; for larger k its negative tail is longer.
         bent = (math.exp(k * k / 2) - np.exp(-k * field)) / (k * math.exp(k * k / 2) * math.sqrt(1 + k * k))
         return p.wind_m_s * np.exp(p.wind_spread * bent)
 
     def level_on(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
-        """sigma0 without texture, linear, at every crossing of rows and columns."""
+        """sigma0 without texture, linear, on the grid of rows and columns."""
         return backscatter.cmod5n(self.wind_on(rows, cols), self.parameters.phi_deg, self.incidence_on(rows, cols))
 
     def noise_floor(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
-        """Noise-equivalent sigma0, linear, at every crossing of rows and columns."""
+        """Noise-equivalent sigma0, linear, on the grid of rows and columns."""
         p = self.parameters
         incidence = self.incidence_on(rows, cols)
         return backscatter.noise_floor(incidence, median_db=p.nesz_db, ripple_db=p.nesz_ripple_db)
 
     def incidence_on(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
-        """Incidence angle in deg at every crossing of rows and columns."""
+        """Incidence angle in deg on the grid of rows and columns."""
         first, last = self.parameters.incidence_deg
         return first + (last - first) * self.range_share(rows, cols)
 
     def range_share(self, rows: FloatArray, cols: FloatArray) -> FloatArray:
-        """Place along range, 0 to 1 from corner to corner, at every crossing: range lies slanted on the grid."""
+        """Position along range, 0 to 1 from corner to corner, on the grid; range is tilted against the columns."""
         n_rows, n_cols = self.parameters.size_px
         tilt = math.radians(self.parameters.tilt_deg)
         sin, cos = math.sin(tilt), math.cos(tilt)
@@ -85,7 +86,7 @@ class Sea:
         return (sin * np.asarray(rows)[:, None] + cos * np.asarray(cols) - first) / length
 
     def texture_on(self, block: Window) -> FloatImage:
-        """Unit-mean gamma texture on a window, (row, col): with speckle on top the intensity is K-distributed."""
+        """Unit-mean gamma texture on a window, (row, col); with speckle, the intensity is K-distributed."""
         rows, cols = (np.arange(part.start, part.stop, dtype=float) for part in block)
         shape = len(rows), len(cols)
         roughness = upsampled(np.exp(self.roughness.on(*coarse_grid(block))), (shape[0] + 1, shape[1] + 1))[:-1, :-1]
@@ -98,7 +99,7 @@ class Sea:
 
 
 def draw_sea(parameters: SceneParameters, rng: np.random.Generator) -> Sea:
-    """The sea of a scene; its waves are drawn from `rng`."""
+    """Draw the sea of a scene."""
     p = parameters
     wind = [waves.smooth(length, rng).scaled(share) for share, length in _WIND_SCALES]
     deviation, length, direction, *spread = p.swell
@@ -115,9 +116,9 @@ def draw_sea(parameters: SceneParameters, rng: np.random.Generator) -> Sea:
 def background_deviation(density_at_20_px: float, exponent: float) -> float:
     """Relative deviation of intensity of a background whose spectral density of amplitude is known at 20 px.
 
-    The density is that of one cycle per pixel squared, b (20 f)^-p; its integral over the ring of the background's
-    periods is the variance of the amplitude. Worked: b = .04, p = 2 -> 2 pi .04 / 400 * ln(260 / 7) = .00227; the
-    deviation of intensity is twice that of amplitude: 2 * .0477 = .095.
+    The density per (cycle per pixel) squared is b (20 f)^-p; its integral over the background's periods is the variance
+    of the amplitude. Worked: b = .04, p = 2 -> 2 pi .04 / 400 * ln(260 / 7) = .00227; the deviation of intensity is
+    twice that of amplitude: 2 * .0477 = .095.
     """
     low, high = (1 / period for period in reversed(_BACKGROUND_PX))
     q = 2 - exponent
@@ -132,7 +133,7 @@ def coarse_grid(block: Window) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.
 
 
 def gamma_from_gaussian(field: FloatImage, variance: FloatImage | float) -> FloatImage:
-    """Zero-mean Gaussian `field` of this variance -> unit-mean gamma of the same variance.
+    """Convert a zero-mean Gaussian field of this variance to a unit-mean gamma field of the same variance.
 
     Source: Wilson and Hilferty 1931, gamma(n) / n is about (1 - 1/(9n) + z / (3 sqrt(n)))^3; here 1/n = variance.
     """
@@ -141,7 +142,7 @@ def gamma_from_gaussian(field: FloatImage, variance: FloatImage | float) -> Floa
 
 
 def upsampled(coarse: FloatArray, shape: tuple[int, int]) -> FloatImage:
-    """`coarse` (m, n) stretched bilinearly onto `shape`, corner samples on corner pixels, float32."""
+    """Interpolate `coarse` (m, n) bilinearly to `shape`, corner samples on corner pixels, float32."""
     rows, cols = (_linear_weights(n, size) for n, size in zip(coarse.shape, shape, strict=True))
     return rows @ coarse.astype(np.float32) @ cols.T
 
@@ -160,7 +161,6 @@ def speckle(
     Args:
         shape: (row, col).
         looks: equivalent number of looks, > 0.
-        rng: source of randomness.
         correlation: lag-1 correlation across (along a row) and down (along a column), 0 to 0.4 each.
     """
     across, down = (_mixing(r) for r in correlation)
@@ -171,24 +171,23 @@ def speckle(
 
 
 def grain(shape: tuple[int, int], deviation: float, rng: np.random.Generator) -> FloatImage:
-    """Unit-mean white log-normal texture of the sea's intensity, float32: what changes from pixel to pixel.
+    """Unit-mean, white (pixel-to-pixel), log-normal texture of the sea's intensity, float32.
 
-    Source: the reference tiles, whose marginal is skewed as gamma speckle of 13 to 15 looks on such a texture, and not
-    as speckle of 9 looks alone, though both have the same coefficient of variation.
+    Source: the reference tiles. Their DN are as skewed as gamma speckle of 13 to 15 looks on such a texture, not as
+    speckle of 9 looks without it, although both have the same coefficient of variation.
 
     Args:
         shape: (row, col).
         deviation: standard deviation of the logarithm.
-        rng: source of randomness.
     """
     exponent = np.float32(deviation) * rng.standard_normal(shape, dtype=np.float32)
     return np.exp(exponent - np.float32(deviation**2 / 2))
 
 
 def _mixing(correlation: float) -> tuple[float, float]:
-    """Weight of the neighbour that gives this lag-1 correlation, and the share of the variance that is left.
+    """Weight of the neighbour that gives this lag-1 correlation, and the remaining share of the variance.
 
-    Mixing neighbours with weights (1 - w, w) leaves q = (1 - w)^2 + w^2 of the variance and correlates them by
+    Weights (1 - w, w) of two neighbours leave q = (1 - w)^2 + w^2 of the variance and give a correlation of
     w (1 - w) / q, so w (1 - w) = r / (1 + 2 r). Worked: r = .15 -> w = .132, q = .769.
     """
     product = correlation / (1 + 2 * correlation)

@@ -1,4 +1,4 @@
-"""What a user may choose about simulated scenes."""
+"""User settings of simulated scenes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from seep_monai.simulate.walks import MAX_WIDTH_PX
 
 TILE_PX = 256
 Orbit = Literal["descending", "ascending", "radar"]
-# Share of the (tile, class) pairs that are of each class. Source: the 790 tiles of the public seep tile set hold the
-# classes 1..7 in 478, 161, 76, 66, 125, 200 and 51 tiles, 1157 pairs in 788 tiles with seep.
+# Number of tiles with each class 1..7. Source: the 790 tiles of the public seep tile set; 1157 (tile, class) pairs in
+# 788 tiles with seep.
 _TILES_WITH_CLASS = (478, 161, 76, 66, 125, 200, 51)
 CLASS_FREQUENCIES = tuple(round(n / sum(_TILES_WITH_CLASS), 4) for n in _TILES_WITH_CLASS)
 CLASSES_PER_TILE = sum(_TILES_WITH_CLASS) / 788
@@ -22,29 +22,29 @@ CLASSES_PER_TILE = sum(_TILES_WITH_CLASS) / 788
 _FILM_SCALES = (0.25, 20.0)
 # Source: the reference scenes have 19 or 20 columns of tiles and 11 to 17 rows.
 REFERENCE_PX = (13 * TILE_PX, 20 * TILE_PX)
-# Sums of seven rounded shares miss one by less than this.
+# The sum of seven rounded shares differs from one by less than this.
 _SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What a user may choose about scenes; the rest is drawn.
+    """User settings of scenes; all other parameters are drawn at random.
 
     Attributes:
-        size_px: (row, col) size of a scene, 256 px at least.
-        seep_share: share of the scene's tiles that hold seep, about; 0 to 1.
-        class_frequencies: how often each class 1..7 is met, as shares of the (tile, class) pairs; they sum to one.
+        size_px: (row, col) size of a scene, at least 256 px.
+        seep_share: approximate share of the scene's tiles with seep, 0 to 1.
+        class_frequencies: share of each class 1..7 in the (tile, class) pairs; they sum to one.
         wind_m_s: range of the scenes' median wind.
         looks: range of the equivalent number of looks in intensity.
-        film_scale: lengths and widths of the films, in those of the reference tiles; the sea stays as it is.
-        pool_share: share of the slicks of class 5 that are pools, 0 to 1. A network needs many of them to learn to fill
-            them, so that tiles for training may hold more than the reference tiles do.
-        orbit: where range points. `descending`, as in the reference tiles: a north-up grid on which the swath lies
-            slanted and the image brightens with the column; `ascending`: its mirror image; `radar`: the sensor's own
-            geometry, rows along the flight and near range in the first column.
+        film_scale: scale factor of film lengths and widths, 1 as in the reference tiles; the sea is not scaled.
+        pool_share: share of the slicks of class 5 that are pools, 0 to 1. A network needs many pools to learn to fill
+            them, so training tiles may have more than the reference tiles.
+        orbit: direction of range. `descending`, as in the reference tiles: a north-up grid with a tilted swath and
+            brightness that increases with the column; `ascending`: its mirror image; `radar`: sensor geometry with rows
+            along the flight and near range in the first column.
 
     Raises:
-        SeepError: if a value is impossible.
+        SeepError: if a value is out of range.
     """
 
     size_px: tuple[int, int] = REFERENCE_PX
@@ -78,11 +78,11 @@ class SceneSettings:
 
 
 def check_size(size_px: tuple[int, int]) -> None:
-    """Raise SeepError unless a tile has room in a scene of this size."""
+    """Raise SeepError if the scene is smaller than a tile."""
     if len(size_px) != 2 or any(not isinstance(n, int) or n < TILE_PX for n in size_px):
         raise SeepError(
-            f"size_px: expected rows and columns, whole numbers of {TILE_PX} or more so that a tile has room, but got "
-            f"{size_px}. Give a larger scene."
+            f"size_px: expected rows and columns, whole numbers of {TILE_PX} or more (one tile), but got {size_px}. "
+            f"Give a larger scene."
         )
 
 
@@ -92,7 +92,7 @@ def _check_range(name: str, given: tuple[float, float], *, low: float, high: flo
 
 
 def check_film_scale(film_scale: float, size_px: tuple[int, int]) -> None:
-    """Raise SeepError unless films of this scale are drawable and narrower than the scene."""
+    """Raise SeepError if the scale is out of range or makes films wider than the scene."""
     low, high = _FILM_SCALES
     if not low <= film_scale <= high:
         raise SeepError(f"film_scale: expected a number of {low:g} to {high:g}, but got {film_scale}.")

@@ -1,6 +1,6 @@
-"""Recipes of the seven seep classes: from an origin and the surface drift to ribbons.
+"""Recipes of the seven seep classes: ribbons from an origin and the surface drift.
 
-The meaning of the classes is not published; each recipe copies what one class looks like in the reference tiles.
+The meaning of the classes is not published; each recipe imitates the shapes of one class in the reference tiles.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from seep_monai.simulate.walks import (
 
 Recipe = Callable[[Point, float, np.random.Generator], list[Ribbon]]
 
-# Class with pools, and the share of its slicks that are pools. Choice: as many as the reference tiles have.
+# Class with pools, and the share of pools among its slicks. Choice: as in the reference tiles.
 POOL_LABEL, POOL_SHARE = 5, 0.19
-# Of its other slicks, so many are dashed trails, the rest ribbons with teeth.
+# Share of dashed trails among its other slicks; the rest are ribbons with teeth.
 _DASHED_SHARE = 0.72
-# Class whose seep is a ship or a platform.
+# Class that starts at a ship or a platform.
 TARGET_LABEL = 4
-# Choice: calibrated until the shapes per class came near to those of the reference tiles; `damping_db` and
-# `damping_spread` until the inside/ring ratios did.
+# Choice: calibrated to the shapes per class in the reference tiles; `damping_db` and `damping_spread` to their
+# inside/ring ratios.
 FILMS = {
     1: Film(2.35, 0.30, 250.0, 0.60, 4.0, 0.42, ragged=0.30, beads=0.22, barbs_per_100_px=1.2),
     2: Film(2.1, 0.30, 80.0, 0.80, 3.4, 0.45, ragged=0.32, wander_deg=14.0, beads=0.2, barbs_per_100_px=2.0),
@@ -43,8 +43,8 @@ FILMS = {
     6: Film(2.95, 0.30, 150.0, 0.65, 3.7, 0.45, ragged=0.40, wander_deg=20.0, beads=0.25, barbs_per_100_px=3.0),
     7: Film(2.55, 0.25, 10.5, 0.90, 2.5, 0.40, ragged=0.40, wander_deg=25.0, beads=0.0, barbs_per_100_px=5.0),
 }
-# Shares of families of one, two, three ... parallel neighbours. Choice: a third of the seeps of class 1 stands alone,
-# and most of the fainter ones do.
+# Shares of families of one, two, three ... parallel ribbons. Choice: a third of the seeps of class 1 are single, and
+# most of classes 2 and 3.
 _FAMILY_SHARES = {
     1: (0.34, 0.28, 0.18, 0.11, 0.06, 0.03),
     2: (0.75, 0.17, 0.08),
@@ -52,9 +52,9 @@ _FAMILY_SHARES = {
 }
 # Choice: 6 px, so that the bright target at the origin does not cover the film.
 _TARGET_GAP_PX = 6.0
-# Choice: 3 to 9 dB; fresh mineral oil damps by 4 to 12 dB; the noise floor leaves 2 to 6 dB of it in the image.
+# Choice: 3 to 9 dB; fresh mineral oil damps by 4 to 12 dB, of which the noise floor leaves 2 to 6 dB in the image.
 _POOL_DB = (3.0, 9.0)
-# Choice: 3 to 16 px; the edges of the reference pools are 4 to 14 px wide, as wide as those of its calms.
+# Choice: 3 to 16 px; edges of pools and of low-wind areas in the reference tiles are 4 to 14 px wide.
 _POOL_EDGE_PX = (3.0, 16.0)
 # Choice: one thick film in four has a bright windward rim.
 _RIM_SHARE = 0.25
@@ -64,13 +64,13 @@ _RIM_MIN_WIDTH_PX = 4.0
 def draw_slick(
     label: int, origin: Point, drift_rad: float, rng: np.random.Generator, *, pool_share: float = POOL_SHARE
 ) -> Slick:
-    """A slick of one class.
+    """Draw a slick of one class.
 
     Args:
         label: 1..7.
         origin: (row, col) of the seep, scene coordinates in px.
-        drift_rad: direction of the surface drift, 0 along the columns, growing towards the rows.
-        rng: source of randomness; the same state gives the same slick, bit for bit.
+        drift_rad: direction of the surface drift, from the column axis towards the rows.
+        rng: source of randomness; the same state gives exactly the same slick.
         pool_share: share of the slicks of class 5 that are pools.
     """
     if label == POOL_LABEL:
@@ -81,7 +81,7 @@ def draw_slick(
 
 
 def family(label: int) -> Recipe:
-    """Classes 1, 2 and 3: parallel ribbons that share the turns of the drift, some 10 to 60 px apart."""
+    """Classes 1, 2 and 3: parallel ribbons with common bends, some 10 to 60 px apart."""
 
     def draw(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
         film, shares = FILMS[label], _FAMILY_SHARES[label]
@@ -97,7 +97,7 @@ def family(label: int) -> Recipe:
             ribbons.append(ribbon_along(start, hooked(common[:n] + own, rng), film, rng))
         if label > 1:
             return ribbons
-        # Choice: nearly one stray per family, since many tiles hold short pieces beside the long ones.
+        # Choice: 0.9 short pieces per family, because many tiles have some beside the long ribbons.
         stray = replace(film, length_px=35.0, length_spread=0.5)
         ribbons.extend(_scattered(origin, int(rng.poisson(0.9)), (stray, 0.4 * length), rng))
         return _rimmed(ribbons, drift_rad, rng)
@@ -106,7 +106,7 @@ def family(label: int) -> Recipe:
 
 
 def from_target(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """Class 4: a ribbon from a bright target or, less often, a ragged pool beside it."""
+    """Class 4: a ribbon from a bright target or, less often, an irregular pool beside it."""
     film, start = FILMS[4], displaced(origin, drift_rad, along=_TARGET_GAP_PX, across=0)
     if rng.random() < 0.12:
         return _rimmed([_pool(start, drift_rad, film, rng)], drift_rad, rng)
@@ -117,7 +117,7 @@ def from_target(origin: Point, drift_rad: float, rng: np.random.Generator) -> li
 def dark_trail(
     origin: Point, drift_rad: float, rng: np.random.Generator, *, pool_share: float = POOL_SHARE
 ) -> list[Ribbon]:
-    """Class 5: a dashed, angular trail, a ribbon with teeth on one side, or a large ragged pool."""
+    """Class 5: a dashed, angular trail, a ribbon with teeth on one side, or a large irregular pool."""
     film, kind = FILMS[5], rng.random()
     if kind < _DASHED_SHARE * (1 - pool_share):
         return _dashes(origin, drift_rad, film, rng)
@@ -133,7 +133,7 @@ def dark_trail(
 
 
 def broken_film(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """Class 6: a chain of fragments, a lone ribbon, or a branching, broken network."""
+    """Class 6: a chain of fragments, a single ribbon, or a branching, broken network."""
     film, kind = FILMS[6], rng.random()
     if kind < 0.45:
         return _dashes(origin, drift_rad, replace(film, length_px=15.0, barbs_per_100_px=6.0), rng)
@@ -151,7 +151,7 @@ def broken_film(origin: Point, drift_rad: float, rng: np.random.Generator) -> li
 
 
 def spots(origin: Point, drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """Class 7: one to six small spots around the origin, in no order."""
+    """Class 7: one to four small spots scattered around the origin."""
     del drift_rad
     return _scattered(origin, int(rng.choice((1, 1, 1, 2, 2, 4))), (FILMS[7], 20.0), rng)
 
@@ -168,7 +168,7 @@ RECIPES: dict[int, Recipe] = {
 
 
 def _dashes(origin: Point, drift_rad: float, film: Film, rng: np.random.Generator) -> list[Ribbon]:
-    """Straight pieces along a trail with sharp bends, and gaps between them."""
+    """Straight pieces along a trail with sharp bends, separated by gaps."""
     point, heading, ribbons = origin, drift_rad, []
     for _ in range(1 + int(rng.geometric(0.26))):
         if rng.random() < 0.3:
@@ -181,15 +181,15 @@ def _dashes(origin: Point, drift_rad: float, film: Film, rng: np.random.Generato
 
 
 def _pool(origin: Point, drift_rad: float, film: Film, rng: np.random.Generator) -> Ribbon:
-    """A broad, solid, dark film: strands side by side, of unequal lengths, that begin along one line across the drift.
+    """A broad, solid, dark film of parallel strands of unequal lengths that start on one line across the drift.
 
-    Choice: up to 300 px broad, with the damping of `_POOL_DB`, since thick oil is darker than ribbons of its class. The
-    pools of the reference tiles are .57 to .80 of the sea around them, and hold 36 % of the pixels of class 5 in
-    pieces of more than 4,000 px.
+    Choice: up to 300 px broad, with the damping of `_POOL_DB`, because thick oil is darker than ribbons of its class.
+    The pools of the reference tiles have 0.57 to 0.80 of the DN of the sea around them, and 36 % of the pixels of class
+    5 lie in pieces of more than 4,000 px.
     """
     breadth, length = min(300.0, rng.lognormal(np.log(45), 1.1)), rng.lognormal(np.log(42), 0.8)
     edge_px = float(np.exp(rng.uniform(*np.log(_POOL_EDGE_PX))))
-    # A disc that is no wider than its edge would never reach its full strength.
+    # A disc that is not wider than its edge never reaches full strength.
     width_px = max(8.0, edge_px + 2)
     strand = replace(film, width_px=width_px, width_spread=0.2, ragged=0.3, beads=0.0, barbs_per_100_px=4.0)
     common = headings(4 * length, drift_rad + rng.normal(0, 0.5), rng, wander_deg=14)
@@ -206,7 +206,7 @@ def _pool(origin: Point, drift_rad: float, film: Film, rng: np.random.Generator)
 
 
 def _scattered(around: Point, n_pieces: int, kind: tuple[Film, float], rng: np.random.Generator) -> list[Ribbon]:
-    """Short plain pieces, each with its own direction; `kind` is their film and how far they scatter in px."""
+    """Short pieces in random directions; `kind` is their film and the standard deviation of their position in px."""
     film, spread_px = kind
     ribbons = []
     for _ in range(n_pieces):
@@ -217,7 +217,7 @@ def _scattered(around: Point, n_pieces: int, kind: tuple[Film, float], rng: np.r
 
 
 def _rimmed(ribbons: list[Ribbon], drift_rad: float, rng: np.random.Generator) -> list[Ribbon]:
-    """The ribbons, some thick ones with a rim of 1 to 2 dB on the windward side."""
+    """The ribbons; some thick ones get a rim of 1 to 2 dB on the windward side."""
     wind = drift_rad + rng.normal(0, 0.8)
     chosen = rng.random(len(ribbons)) < _RIM_SHARE
     levels_db = rng.uniform(1, 2, len(ribbons))

@@ -16,35 +16,35 @@ Window = tuple[slice, slice]
 # First row, row after the last, first column, column after the last.
 Bounds = tuple[int, int, int, int]
 
-# A film damps the sea, and is labelled, where its strength is at least this share of the full strength.
-# Choice: 0.4, a little wider than the film at half strength, as the reference tiles are drawn.
+# A film damps the sea, and is labelled, where its strength is at least this share of the full strength. Choice: 0.4,
+# slightly wider than at half strength, as the reference tiles are annotated.
 CORE_SHARE = 0.4
-# Choice: 0.5 dB, a contrast of 6 % in amplitude before the noise floor; nobody draws a film that is fainter.
+# Choice: 0.5 dB, a contrast of 6 % in amplitude before the noise floor; nobody annotates a fainter film.
 MIN_SEEN_DB = 0.5
-# Choice: 1.5 px; slick edges in the reference tiles are 1-2 px soft.
+# Choice: 1.5 px; slick edges in the reference tiles are 1-2 px wide.
 EDGE_PX = 1.5
 # Choice: 0.7 px between points, so that a narrow ribbon drawn diagonally has no scalloped edge.
 POINT_STEP_PX = 0.7
-# Choice: 2 px; as far as the bright rim of a thick film reaches.
+# Choice: 2 px, the extent of the bright rim of a thick film.
 RIM_PX = 2
-# Discs are drawn in groups of one size each. Choice: few sizes, each at most a half above the one before, so that both
-# the number of groups and the pixels looked at in vain stay small.
+# Discs are drawn in groups of one size. Choice: few sizes, each at most about half above the previous one, to limit
+# both the number of groups and the number of empty pixels.
 _STAMP_REACHES_PX = np.array([2, 3, 4, 5, 7, 10, 14, 20, 30, 45, 65, 100, 150, 220, 320, 450, 650])
 
 
 @dataclass(frozen=True, eq=False)
 class Ribbon:
-    """A film as a bag of soft discs: a chain along its centre line, then those of side branches, if any.
+    """A film as a set of soft discs: first those along its centre line, then those of side branches, if any.
 
     Attributes:
         rows, cols: (n,) scene coordinates in px, about `POINT_STEP_PX` apart; points outside the scene are allowed.
         width_px: (n,) full width at half strength, > 0 and below 1290.
         strength: (n,) share of the full damping at each point, 0 (no film) to 1.
         damping_db: full damping, > 0 means darker.
-        rim_db: how much brighter the sea is along the windward edge; 0 = no rim.
-        wind_rad: where the wind blows to, 0 along the columns, growing towards the rows; only the rim asks for it.
-        edge_px: over so many px the strength falls to 0 at the outline.
-        n_line: how many points, the first ones, form the centre line, 1..n; None = all. Drawing does not ask for it.
+        rim_db: gain along the windward edge, 0 = no rim.
+        wind_rad: direction the wind blows to, from the column axis towards the rows; used only for the rim.
+        edge_px: distance over which the strength falls to 0 at the outline.
+        n_line: number of first points that form the centre line, 1..n; None = all. Not used for drawing.
 
     Raises:
         SeepError: if `n_line` is not 1..n.
@@ -64,12 +64,12 @@ class Ribbon:
         if self.n_line is not None and not 1 <= self.n_line <= len(self.rows):
             raise SeepError(
                 f"n_line: expected 1..{len(self.rows)} of the ribbon's points, but got {self.n_line}. Set it together "
-                f"with the points, or to None where all of them form the line."
+                f"with the points, or to None if all of them form the line."
             )
 
     @cached_property
     def bounds(self) -> Bounds:
-        """The pixels that the discs can touch; the rim lies up to `RIM_PX` further out."""
+        """The pixels that the discs can touch; the rim extends up to `RIM_PX` further."""
         reach = int(np.ceil(self.width_px.max() / 2 + self.edge_px))
         return (
             int(np.floor(self.rows.min())) - reach,
@@ -81,14 +81,14 @@ class Ribbon:
 
 @dataclass(frozen=True, eq=False)
 class Slick:
-    """What one seep left on the sea.
+    """The films of one seep.
 
     Attributes:
         label: class, 1..7.
         origin: (row, col) of the seep, scene coordinates in px.
-        drift_rad: direction of the surface drift at the origin, 0 along the columns, growing towards the rows.
+        drift_rad: direction of the surface drift at the origin, from the column axis towards the rows.
         ribbons: its films.
-        target: True where a bright target (ship, rig) lies at the origin.
+        target: True if a bright target (ship, rig) lies at the origin.
     """
 
     label: int
@@ -104,7 +104,7 @@ class Slick:
         return min(first_row) - RIM_PX, max(end_row) + RIM_PX, min(first_col) - RIM_PX, max(end_col) + RIM_PX
 
     def scaled(self, size: float) -> Slick:
-        """The slick with lengths and widths times `size`, from the origin on."""
+        """The slick with lengths and widths times `size`, relative to the origin."""
         row, col = self.origin
         ribbons = (
             replace(
@@ -123,9 +123,9 @@ class Films:
     """The films on one window of a scene.
 
     Attributes:
-        damping_db: (row, col) float32, > 0 exactly where `label` is.
+        damping_db: (row, col) float32, > 0 exactly where `label` is > 0.
         label: (row, col) uint8, 0 or 1..7.
-        rim_db: (row, col) float32, gain along windward edges; 0 where `label` is.
+        rim_db: (row, col) float32, gain along windward edges; 0 where `label` is > 0.
     """
 
     damping_db: npt.NDArray[np.float32]
@@ -133,9 +133,9 @@ class Films:
     rim_db: npt.NDArray[np.float32]
 
     def seen(self, visibility: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_] | None) -> Films:
-        """The films as the wind lets them show (a share 0 to 1 of their damping), and only where there is data.
+        """The films with the visible share (0 to 1) of their damping, only where there are data.
 
-        What is left of less than `MIN_SEEN_DB` is gone: it neither damps nor has a label.
+        Where less than `MIN_SEEN_DB` remains, both damping and label are removed.
         """
         damping = self.damping_db * visibility.astype(np.float32)
         shows = damping >= MIN_SEEN_DB
@@ -146,11 +146,9 @@ class Films:
 def rasterised(ribbon: Ribbon, window: Window) -> tuple[Window, npt.NDArray[np.float32]]:
     """Strength (0 to 1) of a ribbon on the part of its bounds that lies in a window.
 
-    Each point is a disc with a soft edge; a pixel takes the largest value of all discs over it, so its value does not
-    depend on the window.
+    Each point is a soft disc. A pixel takes the maximum over all discs, so it does not depend on the window.
 
     Args:
-        ribbon: the film.
         window: (row, col) slices with start and stop in scene coordinates, any sign.
 
     Returns:
@@ -171,14 +169,16 @@ def rasterised(ribbon: Ribbon, window: Window) -> tuple[Window, npt.NDArray[np.f
 
 
 def films_on(slicks: Iterable[Slick], window: Window) -> Films:
-    """The films of slicks on a window: where films cross the stronger damping counts, and the film with more of it in
-    full gives the label, so that no fringe of a thin film is seen along the soft edge of a thick one.
+    """The films of slicks on a window.
+
+    Where films overlap, the stronger damping applies. The film with the larger full damping gives the label, so that
+    the fringe of a thin film does not appear along the soft edge of a thick one.
 
     Args:
-        slicks: all that may touch the window; others cost next to nothing.
+        slicks: all that may touch the window; others are skipped quickly.
         window: (row, col) slices with start and stop in scene coordinates, any sign.
     """
-    # Films just outside the window throw their rim into it.
+    # The rims of films just outside the window extend into it.
     first_row, first_col = window[0].start - RIM_PX, window[1].start - RIM_PX
     wide = slice(first_row, window[0].stop + RIM_PX), slice(first_col, window[1].stop + RIM_PX)
     shape = wide[0].stop - first_row, wide[1].stop - first_col
@@ -202,12 +202,12 @@ def films_on(slicks: Iterable[Slick], window: Window) -> Films:
 def _stamp(
     patch: npt.NDArray[np.float32], ribbon: Ribbon, points: npt.NDArray[np.intp], place: tuple[Window, int]
 ) -> None:
-    """Raise `patch`, which covers the part `place[0]`, to the discs of some points; none reaches over `place[1]` px."""
+    """Raise `patch` to the discs of some points; `place` is its part of the scene and the largest reach in px."""
     part, reach = place
     width_px = ribbon.width_px[points]
     offset = np.arange(-reach, reach + 1)
     row, col = np.rint(ribbon.rows[points]), np.rint(ribbon.cols[points])
-    # Distances from fractions of a pixel: in float32 they are the same wherever in the scene the disc lies.
+    # Distances use fractions of a pixel, so that in float32 they do not depend on the disc's position in the scene.
     down = ((offset - (ribbon.rows[points] - row)[:, None]) ** 2).astype(np.float32)
     right = ((offset - (ribbon.cols[points] - col)[:, None]) ** 2).astype(np.float32)
     value = np.sqrt(down[:, :, None] + right[:, None, :])
@@ -224,7 +224,7 @@ def _stamp(
 
 
 def _add(films: Films, here: Window, strength: npt.NDArray[np.float32], film: tuple[Ribbon, int]) -> None:
-    """Draw one ribbon's strength over weaker ones, at a place in the films' own coordinates, and its rim."""
+    """Add one ribbon and its rim; `here` is its position in the coordinates of `films`."""
     ribbon, label = film
     core = strength >= CORE_SHARE
     damping = np.where(core, strength * np.float32(ribbon.damping_db), np.float32(0))
@@ -232,20 +232,20 @@ def _add(films: Films, here: Window, strength: npt.NDArray[np.float32], film: tu
     films.label[here][core] = label
     if ribbon.rim_db > 0:
         for distance in range(1, RIM_PX + 1):
-            # Half as bright with each step away from the film.
+            # The gain halves with each step away from the film.
             gain_db = np.float32(ribbon.rim_db / 2 ** (distance - 1))
             _raise_shifted(films.rim_db, here, core * gain_db, _upwind(ribbon.wind_rad, distance))
 
 
 def _upwind(wind_rad: float, distance: int) -> tuple[int, int]:
-    """The whole-pixel step (row, col) of a length in px against the wind."""
+    """The step (row, col) of `distance` px against the wind, in whole pixels."""
     return round(-distance * float(np.sin(wind_rad))), round(-distance * float(np.cos(wind_rad)))
 
 
 def _raise_shifted(
     image: npt.NDArray[np.float32], here: Window, values: npt.NDArray[np.float32], step: tuple[int, int]
 ) -> None:
-    """Raise `image` to `values` moved by a step from `here`; what leaves the image is lost."""
+    """Raise `image` to `values`, moved by `step` from `here`; values outside the image are dropped."""
     target = tuple(
         slice(max(span.start + move, 0), max(min(span.stop + move, size), 0))
         for span, move, size in zip(here, step, image.shape, strict=True)

@@ -1,4 +1,4 @@
-"""Where a scene has data: the slanted borders of the swath, and the strip of border noise beside them."""
+"""The area of a scene with data: the tilted borders of the swath, and the strip of border noise inside them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 Window = tuple[slice, slice]
 Edge = tuple[str, float, float]
 _TILE_PX = 256
-# Highest noise level beside a border. Source: the reference tiles, whose strips hold levels of 1 to 7 of about 190 in
-# nine of ten pixels, 3 to 5 in the median.
+# Highest noise level beside a border. Source: the reference tiles; 90 % of the pixels of their strips hold levels 1 to
+# 7 of about 190, with a median of 3 to 5.
 _NOISE_LEVELS = 7
 # How often a side of the scene is cut, per rows * columns / (rows + columns) in tiles (see `draw_edges`).
 # Choice: 0.12; of the tiles with data about 15 % are then cut, 12 % of those that are at least a quarter sea
@@ -22,12 +22,12 @@ _CUT_RATE = 0.12
 
 @dataclass(frozen=True)
 class Swath:
-    """The scene less one half-plane per border.
+    """The scene minus one half-plane per border.
 
     Attributes:
         shape: (row, col) of the scene in px.
-        edges: (side, offset, slope) each: side "top", "bottom", "left" or "right"; the border lies `offset` px inside
-            that side at the middle of it and moves inwards by `slope` px per px along it.
+        edges: (side, offset, slope) each; side is "top", "bottom", "left" or "right". At the middle of the side, the
+            border lies `offset` px inside; it moves inwards by `slope` px per px along the side.
     """
 
     shape: tuple[int, int]
@@ -45,7 +45,7 @@ class Swath:
         return valid
 
     def contains(self, rows: npt.NDArray[np.floating], cols: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-        """Whether places (row, col), (n,) each, lie inside the swath."""
+        """True for positions (row, col), (n,) each, inside the swath."""
         inside = np.ones(np.shape(rows), bool)
         for side, offset, slope in self.edges:
             inside &= self._depth(side, offset, slope, rows, cols) >= 0
@@ -62,15 +62,14 @@ class Swath:
     ) -> None:
         """Write no-data (0) outside the swath and the noise strip inside its left and right borders, in place.
 
-        Along azimuth, at the top and the bottom, products are cut clean. Beside the strip one pixel is mixed of noise
-        and sea, as resampling leaves it.
+        The top and bottom borders, along azimuth, have no noise strip in real products. The pixel beside the strip is a
+        mix of noise and sea, as after resampling.
 
         Args:
             image: (row, col) uint16 of the window.
             window: rows and columns in scene coordinates.
             border_noise_px: width of the strip along the rows, 0 for none.
-            step_dn: DN from one level to the next; the strip holds 1 to 7 levels.
-            rng: source of randomness for this window.
+            step_dn: DN from one level to the next; the strip holds levels 1 to 7.
         """
         rows, cols = (np.arange(part.start, part.stop) for part in window)
         distances = self._near(window, border_noise_px + 1.0)._distances(rows, cols)
@@ -81,8 +80,8 @@ class Swath:
             image[distance < 0] = 0
 
     def _near(self, window: Window, reach_px: float) -> Swath:
-        """The swath with the borders alone that cut the window or come within `reach_px` of it."""
-        # A border is straight, so the least distance to it is that of a corner.
+        """The swath with only the borders that cut the window or come within `reach_px` of it."""
+        # A border is straight, so the smallest distance to it is that of a corner.
         corners = (np.array([part.start, part.stop - 1]) for part in window)
         distances = self._distances(*corners)
         near = (edge for edge, (_, d) in zip(self.edges, distances, strict=True) if (d < reach_px).any())
@@ -113,7 +112,7 @@ def _add_noise(
     step_dn: float,
     rng: np.random.Generator,
 ) -> None:
-    """Put noise levels where 0 <= distance < width, and mix the pixel after that with it."""
+    """Write noise levels where 0 <= distance < width, and mix the next pixel with noise."""
     touched = (distance >= 0) & (distance < width_px + 1)
     if not touched.any():
         return
@@ -124,21 +123,20 @@ def _add_noise(
 
 
 def draw_edges(shape: tuple[int, int], rng: np.random.Generator, *, tilt_deg: float) -> tuple[Edge, ...]:
-    """Borders of a swath that lies slanted on the grid: each side of the scene is cut or not, all by the same angle.
+    """Draw the borders of a tilted swath: each side of the scene is cut or not, all by the same angle.
 
-    A scene is seen as a part of a larger swath: the smaller it is, the rarer it meets a border, so that about an eighth
-    of the tiles with data are cut whatever the size. A border that cuts a side enters it at a uniform place.
+    A scene is part of a larger swath. A smaller scene meets a border less often, so that about an eighth of the tiles
+    with data are cut at any size. A border crosses a side at a uniformly distributed position.
 
     Args:
         shape: (row, col) of the scene in px.
-        rng: source of randomness.
-        tilt_deg: angle between swath and grid, > 0 where the top border falls to the right.
+        tilt_deg: angle between swath and grid, > 0 if the top border falls to the right.
     """
     n_rows, n_cols = (size / _TILE_PX for size in shape)
     probability = _CUT_RATE * n_rows * n_cols / (n_rows + n_cols)
     slope = math.tan(math.radians(tilt_deg))
     edges = []
-    # The signs turn a rectangle as a whole: where the top border falls to the right, the left one leans outwards.
+    # The signs rotate a rectangle as a whole: if the top border falls to the right, the left one leans outwards.
     for side, sign in (("top", 1), ("right", 1), ("bottom", -1), ("left", -1)):
         length = shape[1] if side in ("top", "bottom") else shape[0]
         offset = float(rng.uniform(-0.5, 0.5)) * abs(slope) * length

@@ -1,4 +1,4 @@
-"""Bright targets: ships and rigs with the cross of side lobes of the radar's point response, and azimuth ghosts."""
+"""Bright targets: ships and rigs with the side lobes of the radar's point response, and azimuth ghosts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import numpy.typing as npt
 Window = tuple[slice, slice]
 Point = tuple[float, float]
 FloatImage = npt.NDArray[np.float32]
-# Half lengths of the cross along azimuth (rows) and range. Source: the reference tiles show arms of about 22 and 14 px.
+# Half lengths of the side-lobe cross along azimuth (rows) and range. Source: arms of about 22 and 14 px are visible in
+# the reference tiles.
 _AZIMUTH_ARM_PX, _RANGE_ARM_PX = 26.0, 16.0
-# Choice: arms as thin as the resolution, about a pixel (standard deviation).
+# Choice: arms with the width of the resolution, about a pixel (standard deviation).
 _ARM_WIDTH_PX = 0.6
-# Choice: 30 px; beyond it both the arms and a body of 10 px have ended.
+# Choice: 30 px; both the arms and a body of 10 px end within it.
 _REACH_PX = 30
-# Choice: half of the targets stand near another one: rigs with their boats, anchorages.
+# Choice: half of the targets are near another one: rigs with supply boats, anchorages.
 _COMPANION_SHARE, _COMPANION_SPREAD_PX = 0.5, 25.0
-# Choice: four in ten; among the saturated blobs of the reference tiles one third are of 20 px and more, with a cross.
+# Choice: 0.4; in the reference tiles, a third of the saturated blobs have 20 px or more and a cross.
 _RIG_SHARE = 0.4
 
 
@@ -29,12 +30,11 @@ class Target:
     """A ship or rig.
 
     Attributes:
-        row, col: place in scene coordinates, px.
+        row, col: position in scene coordinates, px.
         size_px: length at half the peak's intensity.
         heading_deg: direction of the length, from the column axis towards the rows.
-        peak_db: intensity of the peak over that of the sea there.
-        tilt_deg: angle by which azimuth, and the cross with it, is turned against the rows; > 0: columns fall as rows
-            grow.
+        peak_db: intensity of the peak relative to the sea there.
+        tilt_deg: angle of azimuth, and of the cross, against the rows; > 0: columns fall as rows grow.
         ghost_offset_px: px along azimuth between the target and each of its two ghosts, None without ghosts.
         ghost_db: level of the ghosts, relative to the target, < 0.
     """
@@ -60,8 +60,7 @@ def add_targets(
     Args:
         intensity: (row, col) float32 of the window.
         window: rows and columns in scene coordinates.
-        targets: those of the scene.
-        sea_level_at: linear intensity of the sea at (row, col); asked only for targets that touch the window.
+        sea_level_at: linear intensity of the sea at (row, col); called only for targets that touch the window.
     """
     for target in targets:
         for place, gain_db in _copies(target):
@@ -72,7 +71,7 @@ def add_targets(
 
 
 def _copies(target: Target) -> list[tuple[Point, float]]:
-    """Place and gain in dB of the target itself and of its ghosts, before and behind it along azimuth."""
+    """Position and gain in dB of the target and of its ghosts before and behind it along azimuth."""
     here = target.row, target.col
     if target.ghost_offset_px is None:
         return [(here, 0.0)]
@@ -91,7 +90,7 @@ def _reaches(place: Point, window: Window) -> bool:
 
 
 def _part(place: Point, window: Window) -> tuple[Window, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The part of a window to which a target at `place` reaches, and its scene rows and columns."""
+    """The part of a window that a target at `place` touches, and its scene rows and columns."""
     parts, coordinates = [], []
     for x, span in zip(place, window, strict=True):
         start, stop = max(math.ceil(x - _REACH_PX), span.start), min(math.floor(x + _REACH_PX) + 1, span.stop)
@@ -101,13 +100,13 @@ def _part(place: Point, window: Window) -> tuple[Window, npt.NDArray[np.float64]
 
 
 def _response(target: Target, rows: npt.NDArray[np.float64], cols: npt.NDArray[np.float64]) -> FloatImage:
-    """Share of the peak at offsets rows (m,) and cols (n,) from the target, (m, n) float32: body and cross."""
+    """Response relative to the peak at offsets rows (m,) and cols (n,), (m, n) float32: body and cross."""
     along, across = _turned(rows, cols, target.heading_deg)
     # Full width at half height is 2.355 standard deviations; no target is narrower than the resolution.
     sigma = max(target.size_px / 2.355, 0.5)
     body = np.exp(-((along / sigma) ** 2 + (across / max(0.5 * sigma, 0.5)) ** 2) / 2)
     range_, azimuth = _turned(rows, cols, target.tilt_deg)
-    # The lobes of a stretched target are those of a point as long as the target is one; longer ones weaken them.
+    # The lobe width grows with the target up to that of a point; longer targets do not have wider lobes.
     lobe_px = min(1.6, 1.4 * sigma)
     arms = _arm(azimuth, range_, lobe_px, _AZIMUTH_ARM_PX), _arm(range_, azimuth, lobe_px, _RANGE_ARM_PX)
     return np.maximum(body, np.maximum(*arms)).astype(np.float32)
@@ -126,7 +125,7 @@ def _arm(
 ) -> npt.NDArray[np.float64]:
     """Side lobes on one axis: the mean of sinc^2 over its lobes, tapered to zero at the arm's end.
 
-    Looks are averaged and resampled, so the zeros between the lobes are not seen: sin^2 is replaced by its mean 1/2.
+    Multilooking and resampling remove the zeros between the lobes: sin^2 is replaced by its mean 1/2.
     """
     envelope = 0.5 / (0.5 + (math.pi * along / lobe_px) ** 2)
     taper = np.clip(1 - (along / length_px) ** 2, 0, 1)
@@ -136,14 +135,13 @@ def _arm(
 def draw_targets(
     count: int, shape: tuple[int, int], rng: np.random.Generator, *, tilt_deg: float, at: Sequence[Point] = ()
 ) -> tuple[Target, ...]:
-    """`count` targets spread over the scene, some in groups, and one more at each given place.
+    """Draw `count` targets in the scene, some in groups, and one more at each position of `at`.
 
     Args:
-        count: number of targets besides those at given places.
+        count: number of targets without a given position.
         shape: (row, col) of the scene in px.
-        rng: source of randomness.
-        tilt_deg: angle by which the crosses are turned: one sensor, one direction of flight.
-        at: (row, col) places that hold a target each.
+        tilt_deg: angle of all crosses; it depends on the flight direction.
+        at: (row, col) positions of further targets.
     """
     places: list[Point] = []
     for _ in range(count):
@@ -155,7 +153,7 @@ def draw_targets(
 
 
 def _draw_target(place: Point, tilt_deg: float, rng: np.random.Generator) -> Target:
-    """A rig or large ship, bright enough for a cross and sometimes ghosts, or one of the many smaller vessels."""
+    """Draw a rig or large ship with a cross and sometimes ghosts, or a smaller vessel."""
     is_rig = rng.random() < _RIG_SHARE
     low, high, median_px = (23, 30, 2.4) if is_rig else (10, 23, 1.6)
     has_ghost = is_rig and rng.random() < 0.3

@@ -1,4 +1,4 @@
-"""Tiles of a simulated scene: which are kept, and their files with the names and formats of the real tile set."""
+"""Tiles of a simulated scene: their choice, and their files with the names and formats of the real tile set."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from seep_monai.tiff import write_tiff
 logger = logging.getLogger(__name__)
 
 IMAGES_DIR, MASKS_DIR = "train_images_256", "train_masks_256"
-# Choice: a quarter; a tile that is nearly all no-data teaches nothing.
+# Choice: a quarter; a tile with almost only no-data is useless for training.
 MIN_VALID_SHARE = 0.25
-# Choice: how many of the tiles that slicks should reach, and of the others, a scene may be counted on to give; how many
-# it has differs by less from what was asked for.
+# Choice: shares of the expected tiles with and without seep that a scene can be relied on to have, because their actual
+# number varies.
 _SEEP_SURE, _EMPTY_SURE = 0.72, 0.6
 
 
 def max_tiles_per_scene(settings: SceneSettings, empty_share: float) -> int:
-    """How many tiles may be taken of a scene so that their share without seep is likely to be as wanted; at least one.
+    """Number of tiles that a scene can provide, likely with the wanted share of tiles without seep; at least one.
 
     >>> max_tiles_per_scene(SceneSettings(), 0.1)
     39
@@ -43,7 +43,7 @@ def grid(size_px: tuple[int, int]) -> tuple[int, int]:
 
 
 def tile_window(index: int, size_px: tuple[int, int]) -> Window:
-    """The window of a tile of the non-overlapping grid; `index` is 1-based and counts row by row."""
+    """The window of a tile of the non-overlapping grid; `index` is 1-based and row-major."""
     # Worked: 20 columns, index 21 -> row 1, column 0.
     row, col = divmod(index - 1, grid(size_px)[1])
     return slice(row * TILE_PX, (row + 1) * TILE_PX), slice(col * TILE_PX, (col + 1) * TILE_PX)
@@ -55,7 +55,6 @@ def write_tiles(
     """Choose tiles of a scene, draw and write them, and return their 1-based indices in ascending order.
 
     Args:
-        scene: the scene.
         folder: holds `IMAGES_DIR` and `MASKS_DIR`.
         n_wanted: number of tiles.
         rng: source of randomness of the choice.
@@ -74,9 +73,9 @@ def write_tiles(
 
 
 def chosen_tiles(scene: Scene, n_wanted: int, rng: np.random.Generator, *, empty_share: float) -> list[int]:
-    """1-based indices of the tiles to keep: in random order tiles with seep, and every so often an empty one.
+    """1-based indices of the tiles to keep, in random order, with empty tiles spread evenly among those with seep.
 
-    A larger `n_wanted` adds tiles to the list and changes none. When one kind is used up the other fills the rest.
+    A larger `n_wanted` only appends tiles to the list. If one kind runs out, the other kind replaces it.
 
     Raises:
         SeepError: if the scene has fewer than `n_wanted` tiles with data.
@@ -85,7 +84,7 @@ def chosen_tiles(scene: Scene, n_wanted: int, rng: np.random.Generator, *, empty
     if len(with_seep) + len(empty) < n_wanted:
         raise SeepError(
             f"n_tiles: scene {scene.parameters.name} has {len(with_seep) + len(empty)} tiles with data, but {n_wanted} "
-            f"are wanted of it. Give more scenes (n_scenes)."
+            f"are requested. Increase n_scenes."
         )
     queues = {False: rng.permutation(with_seep).tolist(), True: rng.permutation(empty).tolist()}
     chosen, n_swapped = [], 0
@@ -100,17 +99,16 @@ def chosen_tiles(scene: Scene, n_wanted: int, rng: np.random.Generator, *, empty
 
 
 def _kinds(n: int, empty_share: float, *, start: float) -> Iterator[bool]:
-    """Whether each of `n` tiles is an empty one, spread evenly.
+    """Whether each of `n` tiles is an empty one; empty ones are spread evenly.
 
-    Worked: start .95, share .1 -> .95, 1.05 | 1.15 ...: the first tile crosses a whole number and is empty, then
-    every tenth.
+    Worked: start .95, share .1 -> .95, 1.05 | 1.15 ...: the first tile crosses a whole number, then every tenth.
     """
     for position in range(n):
         yield int(start + empty_share * (position + 1)) > int(start + empty_share * position)
 
 
 def _tiles_by_kind(scene: Scene) -> tuple[list[int], list[int]]:
-    """Indices of the tiles with seep, and of those without that hold enough data."""
+    """Indices of the tiles with seep, and of those without seep that hold enough data."""
     n_rows, n_cols = grid(scene.shape)
     with_seep, empty = [], []
     for index in range(1, n_rows * n_cols + 1):

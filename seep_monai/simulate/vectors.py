@@ -1,8 +1,8 @@
-"""The truth of a simulated scene as vectors: a GeoJSON file with the centre line of every ribbon.
+"""Ground truth of a simulated scene as vectors: a GeoJSON file with the centre line of every ribbon.
 
-Coordinates are those of the scene's georeference. RFC 7946 foresees longitude and latitude only; other systems are
-named by the "crs" member of the GeoJSON specification of 2008, which GDAL and QGIS read. Without a georeference the
-coordinates are pixels, x = col and y = row, and the member names a local system, lest they be taken for degrees.
+Coordinates are those of the scene's georeference. RFC 7946 allows only longitude and latitude. Other systems are named
+by the "crs" member of the GeoJSON specification of 2008, which GDAL and QGIS read. Without a georeference the
+coordinates are pixels, x = col and y = row, and the member names a local system, so that they are not read as degrees.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from seep_monai.errors import SeepError
 from seep_monai.simulate.georeference import WGS84, Georeference
 from seep_monai.simulate.slicks import CORE_SHARE, Ribbon, Window
 
-# Choice: half a pixel; a thinned line stays inside the thinnest film.
+# Choice: half a pixel; a simplified line stays inside the thinnest film.
 THINNING_PX = 0.5
-# Choice: at most 512 points (some 360 px) between vertices; straight lines on the map bend in a scene that is tied to
-# control points, but over this length by far less than the thinning does.
+# Choice: at most 512 points (some 360 px) between vertices. With control points, straight pixel lines are curved on the
+# map, but over this length by much less than the simplification.
 _PIECE_POINTS = 512
 
 PIXELS_NOTE = "no georeference: x = column and y = row in px, whole numbers at pixel centres, y downwards"
-# GDAL takes WKT for a name too; a null "crs" it reads as longitude and latitude.
+# GDAL accepts WKT as a name; it reads a null "crs" as longitude and latitude.
 _PIXEL_SYSTEM = 'ENGCRS["pixels",EDATUM["raster"],CS[Cartesian,2],AXIS["x",east],AXIS["y",south],LENGTHUNIT["pixel",1]]'
 DRIFT_NOTE = "drift_deg: 0 towards higher columns, 90 towards higher rows"
 
@@ -35,13 +35,13 @@ Line = npt.NDArray[np.float64]
 
 
 class SlickTruth(Protocol):
-    """What is read of a slick.
+    """The attributes of a slick that are used here.
 
     Attributes:
         label: class, 1..7.
         origin: (row, col) in px.
         drift_rad: direction of the drift, 0 towards higher columns, pi/2 towards higher rows.
-        ribbons: the films it consists of.
+        ribbons: its films.
     """
 
     @property
@@ -55,11 +55,11 @@ class SlickTruth(Protocol):
 
 
 class SceneTruth(Protocol):
-    """What is read of a scene.
+    """The attributes and methods of a scene that are used here.
 
     Attributes:
         shape: (H, W) in px.
-        slicks: all slicks; parts of them may lie outside the scene.
+        slicks: all slicks; they may extend beyond the scene.
     """
 
     @property
@@ -68,7 +68,7 @@ class SceneTruth(Protocol):
     def slicks(self) -> Sequence[SlickTruth]: ...
 
     def draw(self, window: Window) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
-        """Image (DN 0 = no data) and mask (0 or 1..7) of a window."""
+        """Image (DN 0 = no-data) and mask (0 or 1..7) of a window."""
         ...
 
     def wind_at(self, row: float, col: float) -> float:
@@ -76,10 +76,7 @@ class SceneTruth(Protocol):
         ...
 
     def shown_at(self, rows: Line, cols: Line) -> npt.NDArray[np.floating]:
-        """(n,) share, 0..1, of its damping that a film shows at these places (n,) in px.
-
-        It is 0 outside the swath and where the wind hides films.
-        """
+        """(n,) visible share, 0..1, of a film's damping at positions (n,) in px; 0 outside the swath."""
         ...
 
 
@@ -92,21 +89,20 @@ def feature_collection(
 ) -> dict[str, Any]:
     """The scene's films as a GeoJSON FeatureCollection of LineStrings.
 
-    A ribbon gives one feature for each stretch of its centre line that lies in the scene (`part` counts them from 0):
-    one if it never leaves it, none if it never enters. Thin and broken places, which carry no label in the mask, belong
-    to the line, and so do those without data and those where the wind hides the film: a feature whose `visible_share`
-    is 0 may have no pixel in the mask. Side branches belong to the film, but not to its line; of a film of strands side
-    by side, the line and its width are those of the first strand. Properties of a feature:
+    A ribbon gives one feature for each stretch of its centre line inside the scene; `part` numbers them from 0. The
+    line includes points without a label in the mask: thin and broken parts, no-data, and films hidden by the wind. A
+    feature with a `visible_share` of 0 may have no pixel in the mask. Side branches are not part of the line. For a
+    film of parallel strands, the line and its width are those of the first strand. Properties of a feature:
 
-    - `scene`, `slick` and `ribbon` (numbers from 0, of the scene's slicks and the slick's ribbons), `part`;
+    - `scene`, `slick` and `ribbon` (0-based indices of the scene's slicks and of the slick's ribbons), `part`;
     - `class` (1..7), `class_name`;
     - `origin_row`, `origin_col` (px), `origin_x`, `origin_y` (map), `drift_deg` and `wind_m_s` there, of the slick;
-    - `length_px`, `width_px_median`, `width_px_max`, `strength_median` of the stretch, before it is thinned;
+    - `length_px`, `width_px_median`, `width_px_max`, `strength_median` of the stretch, before simplification;
     - `damping_db` of the ribbon;
-    - `visible_share`, the share of the stretch's points that show: their strength is `CORE_SHARE` at least, and the
-      scene shows films there; exactly 0 if none does;
-    - `damping_seen_db`, the median of damping times strength times the scene's share over the points that show; null
-      if none does. Other films that cross the line are not looked at.
+    - `visible_share`: share of the stretch's points that are visible, with a strength of at least `CORE_SHARE` and a
+      `shown_at` above 0; exactly 0 if none is;
+    - `damping_seen_db`: median of damping * strength * `shown_at` over the visible points; null if there are none.
+      Other films that cross the line are ignored.
 
     Raises:
         SeepError: if a slick holds a class that is not 1..7, or a number that is not finite.
@@ -139,8 +135,8 @@ def geojson_text(collection: dict[str, Any]) -> str:
 
 
 def _coordinate_system(georeference: Georeference) -> dict[str, Any]:
-    """The members that say what the coordinates are."""
-    if georeference.epsg == WGS84:  # what a reader takes for granted
+    """The members that specify the coordinate system."""
+    if georeference.epsg == WGS84:  # the default of GeoJSON
         return {"drift_note": DRIFT_NOTE}
     local = georeference.epsg is None
     system = _PIXEL_SYSTEM if local else f"urn:ogc:def:crs:EPSG::{georeference.epsg}"
@@ -189,42 +185,42 @@ def _ribbon_properties(ribbon: Ribbon, inside: slice, line: Line) -> dict[str, f
 
 
 def _seen_properties(scene: SceneTruth, ribbon: Ribbon, inside: slice, line: Line) -> dict[str, float | None]:
-    """What wind and swath leave of one stretch of a ribbon."""
+    """Visibility of one stretch of a ribbon."""
     strength = ribbon.strength[inside]
-    # The scene is not asked for places that are no numbers; they raise an error later, when the text is made.
+    # NaN positions are not passed to the scene; `geojson_text` raises an error for them.
     asked = (strength >= CORE_SHARE) & np.isfinite(line).all(axis=1)
     shown = np.zeros(len(line))
     shown[asked] = scene.shown_at(line[asked, 0], line[asked, 1])
-    # NaN counts as shown, so that it is found and not left out.
+    # NaN counts as visible, so that it is reported.
     showing = shown != 0
     damping_db = ribbon.damping_db * strength[showing] * shown[showing]
     return {
-        # Six digits, lest a few points of a long line be rounded to none.
+        # Six digits, so that a few visible points of a long line are not rounded to 0.
         "visible_share": round(float(showing.mean()), 6),
         "damping_seen_db": round(float(np.median(damping_db)), 3) if showing.any() else None,
     }
 
 
 def _stretches(ribbon: Ribbon, shape: tuple[int, int]) -> list[slice]:
-    """The runs of points of the centre line that lie on the scene's pixels."""
+    """The runs of consecutive centre-line points that lie on the scene's pixels."""
     rows, cols = ribbon.rows[: ribbon.n_line], ribbon.cols[: ribbon.n_line]
     # The first pixel spans -0.5 to 0.5.
     inside = (rows >= -0.5) & (rows < shape[0] - 0.5) & (cols >= -0.5) & (cols < shape[1] - 0.5)
-    # A point that is not a number is inside, so that it is found and not left out.
+    # NaN counts as inside, so that it is reported.
     inside |= ~(np.isfinite(rows) & np.isfinite(cols))
     ends = np.flatnonzero(np.diff(inside.astype(int), prepend=0, append=0))
     return [slice(int(start), int(stop)) for start, stop in ends.reshape(-1, 2)]
 
 
 def thinned(line: Line) -> Line:
-    """A line with fewer vertices, at most `THINNING_PX` away from all points of the given one.
+    """Simplify a line; the result is at most `THINNING_PX` away from all given points.
 
     Args:
         line: (n, 2) of (row, col), n >= 1.
 
     Returns:
-        (m, 2), m >= 2: the first and the last point, and some of those between. A single point comes twice, since a
-        LineString has two positions at least.
+        (m, 2), m >= 2: the first and the last point, and some in between. A single point is repeated, because a
+        LineString needs two positions.
     """
     if len(line) == 1:
         return np.repeat(line, 2, axis=0)
@@ -235,6 +231,6 @@ def thinned(line: Line) -> Line:
 
 
 def _mapped(line: Line, georeference: Georeference) -> list[list[float]]:
-    """(x, y) of each (row, col), as GeoJSON has positions."""
+    """(x, y) of each (row, col), as GeoJSON positions."""
     x, y = georeference.map_coordinates(line[:, 0], line[:, 1])
     return np.column_stack([x, y]).round(georeference.decimals).tolist()

@@ -1,4 +1,4 @@
-"""Lines on the sea, and ribbons along them: slowly turning walks, widths, strengths and side branches."""
+"""Random lines on the sea, and ribbons along them: headings, widths, strengths and side branches."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from seep_monai.simulate.slicks import POINT_STEP_PX, Line, Ribbon
 from seep_monai.simulate.waves import smooth_noise
 
 Point = tuple[float, float]
-# Choice: 24 px; the price of drawing grows with the square of the width, and wider films look like round blobs. Pools
-# are bundles of narrower strands.
+# Choice: 24 px; the drawing time grows with the square of the width, and wider films look like round blobs. Pools
+# consist of narrower strands.
 MAX_WIDTH_PX = 24.0
-# Choice: 2.2 px; narrower discs leave crumbs of single pixels, which the reference tiles do not have.
+# Choice: 2.2 px; narrower discs leave isolated pixels, which the reference tiles do not have.
 MIN_WIDTH_PX = 2.2
 
 
 @dataclass(frozen=True)
 class Film:
-    """What one kind of film looks like.
+    """The properties of one kind of film.
 
     Attributes:
         damping_db: median of the full damping of sigma0.
@@ -31,8 +31,8 @@ class Film:
         width_spread: standard deviation of its logarithm from ribbon to ribbon.
         ragged: standard deviation of the logarithm of the width along one ribbon.
         wander_deg: standard deviation of the heading over some 10 px.
-        beads: standard deviation of the strength along the ribbon; strong beads break it.
-        barbs_per_100_px: short side branches.
+        beads: standard deviation of the strength along the ribbon; large values break it.
+        barbs_per_100_px: number of short side branches per 100 px.
     """
 
     damping_db: float
@@ -55,7 +55,7 @@ def drawn_length(film: Film, rng: np.random.Generator) -> float:
 def headings(length_px: float, start_rad: float, rng: np.random.Generator, *, wander_deg: float) -> Line:
     """(n,) headings in rad along a walk: a slow turn of the drift plus a wobble over some 10 px.
 
-    Choice: the drift turns by about 45 deg over 150 px, which bends ribbons as in the reference tiles.
+    Choice: the drift turns by about 45 deg over 150 px, so that ribbons are as curved as in the reference tiles.
     """
     n = max(2, int(length_px / POINT_STEP_PX))
     turn = smooth_noise((n,), 150 / POINT_STEP_PX, rng)
@@ -70,24 +70,24 @@ def walked(start: Point, along: Line) -> tuple[Line, Line]:
 
 
 def displaced(point: Point, heading_rad: float, *, along: float, across: float) -> Point:
-    """The point moved along a heading and to its side."""
+    """The point moved by `along` px in a direction and `across` px to its side."""
     sin, cos = float(np.sin(heading_rad)), float(np.cos(heading_rad))
     return point[0] + along * sin + across * cos, point[1] + along * cos - across * sin
 
 
 def hooked(along: Line, rng: np.random.Generator) -> Line:
-    """The headings, in one of three walks with a sharp bend near the start, as where a film leaves its seep."""
+    """The headings, with a sharp bend near the start in one of three walks, as where a film leaves its seep."""
     if rng.random() > 1 / 3:
         return along
     n = max(2, int(len(along) * rng.uniform(0.1, 0.35)))
     bend = rng.choice((-1, 1)) * np.deg2rad(rng.uniform(40, 110))
-    # Choice: 1.5 px as the scale of the step, so that the bend is made within some 6 px.
+    # Choice: a scale of 1.5 px, so that the bend is complete within some 6 px.
     before = (n - np.arange(len(along))) * POINT_STEP_PX / 1.5
     return along + bend * (1 + np.tanh(before / 2)) / 2
 
 
 def ribbon_along(start: Point, along: Line, film: Film, rng: np.random.Generator, *, blunt: bool = False) -> Ribbon:
-    """A film along a walk: ragged, widening from its start and fading at its end, or, if `blunt`, a plain lens."""
+    """A film along a walk that widens at its start and fades at its end; with `blunt`, a plain lens."""
     n = len(along)
     rows, cols = walked(start, along)
     share = np.linspace(0, 1, n)
@@ -99,8 +99,8 @@ def ribbon_along(start: Point, along: Line, film: Film, rng: np.random.Generator
         width *= np.minimum(1, 0.6 + share / 0.5) * np.minimum(1, 0.5 + (1 - share) / 0.2)
         strength = strength * np.minimum(1, 0.5 + (1 - share) / 0.2)
     width = np.clip(width, MIN_WIDTH_PX, MAX_WIDTH_PX)
-    # To and fro across the walk, so that the two outlines are not mirror images.
-    # Choice: broad films move no further than one of 8 px, or they would look like strings of beads.
+    # A random shift across the walk, so that the two outlines are not mirror images. Choice: broad films are shifted no
+    # more than one of 8 px, otherwise they look like strings of beads.
     aside = film.ragged * 0.5 * np.minimum(width, 8) * smooth_noise((n,), 4, rng)
     rows, cols = rows + aside * np.cos(along), cols - aside * np.sin(along)
     damping = film.damping_db * float(np.exp(film.damping_spread * rng.standard_normal()))
@@ -110,7 +110,7 @@ def ribbon_along(start: Point, along: Line, film: Film, rng: np.random.Generator
 
 
 def comb(ribbon: Ribbon, bearing_rad: float, spacing_px: float, rng: np.random.Generator) -> Ribbon:
-    """The ribbon with teeth on one side, all drawn out in about one direction."""
+    """The ribbon with teeth on one side, all in about the same direction."""
     teeth, at = [ribbon], 0.0
     while (at := at + spacing_px * rng.uniform(0.4, 2.0)) < len(ribbon.rows) * POINT_STEP_PX:
         k = int(at / POINT_STEP_PX)
@@ -120,7 +120,7 @@ def comb(ribbon: Ribbon, bearing_rad: float, spacing_px: float, rng: np.random.G
 
 
 def joined(ribbons: Sequence[Ribbon]) -> Ribbon:
-    """One ribbon of the points of all; damping, rim and centre line are those of the first."""
+    """One ribbon with the points of all; damping, rim and centre line are those of the first."""
     first = ribbons[0]
     n_line = len(first.rows) if first.n_line is None else first.n_line
     rows, cols, width_px, strength = (
@@ -131,17 +131,17 @@ def joined(ribbons: Sequence[Ribbon]) -> Ribbon:
 
 
 def _width(n: int, film: Film, rng: np.random.Generator) -> Line:
-    """(n,) widths in px: one level per ribbon, slow swellings and, half as strong, quick ones."""
-    # Choice: no film is wider than half its length, or it would be a disc.
+    """(n,) widths in px: one level per ribbon, with slow variation and half as much fast variation."""
+    # Choice: no film is wider than half its length, otherwise it would be a disc.
     level = min(film.width_px * rng.lognormal(0, film.width_spread), 0.5 * n * POINT_STEP_PX)
-    # Choice: swellings of some 17 px, on broad films of twice the width, so that the discs do not show.
+    # Choice: slow variation over 17 px, or twice the width of broad films, so that the discs are not visible.
     slow_px = max(17.0, 2 * level)
     noise = 0.87 * smooth_noise((n,), slow_px / POINT_STEP_PX, rng) + 0.5 * smooth_noise((n,), 4, rng)
     return level * np.exp(film.ragged * np.clip(noise, -2, 2))
 
 
 def _barbs(ribbon: Ribbon, along: Line, n_barbs: int, rng: np.random.Generator) -> list[Ribbon]:
-    """Short branches to both sides; broad places carry longer ones."""
+    """Short branches on both sides, longer where the film is broad."""
     barbs = []
     for k in rng.integers(len(along), size=n_barbs):
         bearing = along[k] + rng.choice((-1, 1)) * np.deg2rad(rng.uniform(15, 70))
@@ -153,7 +153,7 @@ def _barbs(ribbon: Ribbon, along: Line, n_barbs: int, rng: np.random.Generator) 
 def _spike(ribbon: Ribbon, k: int, course: tuple[float, float], rng: np.random.Generator) -> Ribbon:
     """A tapering branch from point k of the ribbon; `course` is its bearing in rad and its length in px."""
     bearing, length = course
-    # It starts inside the film and must come out of it.
+    # The branch starts inside the film and must extend out of it.
     n = max(2, int((length + ribbon.width_px[k] / 2) / POINT_STEP_PX))
     rows, cols = walked((ribbon.rows[k], ribbon.cols[k]), bearing + np.linspace(0, rng.normal(0, 0.5), n))
     base = max(MIN_WIDTH_PX, rng.uniform(0.5, 0.9) * min(ribbon.width_px[k], 12))

@@ -1,8 +1,8 @@
-"""Random fields as sums of cosine waves: smooth functions of place that need no grid, no border and no memory.
+"""Random fields as sums of cosine waves: smooth functions of position that need no grid, border or memory.
 
-A sum of many waves with random phases is Gaussian (central limit theorem); where the wave numbers are drawn from a
-spectrum, the field has that spectrum. Source: Longuet-Higgins 1957, the random phase model of the sea surface. Since a
-field is a function of scene coordinates, a window of a scene holds the same values whatever window asks for them.
+A sum of many waves with random phases is Gaussian (central limit theorem). If the wave numbers are drawn from a
+spectrum, the field has that spectrum. Source: Longuet-Higgins 1957, the random phase model of the sea surface. A field
+is a function of scene coordinates, so its values do not depend on the window.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from scipy import ndimage
 
 FloatArray = npt.NDArray[np.floating]
 
-# Choice: half of a power law's waves within 35 deg of its direction; at 16-64 px the spectra of the reference tiles are
-# about 2.5 times as high in one direction as across it.
+# Choice: half of a power law's waves within 35 deg of its direction; at 16-64 px, the spectra of the reference tiles
+# are about 2.5 times as high in one direction as across it.
 _ALIGNED_SHARE, _ALIGNED_DEG = 0.5, 35.0
 
 
@@ -43,11 +43,11 @@ class RandomWaves:
         return float((self.amplitudes**2).sum() / 2)
 
     def on(self, rows: FloatArray, cols: FloatArray) -> npt.NDArray[np.float32]:
-        """The field at every crossing of rows (m,) and columns (n,), (m, n) float32.
+        """The field on the grid of rows (m,) and columns (n,), (m, n) float32.
 
-        cos(a + b) = cos a cos b - sin a sin b, so that a whole grid is one product of two narrow matrices.
+        As cos(a + b) = cos a cos b - sin a sin b, the grid is one product of two narrow matrices.
         """
-        # Phases grow with the scene: reduced in double precision, they are exact in single.
+        # Phases are large in large scenes; reduced in double precision, they keep their accuracy in single precision.
         turn = 2 * math.pi
         a = (np.outer(rows, self.row_numbers) + self.phases) % turn
         b = np.outer(self.col_numbers, cols) % turn
@@ -56,7 +56,7 @@ class RandomWaves:
         return left @ np.concatenate((np.cos(b), np.sin(b)))
 
     def at(self, rows: npt.ArrayLike, cols: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The field at places (row, col), float64 of their shape."""
+        """The field at positions (row, col), float64 of their shape."""
         row, col = np.asarray(rows, float)[..., None], np.asarray(cols, float)[..., None]
         value: npt.NDArray[np.float64] = np.cos(self.row_numbers * row + self.col_numbers * col + self.phases)
         return value @ self.amplitudes
@@ -81,14 +81,12 @@ def smooth(correlation_px: float, rng: np.random.Generator, *, n_waves: int = 48
 def swell(
     wave_px: float, direction_deg: float, rng: np.random.Generator, *, spread: tuple[float, float], n_waves: int = 64
 ) -> RandomWaves:
-    """Unit-variance waves of about one length that travel in about one direction.
+    """Unit-variance waves of about one wavelength and one direction of travel.
 
     Args:
-        wave_px: wave length.
+        wave_px: wavelength.
         direction_deg: direction of travel, from the column axis towards the rows.
-        rng: source of randomness.
         spread: standard deviation of the wave numbers, relative, and of the directions, in deg.
-        n_waves: number of waves.
     """
     number = 2 * math.pi / wave_px * (1 + spread[0] * rng.standard_normal(n_waves))
     angle = np.deg2rad(direction_deg + spread[1] * rng.standard_normal(n_waves))
@@ -98,25 +96,23 @@ def swell(
 def power_law(
     wave_px: tuple[float, float], exponent: float, direction_deg: float, rng: np.random.Generator, *, n_waves: int = 128
 ) -> RandomWaves:
-    """Unit-variance field whose spectral density falls as frequency ** -exponent between two wave lengths.
+    """Unit-variance field whose spectral density falls as frequency ** -exponent between two wavelengths.
 
-    Half of the waves travel in all directions, half around one, so that crests across it are longer than along it.
+    Half of the waves travel in all directions, half near one direction, so that crests across it are longer.
 
     Args:
-        wave_px: shortest and longest wave length.
+        wave_px: shortest and longest wavelength.
         exponent: of the two-dimensional density; 2 gives every octave the same variance.
         direction_deg: preferred direction of travel, from the column axis towards the rows.
-        rng: source of randomness.
-        n_waves: number of waves.
     """
     shortest, longest = wave_px
-    # One wave in each of n equal steps of log frequency: rare long waves are never missing.
+    # One wave in each of n equal steps of log frequency, so that there are always some long waves.
     steps = (np.arange(n_waves) + rng.random(n_waves)) / n_waves
     number = 2 * math.pi / longest * (longest / shortest) ** steps
     angle = rng.uniform(0, 2 * math.pi, n_waves)
     aligned = rng.random(n_waves) < _ALIGNED_SHARE
     angle[aligned] = np.deg2rad(direction_deg + _ALIGNED_DEG * rng.standard_normal(int(aligned.sum())))
-    # A ring of frequencies has an area that grows with the square of the frequency in equal steps of its logarithm.
+    # In equal steps of log frequency, the area of a ring of frequencies grows with the square of the frequency.
     power = number ** (2 - exponent)
     field = _unit(number * np.sin(angle), number * np.cos(angle), rng)
     amplitudes = np.sqrt(2 * power / power.sum())
@@ -126,7 +122,7 @@ def power_law(
 def streaks(
     along_px: float, across_px: float, direction_deg: float, rng: np.random.Generator, *, n_waves: int = 48
 ) -> RandomWaves:
-    """Unit-variance field stretched along a direction: Gaussian correlation of these two lengths."""
+    """Unit-variance field elongated in a direction, with Gaussian correlation of these two lengths."""
     along, across = rng.standard_normal(n_waves) / along_px, rng.standard_normal(n_waves) / across_px
     sin, cos = math.sin(math.radians(direction_deg)), math.cos(math.radians(direction_deg))
     return _unit(sin * along + cos * across, cos * along - sin * across, rng)
@@ -143,7 +139,7 @@ def _unit(
 def smooth_noise(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Gaussian noise on a grid, correlated over `sigma` samples along every axis, unit expected standard deviation."""
     smoothed = ndimage.gaussian_filter(rng.standard_normal(shape), sigma, mode="wrap")
-    # A normalised Gaussian kernel keeps 1 / (2 sqrt(pi) sigma) of white noise's variance per axis; a short axis that
-    # it wraps around keeps its mean, 1 / n.
+    # A normalised Gaussian kernel keeps 1 / (2 sqrt(pi) sigma) of the variance of white noise per axis; on a short axis
+    # with wrap-around it keeps that of the mean, 1 / n.
     kept = np.prod([max(1 / (2 * np.sqrt(np.pi) * max(sigma, 0.3)), 1 / n) for n in shape])
     return smoothed / np.sqrt(kept)

@@ -46,7 +46,10 @@ def evaluation_plan(
 ) -> EvaluationPlan:
     """The tiles to score, by the plan in `model.json`. Given settings of the training must equal those stored there."""
     stored = {**description, **description["plan"]["settings"]}
-    checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, {**split, "class_names": class_names})
+    of_split = dict(split)
+    top = {"class_names": class_names, "scene_pattern": of_split.pop("scene_pattern", None)}
+    checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, top)
+    checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, of_split, group="split#")
     folders = {"dataset_dir": str(dataset_dir), "images_dir": str(images_dir), "masks_dir": str(masks_dir)}
     options: dict[str, Any] = {**folders, "size_multiple": network.size_multiple, "classifier": classifier}
     return plan_evaluation(description, part, instances=instances, **options)

@@ -81,7 +81,9 @@ def stored_context(
         tile_columns: columns for other scenes, or `AUTO` to estimate them; None: as in the training; {}: no neighbours.
     """
     stored = trained_context(description)
-    checks.check_agreement(DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px})
+    checks.check_agreement(
+        DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px}, group="context#"
+    )
     if tile_columns == AUTO or (tile_columns is None and stored.found):
         # With `AUTO` all columns are estimated again, because scenes of the same name may be cut in another way.
         begun = stored if tile_columns is None else SceneContext(stored.margin_px, {}, found=True)

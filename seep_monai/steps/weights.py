@@ -49,7 +49,7 @@ def stored_network_settings(ckpt_dir: str, **overrides: Any) -> SegResNetSetting
         return settings_from_json(given)
     network = settings_from_json(checkpoints.read_description(ckpt_dir)["network"])
     settings_from_json(given)
-    checks.check_agreement(str(stored), network.to_json(), given)
+    checks.check_agreement(str(stored), network.to_json(), given, group="network_settings#")
     return network
 
 
