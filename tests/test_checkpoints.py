@@ -68,7 +68,8 @@ def test_best_checkpoint_without_the_metric_raises(tmp_path: Path, network: torc
 def test_save_atomic_failing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "last.pt"
     checkpoints.save_atomic(target, {"epoch": 1})
-    with pytest.raises(Exception, match="pickle"):
+    # The wording is that of the Python version.
+    with pytest.raises(Exception, match="pickle|local object"):
         checkpoints.save_atomic(target, {"epoch": lambda: 2})
     assert torch.load(target, weights_only=True) == {"epoch": 1}
     assert list(tmp_path.iterdir()) == [target]
