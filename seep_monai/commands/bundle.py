@@ -84,7 +84,8 @@ BUNDLE_COMMANDS = {
         "draw potential seeps in images",
         ("infer IMAGES --output_dir OUT", "infer tile.tif --output_dir OUT --instances#score_threshold 0"),
         (
-            ("--output_dir OUT", "folder for the maps"),
+            ("--output_dir OUT", "folder for maps and polygons"),
+            ("--as KIND", "tile: maps; raster: maps and polygons (default: raster if larger than a training tile)"),
             _WEIGHTS,
             (
                 "--instances#score_threshold P",
