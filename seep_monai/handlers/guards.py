@@ -92,6 +92,6 @@ def _message(what: str, value: torch.Tensor, engine: Engine) -> str:
     tiles = [str(tile) for tile in engine.state.batch.get("tile", [])]
     place = f"epoch {engine.state.epoch}, iteration {engine.state.iteration}"
     return (
-        f"The {what} became {float(value.detach())} in {place}, on the tiles {listed(tiles)}. The last checkpoint is kept. "
-        "Check these tiles, or lower --learning_rate and resume with --resume True."
+        f"The {what} became {float(value.detach())} in {place}, on the tiles {listed(tiles)}. The last checkpoint is "
+        "kept. Check these tiles, or lower --learning_rate and resume with --resume True."
     )
