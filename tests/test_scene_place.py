@@ -103,6 +103,14 @@ def test_few_control_points_raise(tmp_path: Path) -> None:
         read_place(path)
 
 
+def test_control_points_without_a_coordinate_system_are_not_taken_for_degrees(tmp_path: Path) -> None:
+    points = [
+        GroundControlPoint(row, column, column, row) for row in (0, 80, 160, 240) for column in (0, 100, 200, 320)
+    ]
+    place = read_place(write(tmp_path / "a.tif", np.zeros(SHAPE, np.uint8), gcps=points, crs=rasterio.CRS()))
+    assert place.crs is None
+
+
 def test_file_that_is_no_image_raises(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_text("no image")
     with pytest.raises(DataError, match=r"a\.tif: expected an image that GDAL can open"):

@@ -101,7 +101,7 @@ class Place:
 
 
 def read_place(path: str | os.PathLike[str]) -> Place:
-    """The place of an image file; a `Place` without coordinate system where the file has no georeference.
+    """The place of an image file; a `Place` without coordinate system if the file, or its control points, have none.
 
     Raises:
         DataError: if the file cannot be opened, or it has fewer control points than the fit needs.
@@ -116,14 +116,14 @@ def read_place(path: str | os.PathLike[str]) -> Place:
         raise DataError(f"{path}: expected an image that GDAL can open, but: {error}.") from error
     if crs is not None and affine != Affine.identity():
         return Place(CRS.from_user_input(crs), affine)
-    if not points:
+    if not points or not points_crs:
         return Place()
     if len(points) < _N_TERMS:
         raise DataError(
             f"{path}: expected at least {_N_TERMS} ground control points, but got {len(points)}. Warp the image to a "
             "map grid first (gdalwarp)."
         )
-    system = _WGS84 if points_crs is None else CRS.from_user_input(points_crs)
+    system = CRS.from_user_input(points_crs)
     return Place(system, cubic=_fit(points, degrees=system.is_geographic))
 
 

@@ -61,9 +61,10 @@ def place_network(network: nn.Module, device: torch.device | str, amp: object = 
 
     On a CPU, channels last makes float32 convolutions 1.1 to 1.5 times faster, but bf16 convolutions slower.
     """
+    in_half = checks.boolean("amp", amp)
     network = network.to(checks.usable_device(device))
     if torch.device(device).type != "cpu":
         return network
-    if checks.boolean("amp", amp):
+    if in_half:
         return in_bf16(network)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
