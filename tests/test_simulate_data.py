@@ -131,6 +131,18 @@ def test_sample_with_the_same_seed_is_bit_identical(pair: Path, tmp_path: Path) 
     assert _files(tmp_path / "again") == _files(pair)
 
 
+def test_sample_of_two_processes_is_that_of_one(tmp_path: Path) -> None:
+    for n_workers in (1, 2):
+        make_sample_data(tmp_path / str(n_workers), n_tiles=3, seed=5, n_scenes=2, n_workers=n_workers)
+
+    assert _files(tmp_path / "2") == _files(tmp_path / "1")
+
+
+def test_sample_of_no_process_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SeepError, match="workers: expected 1 or more"):
+        make_sample_data(tmp_path / "out", n_tiles=1, seed=0, n_workers=0)
+
+
 def test_sample_scene_is_the_same_whatever_other_scenes_there_are(pair: Path, tmp_path: Path) -> None:
     make_sample_data(tmp_path / "two", n_tiles=6, seed=5, n_scenes=2)
     more = _files(tmp_path / "two")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +106,7 @@ def make_sample_data(
     empty_share: float = EMPTY_SHARE,
     settings: SceneSettings | None = None,
     overwrite: bool = False,
+    n_workers: int = 1,
 ) -> None:
     """Write simulated tiles to `out`: images, masks of the same names, and `simulation.json`.
 
@@ -113,12 +118,15 @@ def make_sample_data(
         out: folder to create.
         n_tiles, seed, n_scenes, empty_share, settings: see `plan_tiles`.
         overwrite: replace an existing sample; a folder without `simulation.json` is never replaced.
+        n_workers: number of processes that draw scenes; the files are the same for every number.
 
     Raises:
         SeepError: before anything is written, if a number is out of range or `out` cannot be used.
     """
     plan = plan_tiles(n_tiles, seed, n_scenes, empty_share=empty_share, settings=settings)
-    make_folder(Path(out), lambda folder: _write_tiles(folder, plan), overwrite=overwrite)
+    if n_workers < 1:
+        raise SeepError(f"workers: expected 1 or more processes, but got {n_workers}. Change it.")
+    make_folder(Path(out), lambda folder: _write_tiles(folder, plan, n_workers), overwrite=overwrite)
     logger.info("%d tiles of %d scenes written to %s", n_tiles, len(plan.n_tiles_per_scene), out)
 
 
@@ -176,24 +184,49 @@ def _replace(out: Path, new: Path, *, old: Path) -> None:
         raise
 
 
-def _write_tiles(folder: Path, plan: TilePlan) -> None:
+def _write_tiles(folder: Path, plan: TilePlan, n_workers: int) -> None:
     """Write all tiles of a plan and `simulation.json`."""
     for name in (IMAGES_DIR, MASKS_DIR):
         (folder / name).mkdir()
-    scenes = []
-    with tqdm(
-        total=sum(plan.n_tiles_per_scene), desc="simulate", unit="tile", disable=not sys.stderr.isatty()
-    ) as progress:
-        for index, n_wanted in enumerate(plan.n_tiles_per_scene):
-            rng = scene_rng(plan.seed, index)
-            parameters = draw_parameters(f"{FIRST_SCENE + index}", rng, plan.settings)
-            tiles = write_tiles(plan_scene(parameters), folder, n_wanted, rng, empty_share=plan.empty_share)
-            n_cols = grid(parameters.size_px)[1]
-            scenes.append(
-                {"name": parameters.name, "n_tile_cols": n_cols, "tiles": tiles, "parameters": parameters.to_json()}
-            )
-            progress.update(n_wanted)
+    scenes, write = [], partial(_write_scene_tiles, folder, plan)
+    with (
+        tqdm(
+            total=sum(plan.n_tiles_per_scene), desc="simulate", unit="tile", disable=not sys.stderr.isatty()
+        ) as progress,
+        _mapped(write, len(plan.n_tiles_per_scene), n_workers) as written,
+    ):
+        for scene in written:
+            scenes.append(scene)
+            progress.update(len(scene["tiles"]))
     write_record(folder, {**asdict(plan), "n_tiles": sum(plan.n_tiles_per_scene)}, scenes)
+
+
+@contextmanager
+def _mapped(
+    write: Callable[[int], dict[str, Any]], n_scenes: int, n_workers: int
+) -> Iterator[Iterator[dict[str, Any]]]:
+    """Results of `write` for all scenes, in order; of other processes if there are several workers."""
+    if min(n_workers, n_scenes) == 1:
+        yield map(write, range(n_scenes))
+        return
+    # Not forked: the caller may run threads, of torch or of OpenMP.
+    with ProcessPoolExecutor(min(n_workers, n_scenes), mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool.map(write, range(n_scenes))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _write_scene_tiles(folder: Path, plan: TilePlan, index: int) -> dict[str, Any]:
+    """Write the tiles of one scene and return its entry in `simulation.json`."""
+    rng = scene_rng(plan.seed, index)
+    parameters = draw_parameters(f"{FIRST_SCENE + index}", rng, plan.settings)
+    tiles = write_tiles(
+        plan_scene(parameters), folder, plan.n_tiles_per_scene[index], rng, empty_share=plan.empty_share
+    )
+    n_cols = grid(parameters.size_px)[1]
+    return {"name": parameters.name, "n_tile_cols": n_cols, "tiles": tiles, "parameters": parameters.to_json()}
 
 
 def scene_rng(seed: int, index: int) -> np.random.Generator:
