@@ -16,6 +16,7 @@ COMMANDS = {
     "score": "score the predictions of any other model",
     "crossval": "cross-validate: train, fit and score a network per fold",
     "simulate": "make simulated tiles or scenes with known seeps",
+    "tiles": "cut training tiles from rasters and labelled polygons",
 }
 _BUNDLE = ("train", "fit", "evaluate", "infer")
 

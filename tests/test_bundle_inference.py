@@ -106,12 +106,6 @@ def test_inference_with_another_band_than_the_training_names_both(dataset: Path,
     assert "band: model.json says 1, but got 2" in message
 
 
-@pytest.mark.parametrize("overlap", [1.0, -0.1, "half"])
-def test_inference_with_a_bad_overlap_names_it(dataset: Path, trained: Path, tmp_path: Path, overlap: object) -> None:
-    message = message_of(infer, dataset / "train_images_256", trained, tmp_path, overlap=overlap)
-    assert "overlap: expected a finite number" in message
-
-
 def test_inference_of_nothing_names_the_option(trained: Path, tmp_path: Path) -> None:
     assert "--input" in message_of(infer, tmp_path / "nowhere", trained, tmp_path)
 
@@ -127,13 +121,11 @@ def test_inference_of_a_raster_writes_polygons_on_the_map(learned: Path, tmp_pat
     with rasterio.open(source, "w", driver="GTiff", height=100, width=150, count=1, dtype="uint16", **place) as target:
         target.write(image, 1)
     infer(source, learned, tmp_path / "out", instances__score_threshold=0)
-    infer(source, learned, tmp_path / "tile", instances__score_threshold=0, **{"as": "tile"})
 
-    names = ["coast_classes.tif", "coast_probability.tif"]
-    assert sorted(path.name for path in (tmp_path / "tile").iterdir()) == names
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        *names[:1],
-        names[1],
+        "coast.html",
+        "coast_classes.tif",
+        "coast_probability.tif",
         "coast_seeps.geojson",
         "coast_seeps.gpkg",
     ]
@@ -152,3 +144,42 @@ def test_inference_of_a_raster_writes_polygons_on_the_map(learned: Path, tmp_pat
 def test_inference_as_something_unknown_names_the_choices(dataset: Path, trained: Path, tmp_path: Path) -> None:
     message = message_of(infer, dataset / "train_images_256", trained, tmp_path, **{"as": "scene"})
     assert "as: expected one of auto, tile, raster, but got 'scene'" in message
+
+
+def test_inference_of_a_tile_as_a_raster_draws_the_same(learned: Path, dataset: Path, tmp_path: Path) -> None:
+    source = dataset / "train_images_256" / "000001.000002.tif"
+    infer(source, learned, tmp_path / "tile", scene_level=20000)
+    infer(source, learned, tmp_path / "raster", scene_level=20000, **{"as": "raster"})
+    maps = {}
+    for kind in ("tile", "raster"):
+        with rasterio.open(tmp_path / kind / "000001.000002_classes.tif") as file:
+            maps[kind] = file.read(1)
+    assert (maps["tile"] == maps["raster"]).all()
+    with rasterio.open(tmp_path / "raster" / "000001.000002_probability.tif") as file:
+        probability = file.read(1, masked=True) * file.scales[0]
+    expected = read_tiff(tmp_path / "tile" / "000001.000002_probability.tif").array
+    assert np.nanmax(np.abs(probability - expected)) <= 1 / 500 + 1e-6
+    assert (probability.mask == np.isnan(expected)).all()
+
+
+def test_inference_of_rasters_goes_on_after_a_broken_one(learned: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", "c"):
+        write_tiff(folder / f"{name}.tif", rng.integers(15000, 25000, (50, 70)).astype(np.uint16))
+    (folder / "b.tif").write_bytes((folder / "a.tif").read_bytes()[:3000])
+    message = message_of(infer, folder, learned, out)
+
+    assert "1 of 3 rasters failed" in message
+    assert "b.tif: " in message
+    assert sorted(path.name for path in out.glob("*_seeps.gpkg")) == ["a_seeps.gpkg", "c_seeps.gpkg"]
+    assert not list(out.glob("b*"))
+    assert not list(out.glob(".*"))
+
+    written = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    (folder / "b.tif").unlink()
+    infer(folder, learned, out, resume=True)
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == written
+    infer(folder, learned, out, resume=True, instances__min_size_px=3)
+    assert (out / "a_classes.tif").stat().st_mtime_ns != written["a_classes.tif"]

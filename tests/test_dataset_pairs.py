@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seep_monai.dataset.pairs import Pair, find_images, find_pairs, scenes_of
+from seep_monai.dataset.pairs import Pair, find_pairs, scenes_of
 from seep_monai.errors import ConfigError, DataError
 
 
@@ -107,24 +107,3 @@ def test_scenes_of_other_than_one_group_error_counts_them(pattern: str, n_groups
 def test_scenes_of_names_without_scene_error_names_only_these(pattern: str) -> None:
     with pytest.raises(ConfigError, match=r"in 2 of 3: x\.1, y\.1\."):
         scenes_of(["12.1", "x.1", "y.1"], pattern)
-
-
-def test_find_images_file_gives_itself(tmp_path: Path) -> None:
-    folder = touch(tmp_path / "i", ["a.1.tif", "a.2.tif"])
-    assert find_images(folder / "a.2.tif") == [folder / "a.2.tif"]
-
-
-def test_find_images_folder_gives_tiffs_in_order(tmp_path: Path) -> None:
-    folder = touch(tmp_path / "i", ["b.tif", "a.tiff", "c.png"])
-    assert find_images(folder) == [folder / "a.tiff", folder / "b.tif"]
-
-
-def test_find_images_other_suffix_error_names_the_file(tmp_path: Path) -> None:
-    folder = touch(tmp_path / "i", ["a.png"])
-    with pytest.raises(DataError, match=r"a\.png: expected a name that ends in \.tif"):
-        find_images(folder / "a.png")
-
-
-def test_find_images_missing_path_error_names_the_option(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere: .*--input"):
-        find_images(tmp_path / "nowhere")

@@ -109,15 +109,15 @@ def test_outline_and_naming_come_from_the_probabilities() -> None:
     assert np.exp(found["own_share_1"]) == pytest.approx(1e-3)
 
 
-def test_company_is_what_the_whole_tile_holds() -> None:
+def test_company_is_what_the_window_of_256_px_holds() -> None:
     first, second = measured(bar(slice(30, 33), slice(10, 50)) | bar(slice(50, 53), slice(10, 50)))
     for found in (first, second):
-        assert np.exp([found["tile_share_2"], found["tile_share_5"]]) == pytest.approx([0.75, 0.25], rel=1e-5)
+        assert np.exp([found["around_share_2"], found["around_share_5"]]) == pytest.approx([0.75, 0.25], rel=1e-5)
     mask, valid = bar(slice(30, 33), slice(10, 50)), np.ones((SIZE, SIZE), bool)
     probabilities = np.zeros((8, SIZE, SIZE))
     probabilities[0], probabilities[3] = 1 - 0.3 * mask, 0.3 * mask
     faint = measure_candidates(find_candidates(0.3 * mask, (0.2,)), np.zeros(mask.shape), probabilities, valid=valid)
-    shares = [float(faint[0, MEASURE_NAMES.index(f"tile_share_{k}")]) for k in range(1, 8)]
+    shares = [float(faint[0, MEASURE_NAMES.index(f"around_share_{k}")]) for k in range(1, 8)]
     assert np.exp(shares) == pytest.approx([1 / 7] * 7, rel=1e-5)
 
 
@@ -129,7 +129,22 @@ def test_neighbour_counts_from_beyond_the_soft_edge_on() -> None:
     assert np.expm1(alone["other_area"]) == pytest.approx(0)
     # Rows 32 and 38 are six apart.
     assert np.exp([first["other_distance"], second["other_distance"]]) == pytest.approx([6, 6])
-    assert np.expm1([first["other_area"], second["other_area"]]) == pytest.approx([60, 120])
+    # 60 and 120 of 64 x 64 px would be 16 times as many of 256 x 256.
+    assert np.expm1([first["other_area"], second["other_area"]]) == pytest.approx([16 * 60, 16 * 120], rel=1e-5)
+
+
+def test_surroundings_end_128_px_from_the_middle() -> None:
+    # The middle of columns 100 to 299 is 200: the window is 72 to 327. Its upper half lies outside the image, with 130
+    # of 256 rows inside.
+    def other_area(column: int) -> float:
+        mask = np.zeros((600, 600), bool)
+        mask[1:3, 100:300] = True
+        mask[40:50, column : column + 10] = True
+        return float(np.expm1(measured(mask)[0]["other_area"]))
+
+    assert other_area(318) == pytest.approx(100 * 256 / 130, rel=1e-5)
+    assert other_area(323) == pytest.approx(50 * 256 / 130, rel=1e-5)
+    assert other_area(328) == pytest.approx(0, abs=1e-6)
 
 
 def test_neighbour_beyond_twelve_pixels_is_far() -> None:

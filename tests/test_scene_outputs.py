@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 from seep_monai.dataset.transforms import NormaliseByScened
 from seep_monai.errors import ConfigError, DataError, TiffError
 from seep_monai.scene.items import inference_items
-from seep_monai.scene.outputs import SaveSeepsd
+from seep_monai.scene.outputs import SaveSeepMapsd
 from seep_monai.tiff import write_tiff
 
 NORTH_UP = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4000000.0)
@@ -32,7 +32,7 @@ def write_image(path: Path, image: Any, dtype: str = "uint16", no_data: float | 
 
 def test_inference_items_file_one_item_with_its_own_median(tmp_path: Path) -> None:
     path = write_image(tmp_path / "041869.000003.tif", [[0, 10], [20, 40]])
-    assert inference_items(path) == [
+    assert inference_items([path]) == [
         {"image": str(path), "tile": "041869.000003", "scene": "041869", "scene_level": 20.0}
     ]
 
@@ -40,7 +40,7 @@ def test_inference_items_file_one_item_with_its_own_median(tmp_path: Path) -> No
 def test_inference_items_relative_path_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_image(tmp_path / "a.tif", [[5]])
     monkeypatch.chdir(tmp_path)
-    assert inference_items("a.tif")[0]["image"] == str(tmp_path / "a.tif")
+    assert inference_items([Path("a.tif")])[0]["image"] == str(tmp_path / "a.tif")
 
 
 def test_inference_items_folder_level_is_median_over_all_tiles_of_a_scene(tmp_path: Path) -> None:
@@ -50,62 +50,57 @@ def test_inference_items_folder_level_is_median_over_all_tiles_of_a_scene(tmp_pa
         write_tiff(tmp_path / f"{name}.tif", image)
     scene_a = np.concatenate([images["a.1"], images["a.2"]])
     levels = {"a": np.median(scene_a[scene_a > 0]), "b": np.median(images["b.1"][images["b.1"] > 0])}
-    found = [(item["tile"], item["scene_level"]) for item in inference_items(tmp_path)]
+    found = [(item["tile"], item["scene_level"]) for item in inference_items(sorted(tmp_path.glob("*.tif")))]
     assert found == [("a.1", levels["a"]), ("a.2", levels["a"]), ("b.1", levels["b"])]
 
 
 def test_inference_items_scene_pattern_groups_the_tiles(tmp_path: Path) -> None:
     for name, value in (("x_east", 10), ("y_east", 20), ("x_west", 70)):
         write_image(tmp_path / f"{name}.tif", [[value]])
-    items = inference_items(tmp_path, scene_pattern=r"._(.*)")
+    items = inference_items(sorted(tmp_path.glob("*.tif")), scene_pattern=r"._(.*)")
     assert [(item["scene"], item["scene_level"]) for item in items] == [("east", 15.0), ("west", 70.0), ("east", 15.0)]
 
 
 def test_inference_items_declared_no_data_left_out_of_the_level(tmp_path: Path) -> None:
     path = write_image(tmp_path / "a.tif", [[np.nan, 4.0], [6.0, 9.0]], "float32", no_data=math.nan)
-    assert inference_items(path)[0]["scene_level"] == 6.0
+    assert inference_items([path])[0]["scene_level"] == 6.0
 
 
 def test_inference_items_given_level_overrides_and_reads_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.1.tif").write_text("not a picture")
-    assert inference_items(tmp_path, scene_level=123)[0]["scene_level"] == 123.0
+    assert inference_items(sorted(tmp_path.glob("*.tif")), scene_level=123)[0]["scene_level"] == 123.0
 
 
 @pytest.mark.parametrize("level", [0, -5.0, math.nan, math.inf, "300", True])
 def test_inference_items_bad_given_level_refused(tmp_path: Path, level: Any) -> None:
     path = write_image(tmp_path / "a.tif", [[5]])
     with pytest.raises(ConfigError, match="scene_level: expected a finite number above 0"):
-        inference_items(path, scene_level=level)
+        inference_items([path], scene_level=level)
 
 
 def test_inference_items_scene_without_valid_pixel_refused_by_name_with_remedy(tmp_path: Path) -> None:
     write_image(tmp_path / "a.1.tif", [[5]])
     write_image(tmp_path / "b.1.tif", [[0]])
     with pytest.raises(DataError, match=r"scene b: .*at least one valid pixel.*--scene_level"):
-        inference_items(tmp_path)
+        inference_items(sorted(tmp_path.glob("*.tif")))
 
 
 def test_inference_items_tile_without_data_beside_others_kept(tmp_path: Path) -> None:
     write_image(tmp_path / "a.1.tif", [[5]])
     write_image(tmp_path / "a.2.tif", [[0]])
-    assert [item["scene_level"] for item in inference_items(tmp_path)] == [5.0, 5.0]
+    assert [item["scene_level"] for item in inference_items(sorted(tmp_path.glob("*.tif")))] == [5.0, 5.0]
 
 
 def test_inference_items_undeclared_nan_refused_by_name(tmp_path: Path) -> None:
     path = write_image(tmp_path / "a.tif", [[np.nan, 4.0, 5.0]], "float32")
     with pytest.raises(DataError, match=r"a\.tif: expected finite values, but 1 pixels"):
-        inference_items(path)
+        inference_items([path])
 
 
 def test_inference_items_unreadable_file_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_text("not a picture")
     with pytest.raises(TiffError, match=r"a\.tif: expected a readable TIFF"):
-        inference_items(tmp_path)
-
-
-def test_inference_items_nothing_to_read_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"found none.*--input"):
-        inference_items(tmp_path)
+        inference_items(sorted(tmp_path.glob("*.tif")))
 
 
 @pytest.fixture
@@ -131,13 +126,13 @@ def probabilities() -> torch.Tensor:
 
 @pytest.fixture
 def outputs(source: Path, probabilities: torch.Tensor, tmp_path: Path) -> Path:
-    """The folder that `SaveSeepsd` filled for `source`."""
+    """The folder that `SaveSeepMapsd` filled for `source`."""
     folder = tmp_path / "out"
     folder.mkdir()
     load = LoadImaged("image", ensure_channel_first=True)
     prepare = Compose([load, NormaliseByScened("image", label_key=None, valid_key="valid")])
-    data = prepare(inference_items(source)[0]) | {"pred": probabilities}
-    passed_on = SaveSeepsd(output_dir=folder, weights_sha256=SHA256)(data)
+    data = prepare(inference_items([source])[0]) | {"pred": probabilities}
+    passed_on = SaveSeepMapsd(output_dir=folder, weights_sha256=SHA256)(data)
     assert passed_on["pred"] is probabilities
     return folder
 
@@ -186,7 +181,7 @@ def test_save_seep_maps_image_without_place_and_half_precision_written(tmp_path:
     )
     pred = torch.zeros(8, 1, 2, dtype=torch.bfloat16)
     pred[0, 0, 0], pred[7, 0, 1] = 1.0, 1.0
-    SaveSeepsd(output_dir=tmp_path, weights_sha256=SHA256)(load(inference_items(path)[0]) | {"pred": pred})
+    SaveSeepMapsd(output_dir=tmp_path, weights_sha256=SHA256)(load(inference_items([path])[0]) | {"pred": pred})
     with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
         file = rasterio.open(tmp_path / "b.1_classes.tif")
     with file:

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
+from scene_places import sentinel_1
 
-from seep_monai.errors import DataError
-from seep_monai.scene.place import CubicFit, read_place
+from seep_monai.errors import ConfigError, DataError
+from seep_monai.scene.place import CubicFit, Place, pixel_factor, pixel_size_m, read_place, scaled
 from seep_monai.simulate.georeference import orbit_gcps
 
 SHAPE = (240, 320)
@@ -115,3 +116,67 @@ def test_file_that_is_no_image_raises(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_text("no image")
     with pytest.raises(DataError, match=r"a\.tif: expected an image that GDAL can open"):
         read_place(tmp_path / "a.tif")
+
+
+def around(shape: tuple[int, int], margin: float = 0.1) -> np.ndarray:
+    """Pixels all over an image and a margin around it."""
+    rows, columns = (np.linspace(-margin * size, (1 + margin) * size, 40) for size in shape)
+    return np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
+
+
+@pytest.mark.parametrize("centre", [(5.0, 58.0), (-90.0, 27.0), (60.0, -75.0)])
+@pytest.mark.parametrize("shape", [(16_700, 25_000), (400, 500)])
+def test_pixels_of_the_places_of_pixels_are_the_pixels(shape: tuple[int, int], centre: tuple[float, float]) -> None:
+    place = sentinel_1(shape, centre)
+    pixels = around(shape)
+    assert place.to_pixels(place.to_map(pixels)) == pytest.approx(pixels, abs=0.01)
+    assert scaled(place, 4).to_pixels(place.to_map(pixels)) == pytest.approx(pixels / 4, abs=0.01)
+
+
+def test_pixels_of_an_affine_place_are_those_of_the_inverse_transform() -> None:
+    place = Place(CRS.from_epsg(32631), Affine(8.0, 6.0, 500_000.0, 6.0, -8.0, 4_000_000.0))
+    assert place.to_pixels(np.array([[500_014.0, 3_999_998.0]])) == pytest.approx(np.array([[1.0, 1.0]]), abs=1e-9)
+
+
+def test_pixels_without_georeference_are_the_places() -> None:
+    assert Place().to_pixels(np.array([[3.0, 4.0]])).tolist() == [[3.0, 4.0]]
+
+
+def test_places_far_from_the_control_points_are_nan_or_outside() -> None:
+    shape = (16_700, 25_000)
+    far = np.random.default_rng(0).uniform((-180, -90), (180, 90), (20_000, 2))
+    far = far[np.abs(far - (5, 58)).max(axis=1) > 5]
+    found = sentinel_1(shape).to_pixels(far)
+    assert not ((found > 0) & (found < shape[::-1])).all(axis=1).any()
+
+
+def test_longitudes_a_whole_turn_off_are_the_same_place() -> None:
+    place = sentinel_1()
+    there = place.to_map(np.array([[100.0, 200.0]]))
+    assert place.to_pixels(there - (360, 0)) == pytest.approx(np.array([[100.0, 200.0]]), abs=0.01)
+
+
+def test_places_of_control_points_on_a_line_are_nan() -> None:
+    line = np.stack([np.arange(12.0), np.arange(12.0)], axis=1)
+    place = Place(CRS.from_epsg(4326), cubic=CubicFit.of_points(line, line / 100))
+    assert np.isnan(place.to_pixels(np.array([[3.0, -3.0]]))).all()
+
+
+def test_pixel_size_is_the_geodesic_distance_at_the_centre() -> None:
+    assert pixel_size_m(sentinel_1(), (16_700, 25_000)) == pytest.approx(10, rel=0.005)
+    # A hundredth of a degree at 60 degrees north: 1,114 m by latitude (WGS 84), 558 m by longitude.
+    degrees = Place(CRS.from_epsg(4326), Affine(0.01, 0, 5, 0, -0.01, 60.5))
+    assert pixel_size_m(degrees, (100, 100)) == pytest.approx((1114.1 * 558.0) ** 0.5, rel=1e-3)
+    with pytest.raises(DataError, match="the image has none"):
+        pixel_size_m(Place(), (3, 3))
+
+
+@pytest.mark.parametrize(("wanted_m", "factor"), [(7.6, 1), (14, 1), (16, 2), (40, 4)])
+def test_pixel_factor_is_the_nearest_whole_number(wanted_m: float, factor: int) -> None:
+    assert pixel_factor(10.0, wanted_m) == factor
+
+
+@pytest.mark.parametrize("wanted_m", [7.4, 0.0, float("nan")])
+def test_pixels_cannot_be_divided(wanted_m: float) -> None:
+    with pytest.raises(ConfigError, match=r"pixel_size_m: .*10 m, but got"):
+        pixel_factor(10.0, wanted_m)

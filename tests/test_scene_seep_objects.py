@@ -32,7 +32,7 @@ def objects_of(classes: np.ndarray, image: np.ndarray, **options: Any) -> list[S
     probabilities = np.full((8, *SHAPE), 0.02)
     np.put_along_axis(probabilities, classes[None].astype(int), 0.86, axis=0)
     valid = options.get("valid", np.ones(SHAPE, bool))
-    return seep_objects(find_instances(probabilities, valid=valid), image, valid=valid)
+    return seep_objects(find_instances(probabilities, valid=valid), image, valid=valid, sea=valid)
 
 
 def test_bar_has_its_geodesic_size_direction_and_contrast() -> None:
@@ -116,7 +116,8 @@ def test_an_object_that_may_be_several_classes_has_all_their_probabilities() -> 
     detections = type(table)(table.labels, classes, np.full(2, 15), np.array([0.3, 0.1]), label_of_row=np.array([1, 1]))
     seeps = type(table)(table.labels, np.array([8]), np.array([15]), np.array([0.4]))
     found = Instances((table.labels > 0).astype(np.uint8) * 2, table, seeps, detections)
-    [seep] = seep_objects(found, np.zeros(table.labels.shape), valid=np.ones(table.labels.shape, bool))
+    everywhere = np.ones(table.labels.shape, bool)
+    [seep] = seep_objects(found, np.zeros(table.labels.shape), valid=everywhere, sea=everywhere)
     assert seep.class_prob == pytest.approx([0, 0.75, 0, 0, 0, 0.25, 0])
     assert seep.score == pytest.approx(0.4)
 

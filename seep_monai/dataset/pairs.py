@@ -58,20 +58,6 @@ def find_pairs(
     return [Pair(name, scene, images[name], masks[name]) for name, scene in zip(names, scenes, strict=True)]
 
 
-def find_images(source: str | os.PathLike[str]) -> list[Path]:
-    """The TIFF itself, or all TIFFs of the folder, sorted by name.
-
-    Raises:
-        DataError: if `source` does not exist, is not a TIFF or holds none, or a name occurs twice.
-    """
-    path = Path(source)
-    if not path.is_file():
-        return [file for _, file in sorted(_tiffs_by_name(path, what="images", option="--input").items())]
-    if path.suffix.lower() not in TIFF_SUFFIXES:
-        raise DataError(f"{path}: expected a name that ends in {' or '.join(TIFF_SUFFIXES)}. Convert or rename it.")
-    return [path]
-
-
 def scenes_of(names: Sequence[str], scene_pattern: str = DEFAULT_SCENE_PATTERN) -> list[str]:
     """The scene in each name.
 

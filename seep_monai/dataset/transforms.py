@@ -112,16 +112,18 @@ class CutMargind(MapTransform):
 
     Args:
         keys: keys of image, label and prediction.
-        margin_px: width m of the margin.
+        margin_px: width m of the margin. Data with `margin_px` have their own.
     """
 
     def __init__(self, keys: KeysCollection, margin_px: int) -> None:
         super().__init__(keys)
-        self.inside = slice(margin_px, -margin_px or None)
+        self.margin_px = margin_px
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """A new dictionary without margins."""
         result = dict(data)
+        margin_px = int(result.get("margin_px", self.margin_px))
+        inside = slice(margin_px, -margin_px or None)
         for key in self.key_iterator(result):
-            result[key] = result[key][..., self.inside, self.inside]
+            result[key] = result[key][..., inside, inside]
         return result

@@ -35,6 +35,7 @@ def find_seeps(
     classifier: ObjectClassifier | None,
     *,
     valid: Mask,
+    within: Mask | None = None,
 ) -> Instances:
     """The instances of a tile: by the object classifier if there is one, else by `find_instances`.
 
@@ -50,13 +51,15 @@ def find_seeps(
         settings: how instances are found; with a classifier, `high` and `low` are the thresholds of the class map.
         classifier: the object classifier; None: there is none.
         valid: (H, W) bool, False = no-data.
+        within: (H, W) bool, pixels that instances may have; the others are still their surroundings. None: all.
     """
+    own = valid if within is None else valid & within
     if classifier is None:
-        return find_instances(probabilities, settings, valid=valid)
-    candidates = find_candidates(1 - probabilities[0], classifier.levels, valid=valid)
+        return find_instances(probabilities, settings, valid=own)
+    candidates = find_candidates(1 - probabilities[0], classifier.levels, valid=own)
     measures = measure_candidates(candidates, image, probabilities, valid=valid)
     by_class, seeps, detections = classified_objects(candidates, measures, classifier, settings)
-    drawn = object_map(probabilities, high=settings.high, low=settings.low, valid=valid)
+    drawn = object_map(probabilities, high=settings.high, low=settings.low, valid=own)
     if settings.min_size_px > 1 or settings.score_threshold > 0:
         drawn = _touching(drawn, seeps.labels)
     return Instances(_named(drawn, by_class), by_class, seeps, detections)

@@ -23,14 +23,16 @@ TARGET_LOG_RATIO = 0.8
 # Distance if no other seep is within TARGET_PX.
 FAR_PX = 128.0
 _MIN_SHARE = 1e-3
-# Choice: low enough to include faint slicks in the class shares of a tile.
-TILE_PROB = 0.35
+# Choice: the size of a training tile. Not the image: its size differs between tiles and scenes.
+AROUND_PX = 256
+# Choice: low enough to include faint slicks in the class shares around an object.
+AROUND_PROB = 0.35
 
 SHAPE = ("area", "length", "width", "aspect", "fill", "straightness", "branches", "ends", "cos2", "sin2", "border")
 CONTRAST = ("contrast", "core_contrast", "sd_inside", "sd_ring", "visibility", "target", "target_share")
 OUTLINE = ("level", "prob_mean", "prob_max", "prob_sd", "prob_edge", "prob_ring")
 CONTEXT = ("other_area", "other_distance", "sea_sd")
-NAMING = tuple(f"{of}_share_{k}" for of in ("own", "tile") for k in range(1, N_CLASSES))
+NAMING = tuple(f"{of}_share_{k}" for of in ("own", "around") for k in range(1, N_CLASSES))
 MEASURE_NAMES = (*SHAPE, *CONTRAST, *OUTLINE, *CONTEXT, *NAMING)
 
 _NEIGHBOURS = np.ones((3, 3), int)
@@ -61,11 +63,6 @@ class _Surroundings:
         self.image, self.probabilities, self.valid = image, probabilities, valid
         self.seep_prob = 1 - probabilities[0]
         self.seep = (self.seep_prob >= 0.5) & valid
-        self.seep_px = int(np.count_nonzero(self.seep))
-        sea = valid & ~self.seep
-        self.sea_sd = float(image[sea].std()) if sea.any() else 0.0
-        # Some classes occur together, so the classes in the tile help to classify an uncertain slick.
-        self.tile_shares = _log_shares(probabilities[1:, (self.seep_prob >= TILE_PROB) & valid])
 
     def measures(self, pixels: Indices, shape: tuple[int, int], level: float) -> tuple[float, ...]:
         """The measures of one candidate, in the order of MEASURE_NAMES."""
@@ -75,20 +72,22 @@ class _Surroundings:
         mask[rows - window[0].start, cols - window[1].start] = True
         # The margin of the window covers all distances that are used.
         distance_px = distance_transform_edt(~mask)
-        contrast = self._contrast(window, mask, distance_px)
+        around = _window_of_size(rows, cols, shape)
+        sea_sd = self._sea_sd(around)
+        contrast = self._contrast(window, mask, distance_px, sea_sd)
         outline = self._outline(window, mask, distance_px, level)
         form = _shape(rows, cols, mask, _borders(rows, cols, shape))
-        context = self._context(window, mask, distance_px)
-        shares = _log_shares(self.probabilities[1:, rows, cols])
-        return (*form, *contrast, *outline, *context, *shares, *self.tile_shares)
+        context = (self._other_area(around, rows, cols), self._other_distance(window, mask, distance_px), sea_sd)
+        shares = _log_shares(self.probabilities[1:, rows, cols].sum(axis=1, dtype=np.float64))
+        return (*form, *contrast, *outline, *context, *shares, *self._shares_around(around))
 
-    def _contrast(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[float, ...]:
+    def _contrast(self, window: Window, mask: Mask, distance_px: Floats, sea_sd: float) -> tuple[float, ...]:
         image, free = self.image[window], self.valid[window] & ~self.seep[window]
         ring = image[in_ring(distance_px) & free]
         near = image[(distance_px <= TARGET_PX) & self.valid[window]]
         inside = image[mask]
         sea = float(np.median(ring)) if ring.size else float(inside.mean())
-        sd_ring = float(ring.std()) if ring.size else self.sea_sd
+        sd_ring = float(ring.std()) if ring.size else sea_sd
         contrast = float(inside.mean()) - sea
         bright = near > sea + TARGET_LOG_RATIO
         return (
@@ -115,18 +114,45 @@ class _Surroundings:
             float(prob[ring].mean()) if ring.any() else 0.0,
         )
 
-    def _context(self, window: Window, mask: Mask, distance_px: Floats) -> tuple[float, ...]:
+    def _other_distance(self, window: Window, mask: Mask, distance_px: Floats) -> float:
         others = self.seep[window] & ~mask
         # Parts of the same slick that the level cut off are closer than the ring.
         others &= (distance_px > RING_PX[0]) & (distance_px <= TARGET_PX)
-        total = self.seep_px - int(np.count_nonzero(self.seep[window] & mask))
         distance = float(distance_px[others].min()) if others.any() else FAR_PX
-        return np.log1p(total), np.log(min(distance, FAR_PX)), self.sea_sd
+        return float(np.log(min(distance, FAR_PX)))
+
+    def _other_area(self, around: Window, rows: Indices, cols: Indices) -> float:
+        """Log of the other seeps' pixels around the object, if all of the window were valid."""
+        inside = (
+            (rows >= around[0].start) & (rows < around[0].stop) & (cols >= around[1].start) & (cols < around[1].stop)
+        )
+        n_own = int(np.count_nonzero(self.seep[rows[inside], cols[inside]]))
+        n_others = int(np.count_nonzero(self.seep[around])) - n_own
+        n_valid = int(np.count_nonzero(self.valid[around])) or 1
+        return float(np.log1p(AROUND_PX**2 * n_others / n_valid))
+
+    def _sea_sd(self, around: Window) -> float:
+        sea = self.image[around][self.valid[around] & ~self.seep[around]]
+        return float(sea.std(dtype=np.float64)) if sea.size else 0.0
+
+    def _shares_around(self, around: Window) -> list[float]:
+        # Some classes occur together, so the classes around an uncertain slick help to name it.
+        seep = (self.seep_prob[around] >= AROUND_PROB) & self.valid[around]
+        return _log_shares(self.probabilities[(slice(1, None), *around)][:, seep].sum(axis=1, dtype=np.float64))
 
 
-def _log_shares(class_prob: Floats) -> list[float]:
-    """Log of each class's share of the summed seep probability, from (7, n) probabilities; equal if n is 0."""
-    sums = class_prob.sum(axis=1, dtype=np.float64)
+def _window_of_size(rows: Indices, cols: Indices, shape: tuple[int, int]) -> Window:
+    """The window of `AROUND_PX` around the middle of an object's bounding box, clipped to the image."""
+    middles = [(int(index.min()) + int(index.max()) + 1) // 2 for index in (rows, cols)]
+    first, last = (
+        slice(max(0, middle - AROUND_PX // 2), min(size, middle + AROUND_PX // 2))
+        for middle, size in zip(middles, shape, strict=True)
+    )
+    return first, last
+
+
+def _log_shares(sums: npt.NDArray[np.float64]) -> list[float]:
+    """Log of each class's share, from (7,) summed probabilities; equal shares if all are 0."""
     shares = sums / sums.sum() if sums.sum() > 0 else np.full(len(sums), 1 / len(sums))
     logs: list[float] = np.log(np.maximum(shares, _MIN_SHARE)).tolist()
     return logs

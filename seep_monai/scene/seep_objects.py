@@ -50,17 +50,18 @@ class SeepObject:
     touches_edge: bool
 
 
-def seep_objects(found: Instances, image: Floats, *, valid: Mask) -> list[SeepObject]:
+def seep_objects(found: Instances, image: Floats, *, valid: Mask, sea: Mask) -> list[SeepObject]:
     """The objects of an image, in the order of their labels.
 
     Args:
         found: what was found in the image.
         image: (H, W) log of DN over the scene's level, no-data 0.
         valid: (H, W) bool, False = no-data.
+        sea: (H, W) bool, pixels with data that are no seep; those of the objects are left out here.
     """
     table = found.by_class
     polygons = label_polygons(table.labels)
-    sea = valid & (table.labels == 0)
+    sea = sea & (table.labels == 0)
     edge = ~np.pad(valid, 1)
     probabilities = _class_probabilities(found)
     windows = find_objects(table.labels)

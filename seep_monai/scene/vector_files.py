@@ -39,12 +39,20 @@ _TYPES: dict[str, type] = {
     "origin_lat": np.float64,
     "touches_edge": bool,
     "scene": object,
+    "time": object,
     "model_sha256": object,
 }
 
 
 def write_seeps(
-    stem: Path, seeps: Sequence[SeepObject], place: Place, class_names: Sequence[str], *, scene: str, model_sha256: str
+    stem: Path,
+    seeps: Sequence[SeepObject],
+    place: Place,
+    class_names: Sequence[str],
+    *,
+    scene: str,
+    model_sha256: str,
+    time: str | None = None,
 ) -> list[Path]:
     """Write `<stem>_seeps.gpkg` and, if there is a coordinate system, `<stem>_seeps.geojson`; each whole or not at all.
 
@@ -58,8 +66,10 @@ def write_seeps(
         class_names: of the classes 1..7.
         scene: name of the scene.
         model_sha256: checksum of the weights.
+        time: when the image was taken, ISO 8601; None: unknown.
     """
-    records = [_record(seep, place, class_names, scene=scene, model_sha256=model_sha256) for seep in seeps]
+    same = {"scene": scene, "time": time, "model_sha256": model_sha256}
+    records = [_record(seep, place, class_names) | same for seep in seeps]
     to_map = place.to_map if place.crs is not None else _upright
     paths = [Path(f"{stem}_seeps.gpkg")]
     geometries = [_oriented(seep.polygon, to_map) for seep in seeps]
@@ -72,7 +82,7 @@ def write_seeps(
     return paths
 
 
-def _record(seep: SeepObject, place: Place, names: Sequence[str], *, scene: str, model_sha256: str) -> dict[str, Any]:
+def _record(seep: SeepObject, place: Place, names: Sequence[str]) -> dict[str, Any]:
     return {
         "class": seep.label,
         "class_name": names[seep.label - 1],
@@ -81,8 +91,6 @@ def _record(seep: SeepObject, place: Place, names: Sequence[str], *, scene: str,
         **attributes(seep, place),
         "contrast_db": seep.contrast_db,
         "touches_edge": seep.touches_edge,
-        "scene": scene,
-        "model_sha256": model_sha256,
     }
 
 

@@ -1,0 +1,243 @@
+"""One band of a raster, read window by window: DN, valid pixels, level and place."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.enums import MaskFlags
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window
+from scipy.ndimage import minimum_filter
+
+from seep_monai.dataset.level import LevelCounter
+from seep_monai.errors import DataError, SeepError
+from seep_monai.scene.land import LandMask
+from seep_monai.scene.place import Place, pixel_factor, pixel_size_m, read_place, scaled, scaled_affine
+from seep_monai.tiff import finite_fault, valid_mask
+
+logger = logging.getLogger(__name__)
+
+Mask = npt.NDArray[np.bool_]
+
+# Choice: 13 MB of a uint16 scene with 25,000 columns.
+_ROWS_AT_ONCE = 256
+_WHOLE_NUMBERS = ("uint8", "uint16", "int16")
+_DTYPES = (*_WHOLE_NUMBERS, "float32", "float64")
+
+
+@dataclass(frozen=True)
+class RasterOptions:
+    """How a raster is read.
+
+    Attributes:
+        band: 1-based number of the band; None: the only one.
+        factor: each pixel is the mean power of factor x factor pixels of the file, as an amplitude again.
+        border_noise_px: pixels this close to no-data, or to the edge of the file, are no-data: strips of noise.
+        land: vector file of areas without sea, which are no-data; None: there is none.
+    """
+
+    band: int | None = None
+    factor: int = 1
+    border_noise_px: int = 0
+    land: str | None = None
+
+
+class Raster:
+    """An open raster. Use it as a context manager.
+
+    Attributes:
+        path: of the file.
+        shape: (rows, columns) after resampling.
+        place: where its pixels lie, after resampling.
+
+    Raises:
+        DataError: if GDAL cannot open the file; if it has several bands and none is chosen, complex pixels, or another
+            dtype than 8- or 16-bit integers and floats.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], options: RasterOptions | None = None) -> None:
+        self.path, self.options = Path(path), options or RasterOptions()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                self._source = rasterio.open(measurement_of(self.path))
+        except rasterio.errors.RasterioIOError as error:
+            raise DataError(f"{path}: expected a raster that GDAL can open, but: {error}. Check the file.") from error
+        self._band = self._checked_band()
+        factor = self.options.factor
+        self.shape = (self._source.height // factor, self._source.width // factor)
+        if min(self.shape) < 1:
+            raise DataError(f"{path}: expected at least {factor} rows and columns. Give a smaller pixel size.")
+        self.place: Place = scaled(read_place(self._source.name), factor)
+        self._land = None if self.options.land is None else LandMask(self.options.land, self.place, self.shape)
+
+    def georeference(self) -> dict[str, Any]:
+        """Arguments of `rasterio.open` that give a file with these pixels the same place, control points included."""
+        points, crs = self._source.gcps
+        factor = self.options.factor
+        if points and crs:
+            moved = [GroundControlPoint(p.row / factor, p.col / factor, p.x, p.y, p.z, p.id, p.info) for p in points]
+            return {"gcps": moved, "crs": crs}
+        if self._source.crs is None:
+            return {}
+        return {"crs": self._source.crs, "transform": scaled_affine(self._source.transform, factor)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source.close()
+
+    def read(self, rows: slice, columns: slice) -> tuple[npt.NDArray[Any], Mask]:
+        """DN (float32, or the dtype of the file) and valid pixels of a window inside the raster.
+
+        Raises:
+            DataError: if pixels cannot be read, are negative, or are not finite and not declared as no-data.
+        """
+        factor, noise = self.options.factor, self.options.border_noise_px
+        top, left = rows.start * factor, columns.start * factor
+        bottom, right = rows.stop * factor, columns.stop * factor
+        if noise:
+            dn, valid = self._read_without_noise(top, bottom, left, right)
+        else:
+            dn, valid = self._read_file(top, bottom, left, right)
+        if factor > 1:
+            dn, valid = block_mean(dn, valid, factor)
+        if self._land is not None:
+            valid = valid & ~self._land.read(rows, columns)
+        return dn, valid
+
+    def level(self) -> float:
+        """The median of the valid DN of the whole raster.
+
+        Raises:
+            DataError: as `read`; if no pixel is valid, or the median is not above 0.
+        """
+        counter = LevelCounter()
+        for rows in row_blocks(self.shape[0], _ROWS_AT_ONCE):
+            dn, valid = self.read(rows, slice(0, self.shape[1]))
+            counter.add(dn[valid])
+        try:
+            return counter.median()
+        except DataError as error:
+            raise DataError(f"{self.path}: {error}") from error
+
+    def _checked_band(self) -> int:
+        band, count = self.options.band, self._source.count
+        if not 1 <= (band or 1) <= count or (band is None and count > 1):
+            got = "none is chosen" if band is None else f"band {band} is chosen"
+            raise DataError(f"{self.path}: expected one band, but it has {count} and {got}. Give --band 1..{count}.")
+        chosen = band or 1
+        dtype = self._source.dtypes[chosen - 1]
+        if dtype.startswith("complex"):
+            raise DataError(
+                f"{self.path}: expected detected images (amplitude), but got {dtype}: a complex product (SLC). Use the "
+                "GRD product, or write the amplitude first."
+            )
+        if dtype not in _DTYPES:
+            known = ", ".join(_DTYPES)
+            raise DataError(f"{self.path}: expected {known}, but got {dtype}. Convert it: gdal_translate -ot Float32")
+        return chosen
+
+    def _read_file(self, top: int, bottom: int, left: int, right: int) -> tuple[npt.NDArray[Any], Mask]:
+        window = Window(left, top, right - left, bottom - top)
+        try:
+            dn = self._source.read(self._band, window=window)
+            flags = self._source.mask_flag_enums[self._band - 1]
+            masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
+            mask = self._source.read_masks(self._band, window=window) > 0 if masked else True
+        except (rasterio.errors.RasterioError, rasterio.errors.RasterioIOError) as error:
+            raise DataError(
+                f"{self.path}: rows {top} to {bottom} cannot be read ({error}). The file is damaged or was not copied "
+                "completely: copy it again."
+            ) from error
+        valid = valid_mask(dn, self._source.nodatavals[self._band - 1]) & mask
+        fault = finite_fault(dn, valid, self.path)
+        if fault:
+            raise DataError(fault)
+        if dn.dtype.kind != "u" and (dn[valid] < 0).any():
+            raise DataError(
+                f"{self.path}: expected DN in linear units (amplitude or intensity), but got negative values. Convert "
+                "decibels first: 10 ** (dB / 20)."
+            )
+        return dn, valid
+
+    def _read_without_noise(self, top: int, bottom: int, left: int, right: int) -> tuple[npt.NDArray[Any], Mask]:
+        """As `_read_file`; valid are only pixels whose square of 2 n + 1 px holds no no-data."""
+        n = self.options.border_noise_px
+        # Outside of the file there is no data, so that the edge of the file is cut as well.
+        known = np.zeros((bottom - top + 2 * n, right - left + 2 * n), bool)
+        first_row, first_column = max(top - n, 0), max(left - n, 0)
+        dn, valid = self._read_file(
+            first_row, min(bottom + n, self._source.height), first_column, min(right + n, self._source.width)
+        )
+        down, across = first_row - (top - n), first_column - (left - n)
+        known[down : down + valid.shape[0], across : across + valid.shape[1]] = valid
+        inner = minimum_filter(known, 2 * n + 1)[n:-n, n:-n]
+        return dn[n - down :, n - across :][: bottom - top, : right - left], inner
+
+
+def with_pixel_size(path: Path, options: RasterOptions, wanted_m: float | None) -> RasterOptions:
+    """The options with the factor that gives pixels nearest to the wanted size; None: pixels as they are.
+
+    Raises:
+        DataError: as `Raster`; if the raster has no coordinate system, so that the size of its pixels is unknown.
+        ConfigError: if the wanted pixels are much smaller than those of the raster.
+    """
+    if wanted_m is None:
+        return options
+    with Raster(path, replace(options, land=None)) as raster:
+        try:
+            size_m = pixel_size_m(raster.place, raster.shape)
+            factor = pixel_factor(size_m, wanted_m)
+        except SeepError as error:
+            raise type(error)(f"{path}: {error}") from error
+    logger.info("%s: pixels of %.1f m, joined to %.1f m", path.name, size_m, size_m * factor)
+    return replace(options, factor=factor)
+
+
+def measurement_of(path: Path) -> str:
+    """The image of a path: the VV measurement of a `.SAFE` folder, else the path itself.
+
+    Raises:
+        DataError: if the folder holds no or several VV measurements.
+    """
+    if not (path.is_dir() and path.suffix.upper() == ".SAFE"):
+        return str(path)
+    found = [file for file in sorted((path / "measurement").glob("*.tif*")) if "-vv-" in file.name.lower()]
+    if len(found) != 1:
+        raise DataError(
+            f"{path}: expected one VV measurement (measurement/*-vv-*.tiff), but found {len(found)}. Use a GRD product "
+            "with VV, unpacked completely."
+        )
+    return str(found[0])
+
+
+def block_mean(dn: npt.NDArray[Any], valid: Mask, factor: int) -> tuple[npt.NDArray[np.float32], Mask]:
+    """Amplitude of the mean power over blocks of factor x factor pixels; a block with any no-data is no-data.
+
+    >>> dn, valid = block_mean(np.array([[3, 3], [4, 4]]), np.ones((2, 2), bool), 2)
+    >>> round(float(dn[0, 0]) ** 2, 3), valid.tolist()
+    (12.5, [[True]])
+    """
+    rows, columns = dn.shape[0] // factor, dn.shape[1] // factor
+    power = np.where(valid, dn, 0).astype(np.float64) ** 2
+    mean: npt.NDArray[np.float64] = power.reshape(rows, factor, columns, factor).mean(axis=(1, 3))
+    whole = np.asarray(valid.reshape(rows, factor, columns, factor).all(axis=(1, 3)))
+    return np.sqrt(mean).astype(np.float32), whole
+
+
+def row_blocks(n_rows: int, at_once: int) -> Iterator[slice]:
+    """Slices of at most `at_once` rows that cover an image."""
+    for start in range(0, n_rows, at_once):
+        yield slice(start, min(start + at_once, n_rows))

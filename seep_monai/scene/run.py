@@ -1,0 +1,261 @@
+"""The inference of rasters with an Ignite evaluator, one scene after the other."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from ignite.engine import Engine, Events
+from monai.data import DataLoader
+
+from seep_monai.errors import DataError, SeepError
+from seep_monai.scene.drawing import DrawingSettings, SceneDrawing
+from seep_monai.scene.map_page import map_page, quick_look_size
+from seep_monai.scene.outputs import map_description
+from seep_monai.scene.raster import Raster, RasterOptions, with_pixel_size
+from seep_monai.scene.seep_objects import SeepObject
+from seep_monai.scene.strips import SceneStrips
+from seep_monai.scene.vector_files import write_seeps
+
+logger = logging.getLogger(__name__)
+
+# By default GDAL takes 5 % of the memory. rasterio counts in bytes, unlike GDAL's own variable.
+_GDAL_CACHE_BYTES = 128 * 2**20
+_LOG_EVERY_S = 30.0
+# Choice: ships saturate, the sea is a middle grey.
+_WHITE = 2.5
+# Source: names of Sentinel-1 products, such as S1A_IW_GRDH_1SDV_20230415T143012_...
+_START_TIME = re.compile(r"(?:^|[_-])(\d{8})[tT](\d{6})(?:[_-]|$)")
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What the inference of all rasters shares.
+
+    Attributes:
+        window_px: rows and columns of the network's window with its margins.
+        margin_px: width of the margin.
+        tile_margin_px: width of the margin of tiles; a raster that fits a tile is inferred like one.
+        options: how rasters are read.
+        drawing: how seeps are drawn.
+        class_names: of the classes 1..7.
+        weights_sha256: checksum of the weights.
+        output_dir: existing folder for the results.
+        level: DN; None: the median of each raster.
+        resume: whether rasters whose results exist are left out.
+        pixel_size_m: pixels are joined to about this size; None: as they are.
+    """
+
+    window_px: tuple[int, int]
+    margin_px: int
+    tile_margin_px: int
+    options: RasterOptions
+    drawing: DrawingSettings
+    class_names: tuple[str, ...]
+    weights_sha256: str
+    output_dir: Path
+    level: float | None = None
+    resume: bool = False
+    pixel_size_m: float | None = None
+
+
+class SceneRun:
+    """Runs the evaluator on the strips of each raster and writes the results.
+
+    Attach it to the evaluator behind the postprocessing; its `run` replaces the data loader for each raster.
+
+    Args:
+        settings: of all rasters.
+    """
+
+    def __init__(self, settings: SceneSettings) -> None:
+        self.settings = settings
+        # Seconds of the last scene, by step.
+        self.seconds: dict[str, float] = {}
+        self._drawing: SceneDrawing | None = None
+        self._started = self._last = 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the evaluator."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
+
+    def update(self, engine: Engine) -> None:
+        """Hand the probabilities of one strip to the drawing of the scene."""
+        if self._drawing is None:
+            return
+        for item, output in zip(engine.state.batch, engine.state.output, strict=True):
+            valid = np.asarray(item["valid"].cpu())[0].astype(bool)
+            self._drawing.add(int(item["strip"]), output["pred"].float().cpu().numpy(), valid)
+        # The engine would hold the output while the next strip is computed.
+        engine.state.output = engine.state.batch = None
+        self._log(engine.state.iteration, engine.state.epoch_length)
+
+    def run(self, engine: Any, paths: Sequence[Path]) -> None:
+        """Infer all rasters. One that cannot be inferred does not stop the others.
+
+        Raises:
+            DataError: at the end, if rasters failed; with the message of each.
+        """
+        failures = []
+        with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES), _stopped_by_sigterm():
+            for number, path in enumerate(paths, start=1):
+                logger.info("scene %d of %d: %s", number, len(paths), path)
+                try:
+                    self._infer(engine, path)
+                except SeepError as error:
+                    logger.error("%s", error)
+                    failures.append(str(error))
+        if len(failures) == len(paths) == 1:
+            raise DataError(failures[0])
+        if failures:
+            raise DataError(f"{len(failures)} of {len(paths)} rasters failed:\n" + "\n".join(failures))
+
+    def _infer(self, engine: Any, path: Path) -> None:
+        settings = self.settings
+        stem = settings.output_dir / path.stem
+        if settings.resume and self._is_done(stem):
+            logger.info("%s: results exist, left out", path.name)
+            return
+        options = with_pixel_size(path, settings.options, settings.pixel_size_m)
+        times = [time.monotonic()]
+        with Raster(path, options) as raster:
+            level = raster.level() if settings.level is None else settings.level
+            strips = SceneStrips(raster, level, settings.window_px, self._margin_px(raster.shape))
+            tags = {"TIFFTAG_IMAGEDESCRIPTION": self._description(level)}
+            with SceneDrawing(raster, level, strips.windows, settings.drawing, settings.output_dir, tags) as drawing:
+                times.append(time.monotonic())
+                self._predict(engine, strips, drawing)
+                times.append(time.monotonic())
+                seeps = [seep for some in drawing.objects() for seep in some]
+                times.append(time.monotonic())
+                drawing.finish(stem)
+            self._write(stem, raster, level, seeps)
+        times.append(time.monotonic())
+        self.seconds = dict(zip(("level", "network", "objects", "files"), np.diff(times).tolist(), strict=True))
+        steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
+        logger.info("%s: %d x %d px, %d seeps: %s", path.name, *raster.shape, len(seeps), steps)
+
+    def _margin_px(self, shape: tuple[int, int]) -> int:
+        settings = self.settings
+        fits = all(n + 2 * settings.tile_margin_px <= m for n, m in zip(shape, settings.window_px, strict=True))
+        return settings.tile_margin_px if fits else settings.margin_px
+
+    def _predict(self, engine: Any, strips: SceneStrips, drawing: SceneDrawing) -> None:
+        self._drawing, self._started, self._last = drawing, time.monotonic(), time.monotonic()
+        engine.data_loader = DataLoader(strips, batch_size=1, num_workers=0)
+        engine.state.epoch_length = len(strips)
+        try:
+            engine.run()
+        finally:
+            self._drawing = None
+
+    def _write(self, stem: Path, raster: Raster, level: float, seeps: Sequence[SeepObject]) -> None:
+        """Write the map page and the polygons; the GeoPackage comes last, so that it stands for all."""
+        settings, scene = self.settings, raster.path.stem
+        facts = [("level", f"{level:g} DN"), ("weights", settings.weights_sha256[:12])]
+        time_of = start_time(scene)
+        if time_of:
+            facts.insert(0, ("time", time_of))
+        scale = quick_look_size(raster.shape)
+        look = quick_look(raster, level, scale)
+        page = map_page(look, scale, seeps, raster.place, settings.class_names, scene=scene, facts=facts)
+        part = stem.with_name(f".{stem.name}.html.part")
+        part.write_text(page, encoding="utf-8")
+        part.replace(f"{stem}.html")
+        of_all: dict[str, Any] = {"scene": scene, "time": time_of, "model_sha256": settings.weights_sha256}
+        paths = write_seeps(stem, seeps, raster.place, settings.class_names, **of_all)
+        where = "" if raster.place.crs is not None else "; in px, because the image has no georeference"
+        logger.info("written: %s%s", ", ".join([f"{stem.name}.html", *(path.name for path in paths)]), where)
+
+    def _description(self, level: float) -> str:
+        drawing = self.settings.drawing
+        classified = drawing.classifier is not None
+        return map_description(level, self.settings.weights_sha256, drawing.instances, classified=classified)
+
+    def _is_done(self, stem: Path) -> bool:
+        """Whether all results exist and the maps are of these weights and settings."""
+        if not all(Path(f"{stem}{end}").is_file() for end in ("_classes.tif", "_probability.tif", "_seeps.gpkg")):
+            return False
+        with rasterio.open(f"{stem}_classes.tif") as source:
+            mine = source.tags().get("TIFFTAG_IMAGEDESCRIPTION", "")
+        level = self.settings.level
+        return _without_level(mine) == _without_level(self._description(level or 1.0))
+
+    def _log(self, n_done: int, n_strips: int) -> None:
+        now = time.monotonic()
+        if now - self._last < _LOG_EVERY_S or n_done == n_strips:
+            return
+        self._last = now
+        left = round((now - self._started) / n_done * (n_strips - n_done))
+        logger.info("strip %d of %d, %s left", n_done, n_strips, timedelta(seconds=left))
+
+
+def quick_look(raster: Raster, level: float, scale: float) -> npt.NDArray[np.uint8]:
+    """Grey picture of a raster: means of blocks; black is no-data, white 2.5 times the level.
+
+    Args:
+        raster: the open raster.
+        level: median DN.
+        scale: px of the raster for a px of the picture, at least 1.
+    """
+    height, width = (max(1, int(size / scale)) for size in raster.shape)
+    picture = np.zeros((height, width), np.uint8)
+    columns = np.linspace(0, raster.shape[1], width + 1).astype(int)
+    rows = np.linspace(0, raster.shape[0], height + 1).astype(int)
+    for i in range(height):
+        dn, valid = raster.read(slice(rows[i], rows[i + 1]), slice(0, raster.shape[1]))
+        total = np.add.reduceat(np.where(valid, dn, 0).sum(axis=0, dtype=np.float64), columns[:-1])
+        count = np.add.reduceat(valid.sum(axis=0), columns[:-1])
+        picture[i] = np.clip(total / np.maximum(count, 1) / (_WHITE * level) * 255, 0, 255)
+    return picture
+
+
+def start_time(name: str) -> str | None:
+    """The start time in the name of a product, ISO 8601 in UTC; None without one.
+
+    >>> start_time("S1A_IW_GRDH_1SDV_20230415T143012_20230415T143037_048103_05C86E_8A4B")
+    '2023-04-15T14:30:12Z'
+    """
+    found = _START_TIME.search(name)
+    if found is None:
+        return None
+    day, hour = found.groups()
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}T{hour[:2]}:{hour[2:4]}:{hour[4:]}Z"
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt, so that temporary files are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _without_level(description: str) -> Mapping[str, Any] | str:
+    try:
+        content = json.loads(description)
+    except ValueError:
+        return description
+    return {key: value for key, value in content.items() if key != "scene_level"}
