@@ -61,6 +61,7 @@ def origin(**changes: Any) -> dict[str, Any]:
     """What `scored_tiles.npz` says of a fold."""
     content = {
         "part": "test",
+        "unit": "tile",
         "leaky": False,
         "instance_mode": "class",
         "instance_settings": INSTANCE_SETTINGS,

@@ -190,3 +190,36 @@ def test_inference_finds_the_grid_of_new_tiles(tmp_path: Path) -> None:
     )
     np.testing.assert_array_equal(found, given)
     assert np.abs(found - alone).max() > 0
+
+
+def test_scenes_as_units_have_the_pixels_of_their_tiles(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    by_tile = evaluate(dataset, trained, output_dir=str(tmp_path / "tile"), pixel_size_m=40)
+    by_scene = evaluate(dataset, trained, output_dir=str(tmp_path / "scene"), unit="scene", pixel_size_m=40)
+
+    assert (by_tile["unit"], by_scene["unit"]) == ("tile", "scene")
+    assert by_scene["n_tiles"] == by_tile["n_tiles"]
+    for key in ("dice", "iou", "precision", "recall"):
+        assert by_scene["seep"][key] == by_tile["seep"][key]
+    # Each of two scenes of three tiles is one image of the COCO files: 2 x 2 tiles with a gap.
+    truth = json.loads((tmp_path / "scene" / "ground_truth_coco.json").read_text())
+    assert [(image["width"], image["height"]) for image in truth["images"]] == [(128, 128)] * 2
+    # Known are all tiles of 64 x 64 px but for 8 rows of no-data in each scene, with pixels of 40 m.
+    alarms = by_tile["ribbon"]["false_alarms_per_tile"] * 6
+    assert by_tile["false_alarms_per_1000_km2"] == pytest.approx(alarms / (2 * (3 * 64 - 8) * 64 * 0.0016) * 1000)
+
+
+def test_classifier_fitted_to_scenes_says_so(
+    dataset: Path, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    fit(dataset, tmp_path, tta=False, unit="scene")
+    assert json.loads((tmp_path / "models" / "model.json").read_text())["objects"]["unit"] == "scene"
+    evaluate(dataset, tmp_path, unit="scene")
+    assert "fit it again" not in caplog.text
+    evaluate(dataset, tmp_path)
+    assert "the object classifier was fitted with --unit scene, but this is --unit tile" in caplog.text
+
+
+def test_scenes_need_tiles_with_a_place(dataset: Path, trained: Path, tmp_path: Path) -> None:
+    message = message_of(evaluate, dataset, trained, output_dir=str(tmp_path), unit="scene", tile_columns={})
+    assert "unit: expected tiles whose position in their scene is known" in message

@@ -72,7 +72,7 @@ def test_missing_file_says_to_evaluate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": np.array(1)}, "expected format 4, but got 1"),
+        ({"format": np.array(1)}, "expected format 5, but got 1"),
         ({"names": np.array(["a.0"])}, r"expected scenes \(1,\)"),
         ({"pixels": np.zeros((6, 7, 7), np.int64)}, r"expected pixels \(6, 8, 8\)"),
         ({"instances": np.zeros((3, 6))}, "expected instances"),

@@ -16,7 +16,7 @@ from seep_monai.report.scored_tiles_file import SCORED_TILES_FILE, read_origin, 
 
 # Keys that must be equal in all folds. An exception are the thresholds of the class map in mode `classified`, because
 # each fold has its own object classifier and thresholds.
-_SHARED_ORIGIN = ("class_names", "instance_mode", "instance_settings")
+_SHARED_ORIGIN = ("class_names", "unit", "instance_mode", "instance_settings")
 _FITTED = {"classified": ("high", "low")}
 _SHARED_DESCRIPTION = ("network", "normalisation_version", "band")
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 from ignite.engine import Engine, Events
 
+from seep_monai.dataset.assembly import Assembly
+from seep_monai.handlers.units import tile_unit
 from seep_monai.objects.fitting import FittingTiles, tile_objects
 
 
 class ObjectTiles:
-    """Collects the candidate objects of all tiles for `fit_objects`. Batches give the `part` of each tile."""
+    """Collects the candidate objects of all tiles for `fit_objects`. Batches give the `part` of each tile.
 
-    def __init__(self) -> None:
+    Args:
+        assembly: makes scenes of tiles; None: the candidates of each tile.
+    """
+
+    def __init__(self, assembly: Assembly | None = None) -> None:
+        self.assembly = assembly or Assembly()
         self.tiles = FittingTiles()
 
     def attach(self, engine: Engine) -> None:
@@ -24,10 +30,8 @@ class ObjectTiles:
         self.tiles = FittingTiles()
 
     def update(self, engine: Engine) -> None:
-        """Add the tiles of one batch."""
+        """Add the tiles of one batch, or the scenes that are complete with them."""
         for source, tile in zip(engine.state.batch, engine.state.output, strict=True):
-            truth = tile["label"][0].cpu().numpy().astype(np.uint8)
-            probabilities = tile["pred"].float().cpu().numpy()
-            image = tile["image"][0].cpu().numpy()
-            found = tile_objects(probabilities, image, truth)
-            (self.tiles.training if source["part"] == "training" else self.tiles.validation).append(found)
+            for unit in self.assembly.add(tile_unit(source, tile)):
+                found = tile_objects(unit.probabilities, unit.image, unit.label)
+                (self.tiles.training if unit.part == "training" else self.tiles.validation).append(found)

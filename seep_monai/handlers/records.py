@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from ignite.engine import Engine, Events
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES
+from seep_monai.dataset.assembly import Assembly
+from seep_monai.handlers.units import tile_unit
 from seep_monai.instances.components import DEFAULT_SETTINGS, InstanceSettings
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.report.records import EvaluationRecords
@@ -21,6 +22,7 @@ class TileRecords:
         settings: settings of the instances.
         class_names: names of the labels 1..7, for the COCO files.
         classifier: the object classifier, or None.
+        assembly: makes scenes of tiles; None: each tile is scored by itself.
 
     Attributes:
         records: the records of the last run.
@@ -31,7 +33,9 @@ class TileRecords:
         settings: InstanceSettings = DEFAULT_SETTINGS,
         class_names: Sequence[str] = DEFAULT_CLASS_NAMES,
         classifier: ObjectClassifier | None = None,
+        assembly: Assembly | None = None,
     ) -> None:
+        self.assembly = assembly or Assembly()
         self._new = lambda: EvaluationRecords(settings, class_names, classifier)
         self.records = self._new()
 
@@ -51,13 +55,9 @@ class TileRecords:
             self.add(source, tile)
 
     def add(self, source: Mapping[str, Any], tile: Mapping[str, Any]) -> None:
-        """Add one tile: `source` has its names, `tile` has `image` and `label` (1, H, W) and `pred` (8, H, W)."""
-        self.records.add(
-            (str(source["tile"]), str(source["scene"])),
-            tile["image"][0].cpu().numpy(),
-            tile["label"][0].cpu().numpy().astype(np.uint8),
-            tile["pred"].float().cpu().numpy(),
-        )
+        """Add one tile, or the scene that is complete with it; see `tile_unit`."""
+        for unit in self.assembly.add(tile_unit(source, tile)):
+            self.records.add((unit.name, unit.scene), unit.image, unit.label, unit.probabilities)
 
     def compute(self, engine: Engine) -> None:
         """Write the scores to `state.metrics`."""

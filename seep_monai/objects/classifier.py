@@ -33,6 +33,7 @@ class ObjectClassifier:
         naming: probabilities of the classes 1..7 of a match, from `NAMING_MEASURES`.
         class_priors: (7,) share of each class among the matches it was fitted to; 0 for a class without matches.
         tta: whether it was fitted to probabilities averaged over the eight symmetries (test-time augmentation).
+        unit: what it was fitted to, `tile` or `scene`: tiles cut objects, which changes their measures.
     """
 
     levels: tuple[float, ...]
@@ -40,6 +41,7 @@ class ObjectClassifier:
     naming: SoftmaxRegression
     class_priors: npt.NDArray[np.float64]
     tta: bool = False
+    unit: str = "tile"
 
     def match_prob(self, measures: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """(n,) probability that a candidate matches a true seep at IoU .50."""
@@ -69,6 +71,7 @@ class ObjectClassifier:
             "naming": self.naming.to_json(),
             "class_priors": self.class_priors.tolist(),
             "tta": self.tta,
+            "unit": self.unit,
         }
 
     @classmethod
@@ -82,7 +85,7 @@ class ObjectClassifier:
             measured = tuple(content["match_measures"]), tuple(content["naming_measures"])
             regressions = [SoftmaxRegression.from_json(content[key]) for key in ("match", "naming")]
             priors = np.array(content["class_priors"], np.float64)
-            levels, tta = tuple(content["levels"]), bool(content["tta"])
+            levels, tta, unit = tuple(content["levels"]), bool(content["tta"]), str(content["unit"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"object classifier: cannot be read ({error!r}). Fit it again (run fitting).") from error
         if measured != (MATCH_MEASURES, NAMING_MEASURES) or len(priors) != N_SEEP_CLASSES:
@@ -90,7 +93,7 @@ class ObjectClassifier:
                 "object classifier: expected the measures of this version, but it was fitted to other measures. "
                 "Fit it again (run fitting)."
             )
-        return cls(levels, regressions[0], regressions[1], priors, tta)
+        return cls(levels, regressions[0], regressions[1], priors, tta, unit)
 
 
 def columns(names: tuple[str, ...]) -> list[int]:

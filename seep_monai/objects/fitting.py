@@ -110,12 +110,13 @@ def best_partners(candidates: Candidates, truth: Components) -> tuple[npt.NDArra
     return iou, partner
 
 
-def fit_classifier(tiles: list[TileObjects], *, tta: bool = False) -> ObjectClassifier:
+def fit_classifier(tiles: list[TileObjects], *, tta: bool = False, unit: str = "tile") -> ObjectClassifier:
     """The object classifier fitted to `tiles`.
 
     Args:
         tiles: tiles to fit to.
         tta: whether their probabilities are averaged over the eight symmetries.
+        unit: `tile`, or `scene` if whole scenes are given.
 
     Raises:
         DataError: if no candidate of any tile matches a true seep.
@@ -137,7 +138,7 @@ def fit_classifier(tiles: list[TileObjects], *, tta: bool = False) -> ObjectClas
     naming = fit_regression(*of_naming, N_SEEP_CLASSES, ridge=NAMING_RIDGE)
     counts = np.bincount(classes[named], minlength=N_CLASSES)[1:]
     logger.info("object classifier: %d of %d match, by class %s", matched.sum(), len(matched), counts.tolist())
-    return ObjectClassifier(DEFAULT_LEVELS, match, naming, counts / counts.sum(), tta)
+    return ObjectClassifier(DEFAULT_LEVELS, match, naming, counts / counts.sum(), tta, unit)
 
 
 def best_map_threshold(tiles: list[TileObjects]) -> float:
@@ -151,7 +152,7 @@ def best_map_threshold(tiles: list[TileObjects]) -> float:
     return float((1 + np.argmax(dice[1:])) / _N_BINS)
 
 
-def fit_objects(tiles: FittingTiles, *, tta: bool = False) -> dict[str, Any]:
+def fit_objects(tiles: FittingTiles, *, tta: bool = False, unit: str = "tile") -> dict[str, Any]:
     """The entries of `model.json`: `objects` (the object classifier), `map_threshold` and `operating_point`.
 
     The operating point is computed on the validation tiles with a classifier fitted to the training tiles only.
@@ -159,8 +160,8 @@ def fit_objects(tiles: FittingTiles, *, tta: bool = False) -> dict[str, Any]:
     Raises:
         DataError: see `fit_classifier`.
     """
-    classifier = fit_classifier(tiles.training + tiles.validation, tta=tta)
-    stranger = fit_classifier(tiles.training, tta=tta)
+    classifier = fit_classifier(tiles.training + tiles.validation, tta=tta, unit=unit)
+    stranger = fit_classifier(tiles.training, tta=tta, unit=unit)
     rows = []
     for image_id, tile in enumerate(tiles.validation):
         _, seeps, detections = classified_objects(tile.candidates, tile.measures, stranger, InstanceSettings())

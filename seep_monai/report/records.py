@@ -25,6 +25,8 @@ from seep_monai.objects.finding import find_seeps
 from seep_monai.report.panels import TilePicture
 
 N_EXTREMES = 4
+# Choice: larger than a training tile, small enough for a page.
+_MOST_PICTURE_PX = 768
 Ranked = tuple[float, TilePicture]
 
 
@@ -74,7 +76,10 @@ class EvaluationRecords:
             log_dn=image,
         )
         self.coco.add_tile(f"{source[0]}.tif", true, found.detections)
-        picture = TilePicture(source[0], image, truth, found.classes)
+        # A scene is shown by every so many of its pixels.
+        step = -(-max(truth.shape) // _MOST_PICTURE_PX)
+        shown = (slice(None, None, step),) * 2
+        picture = TilePicture(source[0], image[shown], truth[shown], found.classes[shown])
         self.missed = _first([*self.missed, (missed_px(found.classes, truth), picture)], largest=True)
         dice = pixel_scores(self.tiles.pixels[-1])["seep_dice"]
         if not np.isnan(dice):

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seep_monai.files import write_bytes, write_json, write_text
+from seep_monai.metrics.ribbon import ribbon_scores
+from seep_monai.metrics.scored_tiles import ScoredTiles
 from seep_monai.report.evaluation import EvaluationPlan
 from seep_monai.report.html import report_html
 from seep_monai.report.page import evaluation_charts, evaluation_page
@@ -18,13 +22,21 @@ from seep_monai.report.tables import headline_text, metrics_csv
 
 
 def write_results(
-    records: EvaluationRecords, evaluation: EvaluationPlan, pictures: Sequence[TilePicture], output_dir: Path
+    records: EvaluationRecords,
+    evaluation: EvaluationPlan,
+    pictures: Sequence[TilePicture],
+    output_dir: Path,
+    *,
+    unit: str = "tile",
+    pixel_size_m: float | None = None,
 ) -> str:
     """Write `metrics.json`, `metrics.csv`, both COCO files, `figures/*.png`, `report.html` and `scored_tiles.npz`.
 
     Args:
         pictures: tiles to show.
         output_dir: an existing folder with a folder `figures`.
+        unit: what was scored, `tile` or `scene`.
+        pixel_size_m: size of a pixel; None: unknown, and no score refers to an area.
 
     Returns:
         The headline scores with their intervals, one per line.
@@ -33,6 +45,7 @@ def write_results(
     counts = {"n_tiles": len(tiles), "n_scenes": len({tile.scene for tile in tiles})}
     origin: dict[str, Any] = {
         "part": evaluation.part,
+        "unit": unit,
         "leaky": evaluation.leaky,
         "instance_mode": evaluation.instance_mode,
         "instance_settings": evaluation.settings.to_json(),
@@ -41,6 +54,7 @@ def write_results(
     }
     head: dict[str, Any] = {"format": METRICS_FORMAT, **counts, **origin}
     metrics = head | summarised(records.tiles, evaluation.class_names)
+    metrics["false_alarms_per_1000_km2"] = _false_alarms_by_area(records.tiles, pixel_size_m)
     write_json(output_dir / "metrics.json", metrics)
     write_text(output_dir / "metrics.csv", metrics_csv(metrics, evaluation.class_names))
     records.coco.write(output_dir)
@@ -54,3 +68,12 @@ def write_results(
         output_dir / SCORED_TILES_FILE, records.tiles, {**origin, "class_names": list(evaluation.class_names)}
     )
     return headline_text(metrics)
+
+
+def _false_alarms_by_area(tiles: ScoredTiles, pixel_size_m: float | None) -> float | None:
+    """Detections that match no true seep, per 1,000 km2 of pixels with data; None without a pixel size."""
+    if pixel_size_m is None:
+        return None
+    n_px = int(np.sum(tiles.pixels))
+    per_unit = ribbon_scores(np.stack(tiles.ribbons))["false_alarms_per_tile"]
+    return per_unit * len(tiles.scenes) / (n_px * pixel_size_m**2 / 1e9)

@@ -3,8 +3,8 @@
 The file is a NumPy archive without pickled objects:
 
 - `format`: () int64, see `FORMAT`.
-- `origin`: () str, JSON of what was scored: `part`, `leaky`, `instance_mode`, `instance_settings`, `weights_sha256`,
-  `plan_fingerprint` as in `metrics.json`, and `class_names` of the labels 1..7.
+- `origin`: () str, JSON of what was scored: `part`, `unit`, `leaky`, `instance_mode`, `instance_settings`,
+  `weights_sha256`, `plan_fingerprint` as in `metrics.json`, and `class_names` of the labels 1..7.
 - `names`, `scenes`: (n,) str, name and scene of each tile, in the order of scoring.
 - `instances`, `confusion`: rows of `metrics.records.ROW_DTYPE` and `metrics.confusion.CONFUSION_DTYPE`, concatenated
   over tiles; `n_instance_rows`, `n_confusion_rows`: (n,) int64, number of rows of each tile.
@@ -40,10 +40,10 @@ from seep_monai.metrics.scored_tiles import ScoredTiles
 
 SCORED_TILES_FILE = "scored_tiles.npz"
 # Increased when the meaning of an array changes, so that records of different meaning are never pooled.
-FORMAT = 4
+FORMAT = 5
 
 _ORIGIN_KEYS = frozenset(
-    {"part", "leaky", "instance_mode", "instance_settings", "weights_sha256", "plan_fingerprint", "class_names"}
+    {"part", "unit", "leaky", "instance_mode", "instance_settings", "weights_sha256", "plan_fingerprint", "class_names"}
 )
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -183,7 +183,14 @@ def score_predictions(
         log_dn = None if image is None else image[0]
         source = name, scene_of[name]
         tiles.add(source, truth, prediction.classes, by_class=by_class, detections=by_class, seeps=seeps, log_dn=log_dn)
-    origin = {"part": "all", "leaky": None, "instance_mode": "class", "weights_sha256": None, "plan_fingerprint": None}
+    origin = {
+        "part": "all",
+        "unit": "tile",
+        "leaky": None,
+        "instance_mode": "class",
+        "weights_sha256": None,
+        "plan_fingerprint": None,
+    }
     counts = {"n_tiles": len(masks), "n_scenes": len(set(scenes))}
     return {"format": METRICS_FORMAT, **counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES)}
 

@@ -5,7 +5,14 @@ raises `SeepError`, and only the functions here convert it to `SystemExit(messag
 """
 
 from seep_monai.handlers.panels import choose_tiles
-from seep_monai.steps.evaluation import begin_evaluation, evaluation_plan, inferer, run_engine, write_evaluation
+from seep_monai.steps.evaluation import (
+    begin_evaluation,
+    evaluation_plan,
+    inferer,
+    run_engine,
+    unit_assembly,
+    write_evaluation,
+)
 from seep_monai.steps.fitting import fitting_items, store_objects
 from seep_monai.steps.inference import (
     begin_inference,
@@ -106,6 +113,7 @@ __all__ = [
     "tile_sampler",
     "tiles_to_infer",
     "train",
+    "unit_assembly",
     "use_amp",
     "weight_average",
     "window_inferer",

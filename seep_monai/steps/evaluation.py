@@ -11,6 +11,8 @@ from ignite.engine import Engine
 from monai.inferers import Inferer
 
 from seep_monai import checkpoints, checks, files
+from seep_monai.dataset.assembly import Assembly, checked_unit
+from seep_monai.dataset.grid import SceneContext
 from seep_monai.errors import ConfigError, entry
 from seep_monai.handlers.panels import TilePictures
 from seep_monai.handlers.records import TileRecords
@@ -65,12 +67,43 @@ def begin_evaluation(evaluation: EvaluationPlan, output_dir: str) -> None:
 
 @entry
 def write_evaluation(
-    records: TileRecords, evaluation: EvaluationPlan, pictures: TilePictures, *, output_dir: str
+    records: TileRecords,
+    evaluation: EvaluationPlan,
+    pictures: TilePictures,
+    *,
+    output_dir: str,
+    pixel_size_m: object = None,
 ) -> None:
     """Last step of an evaluation: write metrics, COCO files, figures and the report."""
-    text = write_results(records.records, evaluation, list(pictures.pictures.values()), Path(str(output_dir)))
+    size_m = None if pixel_size_m is None else checks.number("pixel_size_m", pixel_size_m, low=0)
+    shown = list(pictures.pictures.values())
+    unit = records.assembly.kind
+    text = write_results(records.records, evaluation, shown, Path(str(output_dir)), unit=unit, pixel_size_m=size_m)
     logger.info("%s part, 95 %% intervals over scenes in brackets:\n%s", evaluation.part, text)
     logger.info("written to %s", output_dir)
+
+
+@entry
+def unit_assembly(
+    unit: object,
+    items: Sequence[Mapping[str, Any]],
+    context: SceneContext,
+    classifier: ObjectClassifier | None = None,
+) -> Assembly:
+    """What makes scenes of tiles with `unit` scene, and leaves them alone with `unit` tile."""
+    kind = checked_unit(unit)
+    if kind == "scene" and not any(context.has_place(str(item["tile"])) for item in items):
+        raise ConfigError(
+            f"unit: expected tiles whose position in their scene is known for --unit scene, but none of {len(items)} "
+            "has one. Use weights that were trained with neighbouring tiles, or --unit tile."
+        )
+    if classifier is not None and classifier.unit != kind:
+        logger.warning(
+            "the object classifier was fitted with --unit %s, but this is --unit %s; fit it again with the same",
+            classifier.unit,
+            kind,
+        )
+    return Assembly(kind, items, context)
 
 
 @entry

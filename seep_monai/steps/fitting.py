@@ -31,9 +31,9 @@ def fitting_items(evaluation: EvaluationPlan) -> list[dict[str, Any]]:
 
 
 @entry
-def store_objects(objects: ObjectTiles, ckpt_dir: str, *, tta: object) -> None:
+def store_objects(objects: ObjectTiles, ckpt_dir: str, *, tta: object, unit: str) -> None:
     """Fit the object classifier to the collected tiles, and store it in `model.json`. An older one is replaced."""
-    fitted = fit_objects(objects.tiles, tta=checks.boolean("tta", tta))
+    fitted = fit_objects(objects.tiles, tta=checks.boolean("tta", tta), unit=unit)
     description = read_description(ckpt_dir)
     description |= {
         "objects": fitted["objects"],
