@@ -116,8 +116,8 @@ def infer(engine: Engine, inputs: Inputs, scenes: SceneRun) -> None:
         classifier = scenes.settings.drawing.classifier
         if classifier is not None and classifier.unit != "scene":
             logger.warning(
-                "the object classifier was fitted to the objects of tiles, whose borders cut them; for rasters fit it with "
-                "--unit scene"
+                "the object classifier was fitted to the objects of tiles, whose borders cut them; for rasters fit it "
+                "with --unit scene"
             )
         scenes.run(engine, inputs.rasters)
 
