@@ -58,8 +58,7 @@ class SceneMaps:
         for file in self._files.values():
             file.update_tags(**tags)
         self._files["probability"].scales = (1 / PROBABILITY_STEPS,)
-        colours = {label: (*colour, 255) for label, colour in enumerate(CLASS_COLOURS) if label}
-        self._files["classes"].write_colormap(1, {0: (0, 0, 0, 0), **colours})
+        self._files["classes"].write_colormap(1, {k: (*colour, 255) for k, colour in enumerate(CLASS_COLOURS)})
 
     def write(self, first_row: int, seep_prob: npt.NDArray[np.floating], valid: Mask) -> None:
         """Write the rows from `first_row` on: the probability, and background as the class; (h, W) each."""
