@@ -13,6 +13,7 @@ import pytest
 from bundle_runs import evaluate, fit, infer, message_of, train
 from tiny_data import SIZE_PX, sea, write_tiny_dataset
 
+from seep_monai.report.records import EvaluationRecords
 from seep_monai.tiff import read_tiff, write_tiff
 from seep_monai.workflow import stop_log
 
@@ -223,3 +224,18 @@ def test_classifier_fitted_to_scenes_says_so(
 def test_scenes_need_tiles_with_a_place(dataset: Path, trained: Path, tmp_path: Path) -> None:
     message = message_of(evaluate, dataset, trained, output_dir=str(tmp_path), unit="scene", tile_columns={})
     assert "unit: expected tiles whose position in their scene is known" in message
+
+
+def test_more_detections_of_a_scene_count() -> None:
+    # 150 of 150 slicks of one pixel are found. In a tile 100 count, as in COCO's evaluation; a scene of two tiles has
+    # room for all.
+    truth = np.zeros((40, 60), np.uint8)
+    truth[::4, ::4] = 1
+    probabilities = np.zeros((8, *truth.shape), np.float32)
+    probabilities[1], probabilities[0] = 0.9 * truth, 1 - 0.9 * truth
+    found = {}
+    for n_tiles in (1, 2):
+        records = EvaluationRecords()
+        records.add(("a", "a"), np.zeros(truth.shape), truth, probabilities, n_tiles=n_tiles)
+        found[n_tiles] = records.tiles.scores()["AP50_1"]
+    assert found == {1: pytest.approx(67 / 101), 2: pytest.approx(1)}

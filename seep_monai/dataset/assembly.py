@@ -28,6 +28,7 @@ class Unit:
         image: (H, W) float32, log of DN over the level, no-data 0.
         label: (H, W) uint8, 0..7 and 255 = no-data.
         probabilities: (8, H, W) float32.
+        n_tiles: number of its tiles.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Unit:
     image: npt.NDArray[np.float32]
     label: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
+    n_tiles: int = 1
 
 
 @dataclass
@@ -119,4 +121,4 @@ def _joined(name: str, cells: Mapping[Cell, Unit]) -> Unit:
         first = (row - top) * height, (column - left) * width
         place = slice(first[0], first[0] + height), slice(first[1], first[1] + width)
         image[place], label[place], probabilities[(slice(None), *place)] = tile.image, tile.label, tile.probabilities
-    return Unit(name, tiles[0].scene, tiles[0].part, image, label, probabilities)
+    return Unit(name, tiles[0].scene, tiles[0].part, image, label, probabilities, len(tiles))

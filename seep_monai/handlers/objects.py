@@ -33,5 +33,5 @@ class ObjectTiles:
         """Add the tiles of one batch, or the scenes that are complete with them."""
         for source, tile in zip(engine.state.batch, engine.state.output, strict=True):
             for unit in self.assembly.add(tile_unit(source, tile)):
-                found = tile_objects(unit.probabilities, unit.image, unit.label)
+                found = tile_objects(unit.probabilities, unit.image, unit.label, n_tiles=unit.n_tiles)
                 (self.tiles.training if unit.part == "training" else self.tiles.validation).append(found)

@@ -57,7 +57,8 @@ class TileRecords:
     def add(self, source: Mapping[str, Any], tile: Mapping[str, Any]) -> None:
         """Add one tile, or the scene that is complete with it; see `tile_unit`."""
         for unit in self.assembly.add(tile_unit(source, tile)):
-            self.records.add((unit.name, unit.scene), unit.image, unit.label, unit.probabilities)
+            source_of = unit.name, unit.scene
+            self.records.add(source_of, unit.image, unit.label, unit.probabilities, n_tiles=unit.n_tiles)
 
     def compute(self, engine: Engine) -> None:
         """Write the scores to `state.metrics`."""

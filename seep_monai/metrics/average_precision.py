@@ -64,17 +64,17 @@ def precision_at_recall(
 
 
 def group_precision_recall(
-    rows: npt.NDArray[np.void], group: int, max_detections: int = MAX_DETECTIONS
+    rows: npt.NDArray[np.void], group: int, max_detections: int | None = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """`precision_at_recall` of one class (1..7) or of `ANY_SEEP`, at the 17 `IOU_THRESHOLDS`.
 
     Args:
         rows: rows of matched tiles (`records.ROW_DTYPE`), in image-id order.
         group: mask value, or `ANY_SEEP`.
-        max_detections: how many detections per tile count, highest scores first; only those in `rows` can.
+        max_detections: how many detections per tile count, highest scores first; None: all in `rows`.
     """
     found = group_detections(rows, group)
-    kept = found.rank < max_detections
+    kept = found.rank < (np.inf if max_detections is None else max_detections)
     return precision_at_recall(found.scores[kept], found.matched[kept], n_truth=found.n_truth)
 
 

@@ -25,7 +25,7 @@ from seep_monai.instances.components import (
     seep_components,
     without_no_data,
 )
-from seep_monai.metrics.matching import match_components
+from seep_monai.metrics.matching import MAX_DETECTIONS, match_components
 
 logger = logging.getLogger(__name__)
 
@@ -69,15 +69,19 @@ def tile_rows(
 
 
 def instance_rows(
-    image_id: int, pairs: Sequence[tuple[Components, Components]], thresholds: npt.NDArray[np.float64]
+    image_id: int,
+    pairs: Sequence[tuple[Components, Components]],
+    thresholds: npt.NDArray[np.float64],
+    max_detections: int = MAX_DETECTIONS,
 ) -> npt.NDArray[np.void]:
     """A header and the rows of each (truth, prediction) pair of component tables; see `tile_rows`.
 
-    Detections are in COCO's order: class by class, highest score first, equal scores in raster order.
+    Detections are in COCO's order: class by class, highest score first, equal scores in raster order; of each class at
+    most `max_detections`.
     """
     blocks = [header_row(image_id, RowKind.TILE)]
     for truth, predicted in pairs:
-        matches = match_components(truth, predicted, thresholds)
+        matches = match_components(truth, predicted, thresholds, max_detections)
         true_rows = _rows(image_id, RowKind.TRUTH, truth, np.arange(len(truth)))
         true_rows["matches"] = matches.truth_bits
         detections = _rows(image_id, RowKind.DETECTION, predicted, matches.order)

@@ -13,6 +13,7 @@ from seep_monai.instances.components import ClassMap, Components, Floats, class_
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS, instance_scores
 from seep_monai.metrics.confusion import confusion_rows
 from seep_monai.metrics.errors import error_counts
+from seep_monai.metrics.matching import MAX_DETECTIONS
 from seep_monai.metrics.pixels import confusion_counts, pixel_scores
 from seep_monai.metrics.recall import recall_counts, recall_scores, ring_ratios
 from seep_monai.metrics.records import RowKind, instance_rows
@@ -56,6 +57,7 @@ class ScoredTiles:
         detections: Pair,
         seeps: Pair,
         log_dn: Floats | None = None,
+        n_tiles: int = 1,
     ) -> None:
         """Add one tile.
 
@@ -67,6 +69,7 @@ class ScoredTiles:
             detections: the same truth, and the detections that AP ranks.
             seeps: the true and the predicted instances of any seep.
             log_dn: (H, W) logarithm of DN, with any offset; None: contrasts are unknown.
+            n_tiles: number of tiles of a scene; so many times as many detections of each class count.
         """
         image_id = len(self.scenes)
         confusion = confusion_rows(image_id, *by_class)
@@ -74,7 +77,7 @@ class ScoredTiles:
         true = class_components(without_no_data(truth, truth=truth))
         self.names.append(source[0])
         self.scenes.append(source[1])
-        self.instances.append(instance_rows(image_id, [detections, seeps], IOU_THRESHOLDS))
+        self.instances.append(instance_rows(image_id, [detections, seeps], IOU_THRESHOLDS, MAX_DETECTIONS * n_tiles))
         self.confusion.append(confusion)
         self.pixels.append(confusion_counts(truth=truth, predicted=predicted))
         self.errors.append(error_counts(*by_class))

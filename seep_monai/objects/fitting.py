@@ -26,6 +26,7 @@ from seep_monai.instances.components import (
 )
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS
 from seep_monai.metrics.confusion import CONFUSION_IOU
+from seep_monai.metrics.matching import MAX_DETECTIONS
 from seep_monai.metrics.operating_point import operating_point
 from seep_monai.metrics.records import instance_rows
 from seep_monai.objects.candidates import DEFAULT_LEVELS, Candidates, find_candidates
@@ -56,6 +57,7 @@ class TileObjects:
         classes: (n,) mask value of the true instance that a candidate matches at IoU >= .5; 0 without a match.
         truth: true instances of each class, and of any seep.
         prob_counts: (2, 100) pixels without and with seep, by their seep probability in steps of .01.
+        n_tiles: number of tiles, if it is a scene.
     """
 
     candidates: Candidates
@@ -64,6 +66,7 @@ class TileObjects:
     classes: npt.NDArray[np.int64]
     truth: tuple[Components, Components]
     prob_counts: npt.NDArray[np.int64]
+    n_tiles: int = 1
 
 
 @dataclass
@@ -74,13 +77,14 @@ class FittingTiles:
     validation: list[TileObjects] = field(default_factory=list)
 
 
-def tile_objects(probabilities: Floats, image: Floats, truth: ClassMap) -> TileObjects:
+def tile_objects(probabilities: Floats, image: Floats, truth: ClassMap, *, n_tiles: int = 1) -> TileObjects:
     """Data of one tile for the fitting.
 
     Args:
         probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels.
         image: (H, W) log of DN over the scene's level.
         truth: (H, W) uint8, 0..7 and 255 = no-data.
+        n_tiles: number of tiles, if it is a scene.
     """
     valid = truth != NO_DATA_LABEL
     known = without_no_data(truth, truth=truth)
@@ -93,7 +97,7 @@ def tile_objects(probabilities: Floats, image: Floats, truth: ClassMap) -> TileO
     counts = np.bincount(bins + _N_BINS * (known[valid] > 0), minlength=2 * _N_BINS).reshape(2, _N_BINS)
     match_iou, _ = best_partners(candidates, seeps)
     return TileObjects(
-        candidates, measures, match_iou, np.where(iou >= MATCH_IOU, of_class, 0), (by_class, seeps), counts
+        candidates, measures, match_iou, np.where(iou >= MATCH_IOU, of_class, 0), (by_class, seeps), counts, n_tiles
     )
 
 
@@ -166,7 +170,8 @@ def fit_objects(tiles: FittingTiles, *, tta: bool = False, unit: str = "tile") -
     for image_id, tile in enumerate(tiles.validation):
         _, seeps, detections = classified_objects(tile.candidates, tile.measures, stranger, InstanceSettings())
         by_class, any_seep = tile.truth
-        rows.append(instance_rows(image_id, [(by_class, detections), (any_seep, seeps)], IOU_THRESHOLDS))
+        pairs = [(by_class, detections), (any_seep, seeps)]
+        rows.append(instance_rows(image_id, pairs, IOU_THRESHOLDS, MAX_DETECTIONS * tile.n_tiles))
     return {
         "objects": classifier.to_json(),
         "map_threshold": best_map_threshold(tiles.validation),

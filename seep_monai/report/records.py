@@ -53,7 +53,9 @@ class EvaluationRecords:
         self.best: list[Ranked] = []
         self.missed: list[Ranked] = []
 
-    def add(self, source: tuple[str, str], image: Floats, truth: ClassMap, probabilities: Floats) -> None:
+    def add(
+        self, source: tuple[str, str], image: Floats, truth: ClassMap, probabilities: Floats, *, n_tiles: int = 1
+    ) -> None:
         """Add one tile.
 
         Args:
@@ -61,6 +63,7 @@ class EvaluationRecords:
             image: (H, W) log of DN over level, no-data 0.
             truth: (H, W) uint8, 0..7 and 255 = no-data.
             probabilities: (8, H, W) float in [0, 1] that sum to 1 over the channels.
+            n_tiles: number of tiles of a scene.
         """
         valid = truth != NO_DATA_LABEL
         found = find_seeps(probabilities, image, self.settings, self.classifier, valid=valid)
@@ -74,6 +77,7 @@ class EvaluationRecords:
             detections=(true, found.detections),
             seeps=(seep_components(known), found.seeps),
             log_dn=image,
+            n_tiles=n_tiles,
         )
         self.coco.add_tile(f"{source[0]}.tif", true, found.detections)
         # A scene is shown by every so many of its pixels.
