@@ -35,6 +35,10 @@ _NEEDED_TAGS = {256, 257, 258, 259, 273, 277, 278, 279, 284, 317, 322, 323, 324,
 _REDUCED_OR_MASK = 0b101
 # Choice: 256 x 256 px, GDAL's default tile, so that a window of a large compressed scene can be read by itself.
 TILE_PX = 256
+# Part of the description of the maps that inference writes.
+OUTPUT_MARK = '"software": "seep_monai"'
+# The probability of a raster is a whole number of 1/250, 0 to 250; 255 is no-data.
+PROBABILITY_STEPS = 250
 _COPY_AGAIN = "The file is damaged or was not copied completely: copy it again."
 
 

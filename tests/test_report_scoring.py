@@ -18,11 +18,12 @@ from pycocotools.cocoeval import COCOeval
 from seep_monai.__main__ import main
 from seep_monai.coco import CocoRecords
 from seep_monai.errors import SeepError
-from seep_monai.instances.components import class_components, class_map
+from seep_monai.instances.components import InstanceSettings, class_components, class_map
 from seep_monai.metrics import InstanceAveragePrecision, PixelScores
 from seep_monai.report.scoring import CocoPredictions, LabelPredictions, find_masks, score_predictions
 from seep_monai.report.tables import nested_metrics
-from seep_monai.tiff import write_tiff
+from seep_monai.scene.outputs import map_description
+from seep_monai.tiff import read_tiff, write_tiff
 
 SHAPE = (32, 48)
 
@@ -130,6 +131,25 @@ def test_score_our_own_inference_files_are_found_by_their_endings(case: Case) ->
         (case.folder / "probabilities" / f"{name}.tif").rename(maps / f"{name}_probability.tif")
     names = list(case.masks())
     assert score_predictions(case.masks(), LabelPredictions(names, maps, maps)) == expected
+
+
+def test_score_raster_maps_of_our_inference_count_in_250ths(case: Case) -> None:
+    for path in sorted((case.folder / "probabilities").iterdir()):
+        steps = np.rint(read_tiff(path).array * 250)
+        write_tiff(path, (steps / np.float32(250)).astype(np.float32))
+    expected = case.score_labels()
+    mark = map_description(1.0, "ab", InstanceSettings(), classified=False)
+    for path in sorted((case.folder / "probabilities").iterdir()):
+        write_tiff(path, np.rint(read_tiff(path).array * 250).astype(np.uint8), no_data=255, description=mark)
+    assert case.score_labels() == expected
+
+
+def test_score_false_alarms_by_area(case: Case) -> None:
+    metrics = case.score_labels(pixel_size_m=50)
+    n_alarms = metrics["ribbon"]["false_alarms_per_tile"] * 4
+    area_km2 = 4 * SHAPE[0] * SHAPE[1] * 0.0025
+    assert metrics["false_alarms_per_1000_km2"] == pytest.approx(n_alarms / area_km2 * 1000)
+    assert case.score_labels()["false_alarms_per_1000_km2"] is None
 
 
 def test_score_no_data_of_the_images_is_left_out(case: Case) -> None:

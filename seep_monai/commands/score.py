@@ -43,6 +43,9 @@ def main(words: Sequence[str]) -> None:
         default=DEFAULT_SCENE_PATTERN,
         help="regular expression whose one group matches the scene in a mask's name (default: %(default)s)",
     )
+    parser.add_argument(
+        "--pixel_size_m", type=float, help="size of a pixel in m, for false alarms per 1,000 km2 (default: unknown)"
+    )
     parser.add_argument("--output_dir", required=True, type=Path, help="folder for metrics.json")
     arguments = parser.parse_args(words)
     if arguments.probability_dir and not arguments.label_dir:
@@ -65,7 +68,11 @@ def score(arguments: argparse.Namespace) -> str:
     else:
         predictions = CocoPredictions(names, arguments.coco_results, arguments.coco_images)
     metrics = score_predictions(
-        masks, predictions, images_dir=arguments.images_dir, scene_pattern=arguments.scene_pattern
+        masks,
+        predictions,
+        images_dir=arguments.images_dir,
+        scene_pattern=arguments.scene_pattern,
+        pixel_size_m=arguments.pixel_size_m,
     )
     write_json(make_folder(arguments.output_dir, option="--output_dir") / "metrics.json", metrics)
     return f"{metrics['n_tiles']} tiles of {metrics['n_scenes']} scenes\n{headline_text(metrics)}"

@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from seep_monai.files import write_bytes, write_json, write_text
-from seep_monai.metrics.ribbon import ribbon_scores
-from seep_monai.metrics.scored_tiles import ScoredTiles
 from seep_monai.report.evaluation import EvaluationPlan
 from seep_monai.report.html import report_html
 from seep_monai.report.page import evaluation_charts, evaluation_page
 from seep_monai.report.panels import TilePicture
 from seep_monai.report.records import EvaluationRecords
 from seep_monai.report.scored_tiles_file import SCORED_TILES_FILE, write_scored_tiles
-from seep_monai.report.summary import METRICS_FORMAT, summarised
+from seep_monai.report.summary import METRICS_FORMAT, false_alarms_by_area, summarised
 from seep_monai.report.tables import headline_text, metrics_csv
 
 
@@ -54,7 +50,7 @@ def write_results(
     }
     head: dict[str, Any] = {"format": METRICS_FORMAT, **counts, **origin}
     metrics = head | summarised(records.tiles, evaluation.class_names)
-    metrics["false_alarms_per_1000_km2"] = _false_alarms_by_area(records.tiles, pixel_size_m)
+    metrics["false_alarms_per_1000_km2"] = false_alarms_by_area(records.tiles, pixel_size_m)
     write_json(output_dir / "metrics.json", metrics)
     write_text(output_dir / "metrics.csv", metrics_csv(metrics, evaluation.class_names))
     records.coco.write(output_dir)
@@ -68,12 +64,3 @@ def write_results(
         output_dir / SCORED_TILES_FILE, records.tiles, {**origin, "class_names": list(evaluation.class_names)}
     )
     return headline_text(metrics)
-
-
-def _false_alarms_by_area(tiles: ScoredTiles, pixel_size_m: float | None) -> float | None:
-    """Detections that match no true seep, per 1,000 km2 of pixels with data; None without a pixel size."""
-    if pixel_size_m is None:
-        return None
-    n_px = int(np.sum(tiles.pixels))
-    per_unit = ribbon_scores(np.stack(tiles.ribbons))["false_alarms_per_tile"]
-    return per_unit * len(tiles.scenes) / (n_px * pixel_size_m**2 / 1e9)

@@ -23,8 +23,8 @@ from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, scene
 from seep_monai.errors import DataError, listed
 from seep_monai.instances.components import ClassMap, Components, class_components, seep_components, without_no_data
 from seep_monai.metrics.scored_tiles import ScoredTiles
-from seep_monai.report.summary import METRICS_FORMAT, summarised
-from seep_monai.tiff import read_tiff, valid_mask
+from seep_monai.report.summary import METRICS_FORMAT, false_alarms_by_area, summarised
+from seep_monai.tiff import OUTPUT_MARK, PROBABILITY_STEPS, TILE_PX, read_tiff, valid_mask
 
 PathLike = str | os.PathLike[str]
 
@@ -155,6 +155,7 @@ def score_predictions(
     *,
     images_dir: PathLike | None = None,
     scene_pattern: str = DEFAULT_SCENE_PATTERN,
+    pixel_size_m: float | None = None,
 ) -> dict[str, Any]:
     """The content of `metrics.json`; values that only our own weights have are None.
 
@@ -162,6 +163,7 @@ def score_predictions(
         masks: mask file by name, in the order of names.
         images_dir: folder with an image per mask, whose no-data pixels are ignored; None: all pixels count.
         scene_pattern: see `find_pairs`.
+        pixel_size_m: size of a pixel, for false alarms by area; None: unknown.
 
     Raises:
         DataError: if files are missing, sizes differ or a mask has values other than 0..7.
@@ -181,8 +183,16 @@ def score_predictions(
         prediction = predictions.tile(name, valid)
         by_class, seeps = instance_pairs(truth, prediction)
         log_dn = None if image is None else image[0]
-        source = name, scene_of[name]
-        tiles.add(source, truth, prediction.classes, by_class=by_class, detections=by_class, seeps=seeps, log_dn=log_dn)
+        tiles.add(
+            (name, scene_of[name]),
+            truth,
+            prediction.classes,
+            by_class=by_class,
+            detections=by_class,
+            seeps=seeps,
+            log_dn=log_dn,
+            n_tiles=-(-truth.size // TILE_PX**2),
+        )
     origin = {
         "part": "all",
         "unit": "tile",
@@ -192,7 +202,8 @@ def score_predictions(
         "plan_fingerprint": None,
     }
     counts = {"n_tiles": len(masks), "n_scenes": len(set(scenes))}
-    return {"format": METRICS_FORMAT, **counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES)}
+    by_area = {"false_alarms_per_1000_km2": false_alarms_by_area(tiles, pixel_size_m)}
+    return {"format": METRICS_FORMAT, **counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES), **by_area}
 
 
 def instance_pairs(truth: ClassMap, prediction: Prediction) -> list[tuple[Components, Components]]:
@@ -241,7 +252,10 @@ def read_label_map(path: Path, *, shape: tuple[int, ...] | None = None, extra: t
 
 def _read_probability(path: Path, *, drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
     """(H, W) probabilities; only those of `drawn` pixels are checked, so no-data may have any value."""
-    array = read_tiff(path).array
+    image = read_tiff(path)
+    array = image.array
+    if array.dtype == np.uint8 and OUTPUT_MARK in (image.description or ""):
+        array = array / np.float32(PROBABILITY_STEPS)
     _check_size(path, array.shape, drawn.shape)
     values = array[drawn]
     if not np.all((values >= 0) & (values <= 1)):

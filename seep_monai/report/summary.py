@@ -51,6 +51,20 @@ def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]
     return metrics
 
 
+def false_alarms_by_area(tiles: ScoredTiles, pixel_size_m: float | None) -> float | None:
+    """Predicted seeps without a true one within 3 px, per 1,000 km2 of pixels with data.
+
+    Args:
+        tiles: the records of all tiles or scenes.
+        pixel_size_m: size of a pixel; None: unknown, and the result is None.
+    """
+    if pixel_size_m is None:
+        return None
+    n_alarms = ribbon_scores(np.stack(tiles.ribbons))["false_alarms_per_tile"] * len(tiles.ribbons)
+    n_px = int(np.sum(tiles.pixels))
+    return n_alarms / (n_px * pixel_size_m**2 / 1e9)
+
+
 def scene_intervals(tiles: ScoredTiles) -> dict[str, Interval]:
     """95 % bootstrap intervals over scenes by the keys of `ScoredTiles.scores`; all scores use the same draws."""
     ribbons = bootstrap_sums(ribbon_scores, _sums(tiles, tiles.ribbons))

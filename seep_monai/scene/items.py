@@ -17,12 +17,10 @@ from tqdm import tqdm
 from seep_monai.dataset.level import LevelCounter
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, scenes_of
 from seep_monai.errors import ConfigError, DataError, listed
-from seep_monai.tiff import finite_fault, read_tiff, valid_mask
+from seep_monai.tiff import OUTPUT_MARK, finite_fault, read_tiff, valid_mask
 
 # The folder of a Sentinel-1 product.
 SAFE_SUFFIX = ".SAFE"
-# Part of the description of the maps that inference writes.
-OUTPUT_MARK = '"software": "seep_monai"'
 _SUFFIXES = (*TIFF_SUFFIXES, ".vrt")
 
 

@@ -15,11 +15,9 @@ from rasterio.windows import Window
 
 from seep_monai.classes import CLASS_COLOURS, NO_DATA_LABEL
 from seep_monai.errors import DataError
+from seep_monai.tiff import PROBABILITY_STEPS, TILE_PX
 
 Mask = npt.NDArray[np.bool_]
-# The probability is a whole number of 1/250, 0 to 250; 255 is no-data.
-PROBABILITY_STEPS = 250
-_BLOCK_PX = 256
 # Choice: as in tiles of web maps; more levels than needed cost a third of the file at most.
 _OVERVIEWS = {"classes": "MODE", "probability": "AVERAGE"}
 
@@ -46,8 +44,8 @@ class SceneMaps:
             "width": shape[1],
             "nodata": NO_DATA_LABEL,
             "tiled": True,
-            "blockxsize": _BLOCK_PX,
-            "blockysize": _BLOCK_PX,
+            "blockxsize": TILE_PX,
+            "blockysize": TILE_PX,
             "BIGTIFF": "IF_SAFER",
             **georeference,
         }
@@ -85,7 +83,7 @@ class SceneMaps:
         paths = []
         for name in ("probability", "classes"):
             path, part = Path(f"{stem}_{name}.tif"), self.folder / f"{name}_cog.tif"
-            options = {"compress": "DEFLATE", "overview_resampling": _OVERVIEWS[name], "blocksize": _BLOCK_PX}
+            options = {"compress": "DEFLATE", "overview_resampling": _OVERVIEWS[name], "blocksize": TILE_PX}
             try:
                 # This copy keeps control points; rio-cogeo drops them.
                 rasterio.shutil.copy(self.folder / f"{name}.tif", part, driver="COG", bigtiff="IF_SAFER", **options)
