@@ -107,7 +107,7 @@ class SceneRun:
         """Infer all rasters. One that cannot be inferred does not stop the others.
 
         Raises:
-            DataError: at the end, if rasters failed; with the message of each.
+            DataError: at the end, if rasters failed, with the message of each; or when stopped by Ctrl-C or SIGTERM.
         """
         failures = []
         with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES), _stopped_by_sigterm():
@@ -118,6 +118,11 @@ class SceneRun:
                 except SeepError as error:
                     logger.error("%s", error)
                     failures.append(str(error))
+                except KeyboardInterrupt as error:
+                    raise DataError(
+                        f"stopped in {path.name}, scene {number} of {len(paths)}; nothing of it is left. To go on, "
+                        "give the same command with --resume True."
+                    ) from error
         if len(failures) == len(paths) == 1:
             raise DataError(failures[0])
         if failures:
