@@ -181,5 +181,7 @@ def test_inference_of_rasters_goes_on_after_a_broken_one(learned: Path, tmp_path
     (folder / "b.tif").unlink()
     infer(folder, learned, out, resume=True)
     assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == written
-    infer(folder, learned, out, resume=True, instances__min_size_px=3)
-    assert (out / "a_classes.tif").stat().st_mtime_ns != written["a_classes.tif"]
+    for changed in ({"instances__min_size_px": 3}, {"instances__min_size_px": 3, "border_noise_px": 1}):
+        before = (out / "a_classes.tif").stat().st_mtime_ns
+        infer(folder, learned, out, resume=True, **changed)
+        assert (out / "a_classes.tif").stat().st_mtime_ns != before

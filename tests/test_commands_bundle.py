@@ -27,6 +27,8 @@ def test_first_word_of_infer_is_the_input() -> None:
     words = runner_words(BUNDLE_COMMANDS["infer"], ["a.tif", "--output_dir", "OUT"], ROOT)
     assert words[4:] == ["--input", "a.tif", "--output_dir", "OUT"]
     assert runner_words(BUNDLE_COMMANDS["infer"], ["--input", "a.tif"], ROOT)[4:] == ["--input", "a.tif"]
+    several = runner_words(BUNDLE_COMMANDS["infer"], ["a.tif", "b.tif", "--output_dir", "OUT"], ROOT)
+    assert several[4:] == ["--input", "['a.tif', 'b.tif']", "--output_dir", "OUT"]
 
 
 def test_main_hands_all_words_to_the_runner(monkeypatch: pytest.MonkeyPatch) -> None:

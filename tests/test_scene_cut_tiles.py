@@ -186,6 +186,21 @@ def test_pixels_joined_to_a_size_are_the_mean_power(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "tiles.json").read_text())["scenes"][0]["factor"] == 2
 
 
+def test_land_and_border_noise_are_no_data(tmp_path: Path) -> None:
+    raster = written_raster(tmp_path / "in" / "s.tif", image_of())
+    labels = labels_of(tmp_path / "labels.gpkg", (3, slice(20, 30), slice(20, 60)))
+    land = write_polygons(tmp_path / "land.gpkg", [box_of(slice(0, 64), slice(40, 50))], "EPSG:32616")
+    settings = CutSettings(tile_px=64, empty_share=0, border_noise_px=2, land=str(land))
+    cut_tiles([raster], labels, tmp_path / "out", settings)
+    image, mask = tile(tmp_path / "out", "s.000001")
+    known = np.ones((64, 64), bool)
+    known[:2], known[:, :2], known[:, 40:50] = False, False, False
+    assert ((image > 0) == known).all()
+    expected = np.zeros((64, 64), np.uint8)
+    expected[20:30, 20:60] = 3
+    assert (mask == expected * known).all()
+
+
 def test_band_is_chosen(tmp_path: Path) -> None:
     image = image_of((64, 64))
     raster = written_raster(tmp_path / "s.tif", np.stack([image, image + 1]))

@@ -176,5 +176,5 @@ def test_pixel_size_gives_the_nearest_factor(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"a\.tif: pixel_size_m: expected about the size"):
         with_pixel_size(path, RasterOptions(), 5)
     bare = written(tmp_path / "bare.tif", np.ones((20, 20)))
-    with pytest.raises(DataError, match=r"bare\.tif: place: expected a coordinate system"):
+    with pytest.raises(DataError, match=r"bare\.tif: expected a coordinate system for --pixel_size_m"):
         with_pixel_size(bare, RasterOptions(), 40)

@@ -6,6 +6,7 @@ bundle/configs/train.json --max_epochs 5`: MONAI's runner parses the options of 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class BundleCommand:
         summary: one line for the help text.
         examples: command lines, without `seep-monai`.
         options: the most useful ids and their meaning.
-        argument: the id that a first word without dashes sets, or None.
+        argument: the id that the first words without dashes set, or None.
     """
 
     run_id: str
@@ -64,7 +65,12 @@ BUNDLE_COMMANDS = {
         ("train", "evaluate", "fit_objects"),
         "fit the object classifier to a trained network",
         ("fit --dataset_dir DIR",),
-        (_DATA, _WEIGHTS, ("--tta False", "no averaging over the eight symmetries: eight times faster")),
+        (
+            _DATA,
+            _WEIGHTS,
+            ("--tta False", "no averaging over the eight symmetries: eight times faster"),
+            ("--unit scene", "fit to the objects of scenes, for rasters (default: tile)"),
+        ),
     ),
     "evaluate": BundleCommand(
         "evaluating",
@@ -76,6 +82,8 @@ BUNDLE_COMMANDS = {
             _WEIGHTS,
             _OUTPUT,
             ("--part NAME", "training, validation, test or all (default: test)"),
+            ("--unit scene", "score scenes that are put together from their tiles (default: tile)"),
+            ("--pixel_size_m M", "size of a pixel, for false alarms per 1,000 km2"),
         ),
     ),
     "infer": BundleCommand(
@@ -86,6 +94,10 @@ BUNDLE_COMMANDS = {
         (
             ("--output_dir OUT", "folder for maps and polygons"),
             ("--as KIND", "tile: maps; raster: maps and polygons (default: raster if larger than a training tile)"),
+            ("--pixel_size_m M", "rasters: join pixels to about this size (default: as they are)"),
+            ("--border_noise_px N", "rasters: pixels this close to no-data are no-data (default: 0)"),
+            ("--land FILE", "rasters: polygons of land, which is no-data"),
+            ("--resume True", "rasters: leave out those whose results exist"),
             _WEIGHTS,
             (
                 "--instances#score_threshold P",
@@ -124,8 +136,11 @@ def runner_words(command: BundleCommand, words: Sequence[str], root: Path) -> li
     """
     files = [str(root / "configs" / f"{name}.json") for name in command.configs]
     given = list(words)
-    if command.argument and given and not given[0].startswith("-"):
-        given = [f"--{command.argument}", *given]
+    first = list(itertools.takewhile(lambda word: not word.startswith("-"), given))
+    if command.argument and first:
+        # The shell makes several words of DIR/*.tif; MONAI parses a list.
+        value = first[0] if len(first) == 1 else str(first)
+        given = [f"--{command.argument}", value, *given[len(first) :]]
     # MONAI accepts several files only as a list in quotes.
     config_file = files[0] if len(files) == 1 else str(files)
     return ["run", command.run_id, "--config_file", config_file, *given]

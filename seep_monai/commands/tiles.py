@@ -24,7 +24,8 @@ from seep_monai.scene.join_tiles import join_tiles
 from seep_monai.scene.labels import DEFAULT_CLASS_FIELD, read_labels
 
 DEFAULTS = CutSettings()
-_CUT_ONLY = ("rasters", "labels", "layer", "class_field", "pixel_size_m", "empty_share", "tile_px", "seed")
+_SETTINGS = ("pixel_size_m", "border_noise_px", "land", "empty_share", "tile_px", "seed")
+_CUT_ONLY = ("rasters", "labels", "layer", "class_field", *_SETTINGS)
 _JOIN_ONLY = ("dataset_dir", "columns")
 
 
@@ -52,8 +53,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def _cut(arguments: argparse.Namespace) -> None:
-    names = ("tile_px", "empty_share", "seed", "band", "pixel_size_m")
-    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    given = {name: getattr(arguments, name) for name in ("band", *_SETTINGS) if getattr(arguments, name) is not None}
     settings = CutSettings(**given)
     labels = read_labels(
         arguments.labels, class_field=arguments.class_field or DEFAULT_CLASS_FIELD, layer=arguments.layer
@@ -122,6 +122,8 @@ def _add_cut_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--layer", help="layer of the vector file, if it has several")
     group.add_argument("--class_field", help=f"field with the class 1..7 (default: {DEFAULT_CLASS_FIELD})")
     group.add_argument("--pixel_size_m", type=float, help="join pixels to about this size in m (default: as they are)")
+    group.add_argument("--border_noise_px", type=int, help="pixels this close to no-data are no-data (default: 0)")
+    group.add_argument("--land", metavar="FILE", help="vector file of land polygons: no-data")
     group.add_argument(
         "--empty_share", type=float, help=f"share of tiles without a label (default: {DEFAULTS.empty_share})"
     )

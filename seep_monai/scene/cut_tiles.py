@@ -40,6 +40,7 @@ class CutSettings:
         seed: of the choice of these.
         band: 1-based number of the rasters' band; None: the only one.
         pixel_size_m: pixels are joined to about this size; None: as they are.
+        border_noise_px, land: see `RasterOptions`.
     """
 
     tile_px: int = TILE_PX
@@ -47,6 +48,8 @@ class CutSettings:
     seed: int = 0
     band: int | None = None
     pixel_size_m: float | None = None
+    border_noise_px: int = 0
+    land: str | None = None
 
     def __post_init__(self) -> None:
         whole_number("tile_px", self.tile_px, at_least=_SIZE_MULTIPLE)
@@ -54,6 +57,7 @@ class CutSettings:
             raise ConfigError(f"tile_px: expected a multiple of {_SIZE_MULTIPLE}, but got {self.tile_px}.")
         number("empty_share", self.empty_share, low=0, high=1, low_allowed=True)
         check_seed(self.seed)
+        whole_number("border_noise_px", self.border_noise_px, at_least=0)
         if self.pixel_size_m is not None:
             number("pixel_size_m", self.pixel_size_m, low=0)
 
@@ -174,7 +178,8 @@ def _write(folder: Path, names: dict[str, Path], labels: Labels, settings: CutSe
 
 
 def _source(name: str, path: Path, labels: Labels, settings: CutSettings) -> _Source:
-    options = with_pixel_size(path, RasterOptions(band=settings.band), settings.pixel_size_m)
+    given = RasterOptions(band=settings.band, border_noise_px=settings.border_noise_px, land=settings.land)
+    options = with_pixel_size(path, given, settings.pixel_size_m)
     with Raster(path, options) as raster:
         try:
             return _Source(name, path, options, LabelMask(labels, raster.place, raster.shape))

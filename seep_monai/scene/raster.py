@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from scipy.ndimage import minimum_filter
 
 from seep_monai.dataset.level import LevelCounter
-from seep_monai.errors import DataError, SeepError
+from seep_monai.errors import ConfigError, DataError
 from seep_monai.scene.land import LandMask
 from seep_monai.scene.place import Place, pixel_factor, pixel_size_m, read_place, scaled, scaled_affine
 from seep_monai.tiff import finite_fault, valid_mask
@@ -72,7 +72,8 @@ class Raster:
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
                 self._source = rasterio.open(measurement_of(self.path))
         except rasterio.errors.RasterioIOError as error:
-            raise DataError(f"{path}: expected a raster that GDAL can open, but: {error}. Check the file.") from error
+            reason = str(error).rstrip(".")
+            raise DataError(f"{path}: expected a raster that GDAL can open, but: {reason}. Check the file.") from error
         self._band = self._checked_band()
         factor = self.options.factor
         self.shape = (self._source.height // factor, self._source.width // factor)
@@ -197,11 +198,16 @@ def with_pixel_size(path: Path, options: RasterOptions, wanted_m: float | None) 
     if wanted_m is None:
         return options
     with Raster(path, replace(options, land=None)) as raster:
+        if raster.place.crs is None:
+            raise DataError(
+                f"{path}: expected a coordinate system for --pixel_size_m, but the raster has none. Give it a "
+                "georeference, or leave the option out."
+            )
+        size_m = pixel_size_m(raster.place, raster.shape)
         try:
-            size_m = pixel_size_m(raster.place, raster.shape)
             factor = pixel_factor(size_m, wanted_m)
-        except SeepError as error:
-            raise type(error)(f"{path}: {error}") from error
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
     logger.info("%s: pixels of %.1f m, joined to %.1f m", path.name, size_m, size_m * factor)
     return replace(options, factor=factor)
 

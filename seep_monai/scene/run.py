@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 # By default GDAL takes 5 % of the memory. rasterio counts in bytes, unlike GDAL's own variable.
 _GDAL_CACHE_BYTES = 128 * 2**20
 _LOG_EVERY_S = 30.0
+# Metadata of the class map from which `resume` knows the settings.
+SETTINGS_TAG = "SEEP_MONAI_SETTINGS"
 # Choice: ships saturate, the sea is a middle grey.
 _WHITE = 2.5
 # Source: names of Sentinel-1 products, such as S1A_IW_GRDH_1SDV_20230415T143012_...
@@ -57,6 +60,7 @@ class SceneSettings:
         level: DN; None: the median of each raster.
         resume: whether rasters whose results exist are left out.
         pixel_size_m: pixels are joined to about this size; None: as they are.
+        tta: whether the probabilities are averaged over the eight symmetries.
     """
 
     window_px: tuple[int, int]
@@ -70,6 +74,25 @@ class SceneSettings:
     level: float | None = None
     resume: bool = False
     pixel_size_m: float | None = None
+    tta: bool = False
+
+    def as_text(self) -> str:
+        """JSON of all that the results of a raster depend on, with checksums for what is long."""
+        classifier = self.drawing.classifier
+        fitted = None if classifier is None else json.dumps(classifier.to_json(), sort_keys=True)
+        return json.dumps(
+            {
+                "weights": self.weights_sha256,
+                "window": [*self.window_px, self.margin_px],
+                "tta": self.tta,
+                "options": asdict(self.options),
+                "pixel_size_m": self.pixel_size_m,
+                "level": self.level,
+                "instances": self.drawing.instances.to_json(),
+                "classifier": None if fitted is None else hashlib.sha256(fitted.encode()).hexdigest(),
+            },
+            sort_keys=True,
+        )
 
 
 class SceneRun:
@@ -139,13 +162,15 @@ class SceneRun:
         with Raster(path, options) as raster:
             level = raster.level() if settings.level is None else settings.level
             strips = SceneStrips(raster, level, settings.window_px, self._margin_px(raster.shape))
-            tags = {"TIFFTAG_IMAGEDESCRIPTION": self._description(level)}
+            tags = {"TIFFTAG_IMAGEDESCRIPTION": self._description(level), SETTINGS_TAG: settings.as_text()}
             with SceneDrawing(raster, level, strips.windows, settings.drawing, settings.output_dir, tags) as drawing:
                 times.append(time.monotonic())
                 self._predict(engine, strips, drawing)
                 times.append(time.monotonic())
                 seeps = [seep for some in drawing.objects() for seep in some]
                 times.append(time.monotonic())
+                # Without it, the scene is not done: results of an earlier run and of this one never mix unnoticed.
+                Path(f"{stem}_seeps.gpkg").unlink(missing_ok=True)
                 drawing.finish(stem)
             self._write(stem, raster, level, seeps)
         times.append(time.monotonic())
@@ -191,13 +216,11 @@ class SceneRun:
         return map_description(level, self.settings.weights_sha256, drawing.instances, classified=classified)
 
     def _is_done(self, stem: Path) -> bool:
-        """Whether all results exist and the maps are of these weights and settings."""
+        """Whether all results exist and are of these weights and settings."""
         if not all(Path(f"{stem}{end}").is_file() for end in ("_classes.tif", "_probability.tif", "_seeps.gpkg")):
             return False
         with rasterio.open(f"{stem}_classes.tif") as source:
-            mine = source.tags().get("TIFFTAG_IMAGEDESCRIPTION", "")
-        level = self.settings.level
-        return _without_level(mine) == _without_level(self._description(level or 1.0))
+            return bool(source.tags().get(SETTINGS_TAG) == self.settings.as_text())
 
     def _log(self, n_done: int, n_strips: int) -> None:
         now = time.monotonic()
@@ -256,11 +279,3 @@ def _stopped_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _without_level(description: str) -> Mapping[str, Any] | str:
-    try:
-        content = json.loads(description)
-    except ValueError:
-        return description
-    return {key: value for key, value in content.items() if key != "scene_level"}

@@ -21,7 +21,7 @@ class Scratch:
     """Blocks of probabilities, written strip by strip and read in any window.
 
     Blocks without a pixel at the lowest level are left out: there, the probability of no seep is read as 1. All blocks
-    of a scene of 25,000 x 20,000 px would be 15.7 GB.
+    of a scene of 25,117 x 19,497 px would be 15.7 GB.
 
     Args:
         path: of the file, which is created.

@@ -54,7 +54,7 @@ def write_seeps(
     model_sha256: str,
     time: str | None = None,
 ) -> list[Path]:
-    """Write `<stem>_seeps.gpkg` and, if there is a coordinate system, `<stem>_seeps.geojson`; each whole or not at all.
+    """Write `<stem>_seeps.geojson`, if there is a coordinate system, and then `<stem>_seeps.gpkg`; each whole or not.
 
     Without a coordinate system the GeoPackage has coordinates in px, x = column and y = -row, and no system. Without
     any seep the layer is empty.
@@ -71,15 +71,14 @@ def write_seeps(
     same = {"scene": scene, "time": time, "model_sha256": model_sha256}
     records = [_record(seep, place, class_names) | same for seep in seeps]
     to_map = place.to_map if place.crs is not None else _upright
-    paths = [Path(f"{stem}_seeps.gpkg")]
+    package, geojson = Path(f"{stem}_seeps.gpkg"), Path(f"{stem}_seeps.geojson")
+    if place.crs is not None:
+        geometries = [_oriented(seep.polygon, place.to_lon_lat) for seep in seeps]
+        _write(geojson, geometries, records, driver="GeoJSON", crs="EPSG:4326", layer_options={"RFC7946": "YES"})
     geometries = [_oriented(seep.polygon, to_map) for seep in seeps]
     crs = "EPSG:4326" if place.crs is not None and place.crs.to_epsg() == 4326 else place.crs and place.crs.to_wkt()
-    _write(paths[0], geometries, records, driver="GPKG", crs=crs)
-    if place.crs is not None:
-        paths.append(Path(f"{stem}_seeps.geojson"))
-        geometries = [_oriented(seep.polygon, place.to_lon_lat) for seep in seeps]
-        _write(paths[1], geometries, records, driver="GeoJSON", crs="EPSG:4326", layer_options={"RFC7946": "YES"})
-    return paths
+    _write(package, geometries, records, driver="GPKG", crs=crs)
+    return [package] if place.crs is None else [package, geojson]
 
 
 def _record(seep: SeepObject, place: Place, names: Sequence[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from seep_monai import checks, files
 from seep_monai.checkpoints import DESCRIPTION_FILE, read_description
 from seep_monai.errors import ConfigError, entry
 from seep_monai.instances.components import InstanceSettings
-from seep_monai.network.inferers import WindowInferer
+from seep_monai.network.inferers import SymmetryInferer, WindowInferer
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.scene import outputs
 from seep_monai.scene.items import Inputs, checked_level, find_inputs, inference_items
@@ -62,6 +62,7 @@ def scene_run(
     border_noise_px: object,
     land: str | None,
     pixel_size_m: object,
+    inferer: Inferer,
 ) -> SceneRun:
     """What draws the rasters; see `SceneRun`."""
     # Here, because a training imports this module, and runs without GDAL.
@@ -87,6 +88,7 @@ def scene_run(
         level=checked_level(scene_level),
         resume=checks.boolean("resume", resume),
         pixel_size_m=None if pixel_size_m is None else checks.number("pixel_size_m", pixel_size_m, low=0),
+        tta=isinstance(inferer, SymmetryInferer),
     )
     return SceneRun(settings)
 
@@ -111,6 +113,15 @@ def begin_inference(description: Mapping[str, Any], inputs: Inputs, output_dir: 
 def infer(engine: Engine, inputs: Inputs, scenes: SceneRun) -> None:
     """Infer the tiles, then the rasters one by one."""
     if inputs.tiles:
+        from seep_monai.scene.raster import RasterOptions
+
+        settings = scenes.settings
+        if settings.pixel_size_m is not None or settings.options != RasterOptions(band=settings.options.band):
+            logger.warning(
+                "pixel_size_m, border_noise_px and land have no effect on the %d images that are no larger than a "
+                "training tile; give --as raster for them",
+                len(inputs.tiles),
+            )
         engine.run()
     if inputs.rasters:
         classifier = scenes.settings.drawing.classifier
