@@ -12,8 +12,9 @@ from monai.data import DataLoader, Dataset, decollate_batch, list_data_collate
 from monai.transforms import LoadImage, LoadImaged
 from tiff_files import ROTATED, make_gcp_tiff, make_geo_tiff, make_tiff, pixels
 
+from seep_monai.dataset.reader import TiffMeta, TiffReader
 from seep_monai.errors import TiffError
-from seep_monai.tiff import TiffMeta, TiffReader, read_tiff
+from seep_monai.tiff import read_tiff
 
 
 def load(path: Path) -> torch.Tensor:

@@ -12,8 +12,9 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
 from seep_monai.classes import NO_DATA_LABEL
+from seep_monai.dataset.reader import TiffMeta
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.tiff import TiffMeta, finite_fault, no_data_value, valid_mask
+from seep_monai.tiff import finite_fault, no_data_value, valid_mask
 
 # Stored in model.json, because weights work only with the normalisation they were trained with.
 NORMALISATION_VERSION = 1
@@ -58,7 +59,7 @@ class NormaliseByScene(Transform):
         source = TiffMeta.from_meta(image.meta)
         if source.source_dtype is None:
             raise ConfigError(
-                "image: expected metadata of seep_monai.tiff.TiffReader, but got those from another reader. "
+                "image: expected metadata of seep_monai.dataset.reader.TiffReader, but got those from another reader. "
                 "Load .tif files."
             )
         # The loader converts to float32. Without a tag, the no-data value depends on the dtype of the file.

@@ -13,12 +13,13 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
 from seep_monai.classes import NO_DATA_LABEL
+from seep_monai.dataset.reader import TiffMeta
 from seep_monai.dataset.transforms import NORMALISATION_VERSION
 from seep_monai.errors import ConfigError
 from seep_monai.instances.components import DEFAULT_SETTINGS, InstanceSettings
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.finding import drawn_map
-from seep_monai.tiff import TiffMeta, write_tiff
+from seep_monai.tiff import write_tiff
 
 KINDS = ("auto", "tile", "raster")
 
