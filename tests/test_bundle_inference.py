@@ -185,3 +185,25 @@ def test_inference_of_rasters_goes_on_after_a_broken_one(learned: Path, tmp_path
         before = (out / "a_classes.tif").stat().st_mtime_ns
         infer(folder, learned, out, resume=True, **changed)
         assert (out / "a_classes.tif").stat().st_mtime_ns != before
+
+
+def test_inference_of_tiles_and_rasters_together(
+    learned: Path, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    shutil.copy(dataset / "train_images_256" / "000001.000002.tif", folder)
+    write_tiff(folder / "coast.tif", np.random.default_rng(0).integers(15000, 25000, (90, 150)).astype(np.uint16))
+    infer(folder, learned, out, border_noise_px=2)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "000001.000002_classes.tif",
+        "000001.000002_probability.tif",
+        "coast.html",
+        "coast_classes.tif",
+        "coast_probability.tif",
+        "coast_seeps.gpkg",
+    ]
+    assert "no effect on the 1 images that are no larger than a training tile" in caplog.text
+    with rasterio.open(out / "coast_classes.tif") as file:
+        assert (file.read(1)[:2] == 255).all()
+        assert (file.read(1)[2:-2, 2:-2] < 255).all()
