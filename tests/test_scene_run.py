@@ -36,7 +36,7 @@ def test_sigterm_leaves_nothing_and_names_the_way_on(tmp_path: Path) -> None:
     drawing = DrawingSettings(InstanceSettings())
     run = SceneRun(SceneSettings((64, 64), 8, 0, RasterOptions(), drawing, ("",) * 7, "ab", out))
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(DataError, match=r"stopped in coast\.tif, scene 1 of 1; .* --resume True"):
+    with pytest.raises(DataError, match=r"stopped in coast\.tif, scene 1 of 1\. .* --resume True"):
         run.run(StoppedEngine(), [path])
 
     assert list(out.iterdir()) == []
@@ -65,3 +65,24 @@ def test_quick_look_is_the_mean_of_blocks_over_the_level(tmp_path: Path) -> None
 )
 def test_start_time_of_a_product(name: str, time: str | None) -> None:
     assert start_time(name) == time
+
+
+class FullDisk:
+    """An engine during whose run the disk is full."""
+
+    state = SimpleNamespace(epoch_length=0)
+
+    def run(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_full_disk_is_named_and_the_other_rasters_are_tried(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("a", "b"):
+        write_tiff(tmp_path / f"{name}.tif", np.full((50, 70), 9, np.uint16))
+    drawing = DrawingSettings(InstanceSettings())
+    run = SceneRun(SceneSettings((64, 64), 8, 0, RasterOptions(), drawing, ("",) * 7, "ab", out))
+    with pytest.raises(DataError, match=r"2 of 2 rasters failed:\na\.tif: .*/out .*No space left[\s\S]*b\.tif: "):
+        run.run(FullDisk(), [tmp_path / "a.tif", tmp_path / "b.tif"])
+    assert list(out.iterdir()) == []

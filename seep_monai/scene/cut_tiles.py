@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from seep_monai.checks import number, whole_number
 from seep_monai.errors import ConfigError, DataError, listed
-from seep_monai.files import write_json
+from seep_monai.files import fill_folder, write_json
 from seep_monai.instances.components import Mask
 from seep_monai.scene.labels import LabelMask, Labels
+from seep_monai.scene.no_data import with_no_data
 from seep_monai.scene.raster import Raster, RasterOptions, with_pixel_size
-from seep_monai.scene.tile_folder import fill_folder, with_no_data
 from seep_monai.simulate.sample import EMPTY_SHARE, check_seed
 from seep_monai.simulate.settings import TILE_PX
 from seep_monai.simulate.tiles import IMAGES_DIR, MASKS_DIR, MIN_VALID_SHARE

@@ -16,9 +16,9 @@ from seep_monai.dataset.borders import find_columns
 from seep_monai.dataset.grid import scene_columns, tile_number
 from seep_monai.dataset.pairs import Pair, find_pairs
 from seep_monai.errors import DataError, listed
-from seep_monai.files import write_json
+from seep_monai.files import fill_folder, write_json
 from seep_monai.scene.cut_tiles import RECORD_NAME as TILES_RECORD
-from seep_monai.scene.tile_folder import fill_folder, with_no_data
+from seep_monai.scene.no_data import with_no_data
 from seep_monai.simulate.rasters import IMAGES_DIR, MASKS_DIR
 from seep_monai.simulate.tiles import IMAGES_DIR as TILE_IMAGES_DIR
 from seep_monai.simulate.tiles import MASKS_DIR as TILE_MASKS_DIR

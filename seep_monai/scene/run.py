@@ -21,8 +21,10 @@ import numpy.typing as npt
 import rasterio
 from ignite.engine import Engine, Events
 from monai.data import DataLoader
+from rasterio.errors import RasterioError
 
 from seep_monai.errors import DataError, SeepError
+from seep_monai.files import write_text
 from seep_monai.scene.drawing import DrawingSettings, SceneDrawing
 from seep_monai.scene.map_page import map_page, quick_look_size
 from seep_monai.scene.outputs import map_description
@@ -143,9 +145,13 @@ class SceneRun:
                     failures.append(str(error))
                 except KeyboardInterrupt as error:
                     raise DataError(
-                        f"stopped in {path.name}, scene {number} of {len(paths)}; nothing of it is left. To go on, "
-                        "give the same command with --resume True."
+                        f"stopped in {path.name}, scene {number} of {len(paths)}. To go on, give the same command with "
+                        "--resume True."
                     ) from error
+                except (OSError, RasterioError) as error:
+                    message = f"{path.name}: its results cannot be written to {self.settings.output_dir} ({error})."
+                    logger.error("%s", message)
+                    failures.append(f"{message} Check the free disk space and the permissions.")
         if len(failures) == len(paths) == 1:
             raise DataError(failures[0])
         if failures:
@@ -202,9 +208,7 @@ class SceneRun:
         scale = quick_look_size(raster.shape)
         look = quick_look(raster, level, scale)
         page = map_page(look, scale, seeps, raster.place, settings.class_names, scene=scene, facts=facts)
-        part = stem.with_name(f".{stem.name}.html.part")
-        part.write_text(page, encoding="utf-8")
-        part.replace(f"{stem}.html")
+        write_text(Path(f"{stem}.html"), page)
         of_all: dict[str, Any] = {"scene": scene, "time": time_of, "model_sha256": settings.weights_sha256}
         paths = write_seeps(stem, seeps, raster.place, settings.class_names, **of_all)
         where = "" if raster.place.crs is not None else "; in px, because the image has no georeference"

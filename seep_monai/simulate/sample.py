@@ -6,7 +6,6 @@ import json
 import logging
 import multiprocessing
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from seep_monai import __version__
 from seep_monai.errors import SeepError
+from seep_monai.files import fill_folder
 from seep_monai.simulate.drawing import draw_parameters
 from seep_monai.simulate.scene import plan_scene
 from seep_monai.simulate.settings import SceneSettings
@@ -126,7 +126,9 @@ def make_sample_data(
     plan = plan_tiles(n_tiles, seed, n_scenes, empty_share=empty_share, settings=settings)
     if n_workers < 1:
         raise SeepError(f"workers: expected 1 or more processes, but got {n_workers}. Change it.")
-    make_folder(Path(out), lambda folder: _write_tiles(folder, plan, n_workers), overwrite=overwrite)
+    fill_folder(
+        Path(out), lambda folder: _write_tiles(folder, plan, n_workers), record=RECORD_NAME, overwrite=overwrite
+    )
     logger.info("%d tiles of %d scenes written to %s", n_tiles, len(plan.n_tiles_per_scene), out)
 
 
@@ -134,54 +136,6 @@ def check_seed(seed: int) -> None:
     """Raise SeepError if the seed is negative."""
     if seed < 0:
         raise SeepError(f"seed: expected a whole number of 0 or more, but got {seed}. Change it.")
-
-
-def make_folder(out: Path, write: Callable[[Path], None], *, overwrite: bool) -> None:
-    """Let `write` fill a temporary folder beside `out`, and rename it to `out` when it is complete."""
-    out = out.resolve()
-    _check_target(out, overwrite=overwrite)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-            new = Path(temporary) / "new"
-            new.mkdir()
-            write(new)
-            _replace(out, new, old=Path(temporary) / "old")
-    except OSError as error:
-        raise SeepError(
-            f"{error.filename or out}: expected a folder to write to, but got {error.strerror or error}. Check "
-            f"the path and the free disk space."
-        ) from error
-
-
-def _check_target(out: Path, *, overwrite: bool) -> None:
-    """Raise SeepError unless `out` is missing, empty, or a sample that may be overwritten."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise SeepError(f"{out}: expected a folder, but a file has this name. Give another path.")
-    if not any(out.iterdir()):
-        return
-    if not overwrite:
-        raise SeepError(f"{out}: expected a new or empty folder, but it holds files. Give another path or --overwrite.")
-    if not (out / RECORD_NAME).is_file():
-        raise SeepError(
-            f"{out}: expected simulated data to overwrite, but the folder has no {RECORD_NAME}. "
-            f"Give another path or remove the folder."
-        )
-
-
-def _replace(out: Path, new: Path, *, old: Path) -> None:
-    """Rename `new` to `out`; an existing folder is moved to `old`, and restored if the renaming fails."""
-    if not out.exists():
-        new.rename(out)
-        return
-    out.rename(old)
-    try:
-        new.rename(out)
-    except OSError:
-        old.rename(out)
-        raise
 
 
 def _write_tiles(folder: Path, plan: TilePlan, n_workers: int) -> None:

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from seep_monai.errors import SeepError
+from seep_monai.files import fill_folder
 from seep_monai.simulate.drawing import draw_parameters
 from seep_monai.simulate.georeference import Georeference, to_json
 from seep_monai.simulate.rasters import write_scene
-from seep_monai.simulate.sample import FIRST_SCENE, check_seed, make_folder, scene_rng, write_record
+from seep_monai.simulate.sample import FIRST_SCENE, RECORD_NAME, check_seed, scene_rng, write_record
 from seep_monai.simulate.scene import plan_scene
 from seep_monai.simulate.settings import SceneSettings
 
@@ -49,7 +50,7 @@ def make_scenes(out: str | Path, plan: ScenePlan, *, overwrite: bool = False) ->
     Raises:
         SeepError: before anything is written, if `out` cannot be used.
     """
-    make_folder(Path(out), lambda folder: _write_scenes(folder, plan), overwrite=overwrite)
+    fill_folder(Path(out), lambda folder: _write_scenes(folder, plan), record=RECORD_NAME, overwrite=overwrite)
     logger.info("%d scenes of %d x %d px written to %s", plan.n_scenes, *plan.settings.size_px, out)
 
 

@@ -96,7 +96,7 @@ def scene_run(
 @entry
 def window_inferer(inner: Inferer, ckpt_dir: str, batch_size: object) -> WindowInferer:
     """Windows of the size that the weights were trained with; 256 x 256 if there are no weights yet."""
-    at_once = checks.whole_number("window_batch", batch_size, at_least=1)
+    at_once = checks.whole_number("inferer#batch_size", batch_size, at_least=1)
     if not (Path(str(ckpt_dir)) / DESCRIPTION_FILE).is_file():
         return WindowInferer(inner, (256, 256), 32, at_once)
     return WindowInferer(inner, *_window_of(read_description(ckpt_dir)), at_once)
