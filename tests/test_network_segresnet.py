@@ -104,3 +104,13 @@ def test_network_placed_on_a_cpu_with_amp_computes_in_bf16_nearly_the_same(setti
 def test_default_amp_is_on_for_gpus_alone() -> None:
     assert default_amp("cuda:0")
     assert not default_amp("cpu")
+
+
+@pytest.mark.parametrize(("capability", "warned"), [("AVX2", True), ("AVX512", False)])
+def test_bf16_that_a_cpu_imitates_is_a_warning(
+    capability: str, warned: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    place_network(torch.nn.Conv2d(1, 1, 1), "cpu", True)
+
+    assert ("Leave out --amp True" in caplog.text) == warned

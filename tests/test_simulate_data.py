@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ import tifffile
 
 from seep_monai.__main__ import main
 from seep_monai.errors import SeepError
+from seep_monai.simulate.drawing import draw_parameters
 from seep_monai.simulate.georeference import AffineReference, NoReference
 from seep_monai.simulate.parameters import SceneParameters
 from seep_monai.simulate.placement import tiles_of
-from seep_monai.simulate.sample import make_sample_data, plan_tiles
+from seep_monai.simulate.sample import make_sample_data, plan_tiles, scene_name
 from seep_monai.simulate.scene import Scene, plan_scene
 from seep_monai.simulate.scene_sample import ScenePlan, make_scenes
 from seep_monai.simulate.settings import SceneSettings
@@ -215,24 +217,25 @@ def recorded_scene(folder: Path) -> Scene:
 def test_scene_files_are_image_mask_and_vectors(whole: Path) -> None:
     files = sorted(str(path.relative_to(whole)) for path in whole.rglob("*") if path.is_file())
 
-    assert files == ["images/900001.tif", "masks/900001.tif", "simulation.json", "slicks/900001.geojson"]
+    name = recorded_scene(whole).parameters.name
+    assert files == [f"images/{name}.tif", f"masks/{name}.tif", "simulation.json", f"slicks/{name}.geojson"]
 
 
 def test_scene_files_hold_what_the_record_draws(whole: Path) -> None:
     scene = recorded_scene(whole)
     image, mask = scene.draw((slice(0, 300), slice(0, 520)))
 
-    with rasterio.open(whole / "images" / "900001.tif") as raster:
+    with rasterio.open(whole / "images" / f"{scene.parameters.name}.tif") as raster:
         np.testing.assert_array_equal(raster.read(1), image)
         assert raster.crs.to_epsg() == 32616
         assert raster.transform.a == 40.0
-    with rasterio.open(whole / "masks" / "900001.tif") as raster:
+    with rasterio.open(whole / "masks" / f"{scene.parameters.name}.tif") as raster:
         np.testing.assert_array_equal(raster.read(1), mask)
 
 
 def test_scene_vectors_name_every_slick(whole: Path) -> None:
     scene = recorded_scene(whole)
-    features = json.loads((whole / "slicks" / "900001.geojson").read_text())["features"]
+    features = json.loads((whole / "slicks" / f"{scene.parameters.name}.geojson").read_text())["features"]
     inside = {n for n, slick in enumerate(scene.slicks) if tiles_of(slick, scene.shape)}
 
     assert inside
@@ -270,7 +273,7 @@ def test_command_error_is_the_message_of_the_library(tmp_path: Path) -> None:
 def test_command_makes_the_sample(tmp_path: Path) -> None:
     _run_command(str(tmp_path / "out"), "--n_tiles", "1", "--seed", "3")
 
-    assert len(list((tmp_path / "out").glob("train_masks_256/900001.*.tif"))) == 1
+    assert len(list((tmp_path / "out").glob("train_masks_256/*.tif"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -299,6 +302,46 @@ def test_command_with_impossible_numbers_writes_nothing(tmp_path: Path, argument
     assert not list(tmp_path.iterdir())
 
 
+def test_scenes_of_other_seeds_and_settings_have_other_names(tmp_path: Path) -> None:
+    wide = SceneSettings(film_scale=2.0)
+    names = {scene_name(seed, 0, settings) for seed in (0, 1) for settings in (SceneSettings(), wide)}
+    make_sample_data(tmp_path / "out", n_tiles=2, seed=1, n_scenes=2)
+
+    assert len(names) == 4
+    written = {path.name.split(".")[0] for path in (tmp_path / "out").glob("train_images_256/*.tif")}
+    assert written == {scene_name(1, index, SceneSettings()) for index in (0, 1)}
+
+
+def test_archive_varies_more_than_the_reference() -> None:
+    settings = SceneSettings(orbit="any", variety="archive")
+    drawn = [draw_parameters("1", np.random.default_rng(seed), settings) for seed in range(200)]
+
+    assert {p.tilt_deg == 0 for p in drawn} == {True, False}
+    scales = [p.film_scale for p in drawn]
+    assert 0.6 <= min(scales) < 0.7
+    assert 1.5 < max(scales) <= 1.6
+    assert min(p.nesz_db for p in drawn) < -31
+    assert max(p.nesz_db for p in drawn) > -23
+    assert min(p.n_levels for p in drawn) < 100
+    assert max(p.n_levels for p in drawn) > 20000
+    # A texture of another kind in one scene of five: 200 scenes, 40 expected, within four standard deviations.
+    same = replace(settings, variety="reference")
+    usual = [draw_parameters("1", np.random.default_rng(seed), same) for seed in range(200)]
+    n_other = sum(a.background != b.background for a, b in zip(drawn, usual, strict=True))
+    assert 17 <= n_other <= 63
+    n_calms = [p.lookalikes["low_wind"] for p in drawn], [p.lookalikes["low_wind"] for p in usual]
+    assert 2 < np.mean(n_calms[0]) / np.mean(n_calms[1]) < 4
+
+
+def test_command_offers_the_archive(tmp_path: Path) -> None:
+    _run_command(str(tmp_path / "out"), "--n_tiles", "1", "--variety", "archive")
+
+    settings = json.loads((tmp_path / "out" / "simulation.json").read_text())["settings"]
+    assert settings["variety"] == "archive"
+    assert settings["orbit"] == "any"
+    assert settings["looks"] == [4.0, 30.0]
+
+
 def test_sample_under_a_file_is_refused_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SeepError, match="file"):
@@ -316,7 +359,7 @@ def test_command_writes_a_scene_with_control_points(tmp_path: Path) -> None:
     size = ["--size", "300", "400", "--scenes", "1", "--gcp_centre", "-90", "27", "--pixel_size", "50"]
     _run_command(str(tmp_path / "out"), *size)
 
-    with rasterio.open(tmp_path / "out" / "images" / "900001.tif") as raster:
+    with rasterio.open(*(tmp_path / "out" / "images").glob("*.tif")) as raster:
         points, crs = raster.gcps
         assert raster.shape == (300, 400)
     assert crs.to_epsg() == 4326

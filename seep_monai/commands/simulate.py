@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from seep_monai.errors import SeepError
 from seep_monai.simulate.sample import EMPTY_SHARE, MIN_SCENES, make_sample_data
-from seep_monai.simulate.settings import Orbit, SceneSettings
+from seep_monai.simulate.settings import Orbit, SceneSettings, Variety
 
 if TYPE_CHECKING:
     from seep_monai.simulate.georeference import Georeference
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Source: flight direction of Sentinel-1 on ascending passes, about 12 deg west of north.
 HEADING_DEG = 348.0
 DEFAULTS = SceneSettings()
+# Choice: the winds at which films are seen, and the looks of products from full resolution to 10 x 10 px means.
+ARCHIVE = SceneSettings(wind_m_s=(2.5, 10.0), looks=(4.0, 30.0), orbit="any", variety="archive")
 # Measured: a process takes about 1 s to start and import, in which another one draws 20 tiles.
 MIN_TILES_PER_WORKER = 40
 GEOREFERENCE = ("epsg", "pixel_size", "upper_left", "gcp_centre")
@@ -29,15 +31,17 @@ def main(words: Sequence[str]) -> None:
     arguments = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
+        usual = ARCHIVE if arguments.variety == "archive" else DEFAULTS
         settings = SceneSettings(
             size_px=tuple(arguments.size),
             seep_share=arguments.seep_share,
             class_frequencies=tuple(arguments.class_frequencies),
-            wind_m_s=tuple(arguments.wind),
-            looks=tuple(arguments.looks),
+            wind_m_s=tuple(arguments.wind or usual.wind_m_s),
+            looks=tuple(arguments.looks or usual.looks),
             film_scale=arguments.film_scale,
             pool_share=arguments.pool_share,
-            orbit=arguments.orbit or ("radar" if arguments.gcp_centre else "descending"),
+            orbit=arguments.orbit or ("radar" if arguments.gcp_centre else usual.orbit),
+            variety=arguments.variety,
         )
         make = _make_tiles if arguments.scenes is None else _make_scenes
         make(arguments, settings)
@@ -144,8 +148,16 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
         default=DEFAULTS.class_frequencies,
         help="relative frequency of each class, seven shares with sum 1 (default: as in the real set, %(default)s)",
     )
-    group.add_argument("--wind", **pair, default=DEFAULTS.wind_m_s, help="median wind, m/s (default: %(default)s)")
-    group.add_argument("--looks", **pair, default=DEFAULTS.looks, help="equivalent looks (default: %(default)s)")
+    group.add_argument(
+        "--variety",
+        choices=get_args(Variety),
+        default=DEFAULTS.variety,
+        help="reference (default): scenes vary as in the real set; archive: pixel size, noise floor, coding, texture "
+        "and look-alikes vary as between archives",
+    )
+    for name, unit in (("wind_m_s", "median wind, m/s"), ("looks", "equivalent looks")):
+        usual = f"{getattr(DEFAULTS, name)}, with --variety archive {getattr(ARCHIVE, name)}"
+        group.add_argument(f"--{name.removesuffix('_m_s')}", **pair, help=f"{unit} (default: {usual})")
     group.add_argument(
         "--film_scale",
         type=float,
@@ -161,8 +173,9 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--orbit",
         choices=get_args(Orbit),
-        help="descending (default, as in the real set), ascending (its mirror image), or radar: sensor geometry with "
-        "rows along the flight and near range in the first column (default with --gcp_centre)",
+        help="descending (default, as in the real set), ascending (its mirror image), radar: sensor geometry with rows "
+        "along the flight and near range in the first column (default with --gcp_centre), or any of the three at "
+        "random in each scene (default with --variety archive)",
     )
 
 

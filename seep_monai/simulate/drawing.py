@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from seep_monai.simulate.parameters import SceneParameters
 from seep_monai.simulate.sea import background_deviation
 from seep_monai.simulate.settings import CLASSES_PER_TILE, REFERENCE_PX, TILE_PX, SceneSettings
 from seep_monai.simulate.swath import draw_edges
+from seep_monai.simulate.variety import varied
 
 # Tiles of a scene per site of natural seeps, and per site of classes 4 and 5. Choice: about ten tiles with natural
 # seeps per site, and half as many sites of the other kind.
@@ -31,6 +33,7 @@ _CLASS_ORDER = 4.0
 _FULL_INCIDENCE_DEG = ((46.5, 48.0), (28.5, 29.5))
 # Angle between swath and grid. Source: 12.9 deg in all reference scenes. Choice: 11.5 to 14.5 for other latitudes.
 _TILTS_DEG = (11.5, 14.5)
+_ORBITS = ("descending", "ascending", "radar")
 
 
 def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings | None = None) -> SceneParameters:
@@ -40,11 +43,13 @@ def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings
     `scripts/compare_with_real.py`), radiometry those of Sentinel-1; winds are such that films are visible.
     """
     chosen = settings or SceneSettings()
+    if chosen.orbit == "any":
+        chosen = replace(chosen, orbit=str(rng.choice(_ORBITS)))
     n_tiles = math.prod(size / TILE_PX for size in chosen.size_px)
     # An ascending pass is the mirror image of a descending one; in radar geometry the swath is not tilted.
     side = -1.0 if chosen.orbit == "ascending" else 1.0
     tilt = 0.0 if chosen.orbit == "radar" else side * _uniform(rng, *_TILTS_DEG)
-    return SceneParameters(
+    drawn = SceneParameters(
         name=name,
         seed=int(rng.integers(2**63)),
         size_px=chosen.size_px,
@@ -57,6 +62,7 @@ def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings
         n_sites=(max(1, round(n_tiles / _TILES_PER_SITE[0])), max(1, round(n_tiles / _TILES_PER_SITE[1]))),
         **_draw_things(rng, n_tiles),
     )
+    return varied(drawn, rng) if chosen.variety == "archive" else drawn
 
 
 def _draw_weather(rng: np.random.Generator, chosen: SceneSettings, tilt: float, side: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import multiprocessing
@@ -28,7 +29,6 @@ from seep_monai.simulate.tiles import IMAGES_DIR, MASKS_DIR, grid, max_tiles_per
 logger = logging.getLogger(__name__)
 
 RECORD_NAME = "simulation.json"
-FIRST_SCENE = 900001
 # Choice: five, enough scenes for every part of a split by scene.
 MIN_SCENES = 5
 # Choice: 10 %; the real set has almost no tile without seep, but false alarms are counted on such tiles.
@@ -175,7 +175,7 @@ def _mapped(
 def _write_scene_tiles(folder: Path, plan: TilePlan, index: int) -> dict[str, Any]:
     """Write the tiles of one scene and return its entry in `simulation.json`."""
     rng = scene_rng(plan.seed, index)
-    parameters = draw_parameters(f"{FIRST_SCENE + index}", rng, plan.settings)
+    parameters = draw_parameters(scene_name(plan.seed, index, plan.settings), rng, plan.settings)
     tiles = write_tiles(
         plan_scene(parameters), folder, plan.n_tiles_per_scene[index], rng, empty_share=plan.empty_share
     )
@@ -186,6 +186,19 @@ def _write_scene_tiles(folder: Path, plan: TilePlan, index: int) -> dict[str, An
 def scene_rng(seed: int, index: int) -> np.random.Generator:
     """The random generator of one scene; `index` starts at 0."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+
+
+def scene_name(seed: int, index: int, settings: SceneSettings) -> str:
+    """The name of one scene: a digest of the seed and the settings, and its number from 1.
+
+    Weights keep the names of the scenes that they were trained on. Scenes with different contents must therefore have
+    different names, in all simulated sets.
+
+    >>> scene_name(0, 0, SceneSettings()) == scene_name(1, 0, SceneSettings())
+    False
+    """
+    content = json.dumps([seed, asdict(settings)], sort_keys=True)
+    return f"sim{hashlib.sha256(content.encode()).hexdigest()[:8]}_{index + 1:03d}"
 
 
 def write_record(folder: Path, plan: dict[str, Any], scenes: list[dict[str, Any]]) -> None:

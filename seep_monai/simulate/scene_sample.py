@@ -11,7 +11,7 @@ from seep_monai.files import fill_folder
 from seep_monai.simulate.drawing import draw_parameters
 from seep_monai.simulate.georeference import Georeference, to_json
 from seep_monai.simulate.rasters import write_scene
-from seep_monai.simulate.sample import FIRST_SCENE, RECORD_NAME, check_seed, scene_rng, write_record
+from seep_monai.simulate.sample import RECORD_NAME, check_seed, scene_name, scene_rng, write_record
 from seep_monai.simulate.scene import plan_scene
 from seep_monai.simulate.settings import SceneSettings
 
@@ -58,7 +58,8 @@ def _write_scenes(folder: Path, plan: ScenePlan) -> None:
     """Write all scenes of a plan and `simulation.json`."""
     scenes = []
     for index in range(plan.n_scenes):
-        parameters = draw_parameters(f"{FIRST_SCENE + index}", scene_rng(plan.seed, index), plan.settings)
+        name = scene_name(plan.seed, index, plan.settings)
+        parameters = draw_parameters(name, scene_rng(plan.seed, index), plan.settings)
         write_scene(plan_scene(parameters), folder, parameters.name, plan.georeference)
         scenes.append({"name": parameters.name, "parameters": parameters.to_json()})
     record = {"seed": plan.seed, "settings": asdict(plan.settings), "georeference": to_json(plan.georeference)}

@@ -12,7 +12,8 @@ from seep_monai.simulate.shapes import POOL_SHARE
 from seep_monai.simulate.walks import MAX_WIDTH_PX
 
 TILE_PX = 256
-Orbit = Literal["descending", "ascending", "radar"]
+Orbit = Literal["descending", "ascending", "radar", "any"]
+Variety = Literal["reference", "archive"]
 # Number of tiles with each class 1..7. Source: the 790 tiles of the public seep tile set; 1157 (tile, class) pairs in
 # 788 tiles with seep.
 _TILES_WITH_CLASS = (478, 161, 76, 66, 125, 200, 51)
@@ -55,6 +56,7 @@ class SceneSettings:
     film_scale: float = 1.0
     pool_share: float = POOL_SHARE
     orbit: Orbit = "descending"
+    variety: Variety = "reference"
 
     def __post_init__(self) -> None:
         check_size(self.size_px)
@@ -63,8 +65,9 @@ class SceneSettings:
         _check_range("wind_m_s", self.wind_m_s, low=0.5, high=30, unit="m/s")
         _check_range("looks", self.looks, low=1, high=1000, unit="looks")
         check_film_scale(self.film_scale, self.size_px)
-        if self.orbit not in get_args(Orbit):
-            raise SeepError(f"orbit: expected one of {', '.join(get_args(Orbit))}, but got {self.orbit!r}.")
+        for name, given, known in (("orbit", self.orbit, Orbit), ("variety", self.variety, Variety)):
+            if given not in get_args(known):
+                raise SeepError(f"{name}: expected one of {', '.join(get_args(known))}, but got {given!r}.")
         shares = self.class_frequencies
         if len(shares) != len(SEEP_LABELS) or any(not 0 <= share <= 1 for share in shares):
             raise SeepError(

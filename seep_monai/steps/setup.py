@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,11 @@ from torch import nn
 from seep_monai import checks, workflow
 from seep_monai.errors import entry
 from seep_monai.network.segresnet import in_bf16
+
+logger = logging.getLogger(__name__)
+
+# x86 instruction sets, by the names of `torch.backends.cpu.get_cpu_capability`, on which oneDNN imitates bf16.
+_WITHOUT_BF16 = ("AVX2",)
 
 bundle_root = entry(workflow.bundle_root)
 check_ids = entry(workflow.check_ids)
@@ -66,5 +72,10 @@ def place_network(network: nn.Module, device: torch.device | str, amp: object = 
     if torch.device(device).type != "cpu":
         return network
     if in_half:
+        if torch.backends.cpu.get_cpu_capability() in _WITHOUT_BF16:
+            logger.warning(
+                "amp: this CPU has no bf16 instructions (AVX-512 or AMX) and imitates them, some 20 times slower than "
+                "float32. Leave out --amp True."
+            )
         return in_bf16(network)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
