@@ -15,6 +15,7 @@ from tiff_files import make_tiff
 from seep_monai.classes import DEFAULT_CLASS_NAMES
 from seep_monai.dataset.audit import audit_pairs
 from seep_monai.dataset.pairs import find_pairs
+from seep_monai.dataset.pixel_size import recorded_pixel_size
 from seep_monai.errors import DataError, SeepError
 from seep_monai.scene.cut_tiles import CutSettings, cut_tiles
 from seep_monai.scene.labels import Labels, read_labels
@@ -183,7 +184,10 @@ def test_pixels_joined_to_a_size_are_the_mean_power(tmp_path: Path) -> None:
     assert found.dtype == np.float32
     assert (mask[:10, :15] == 6).all()
     assert mask.sum() == 6 * 150
-    assert json.loads((tmp_path / "out" / "tiles.json").read_text())["scenes"][0]["factor"] == 2
+    record = json.loads((tmp_path / "out" / "tiles.json").read_text())
+    assert record["scenes"][0]["factor"] == 2
+    # Pixels of 40 m by the map, within .1 % of metres on the ground.
+    assert recorded_pixel_size(tmp_path / "out") == record["pixel_size_m"] == pytest.approx(80, rel=1e-3)
 
 
 def test_land_and_border_noise_are_no_data(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_safe_folder_gives_its_vv_measurement(tmp_path: Path) -> None:
         measurement_of(folder)
 
 
-def test_pixel_size_gives_the_nearest_factor(tmp_path: Path) -> None:
+def test_pixel_size_gives_the_nearest_factor(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     # At the central meridian a metre of the map is a metre on the ground within .04 %.
     affine = rasterio.Affine(10.0, 0.0, 500_000.0, 0.0, -10.0, 4_000_000.0)
     path = written(tmp_path / "a.tif", np.ones((20, 20)), crs="EPSG:32616", transform=affine)
@@ -178,3 +178,6 @@ def test_pixel_size_gives_the_nearest_factor(tmp_path: Path) -> None:
     bare = written(tmp_path / "bare.tif", np.ones((20, 20)))
     with pytest.raises(DataError, match=r"bare\.tif: expected a coordinate system for --pixel_size_m"):
         with_pixel_size(bare, RasterOptions(), 40)
+    for given, size, reason in ((path, 5, "pixels of 10 m"), (bare, 40, "no coordinate system")):
+        assert with_pixel_size(given, RasterOptions(), size, required=False).factor == 1
+        assert f"{given.name} has {reason}, so its pixels are taken as they are" in caplog.text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from seep_monai.errors import SeepError
 from seep_monai.simulate.sample import EMPTY_SHARE, MIN_SCENES, make_sample_data
-from seep_monai.simulate.settings import Orbit, SceneSettings, Variety
+from seep_monai.simulate.settings import PIXEL_SIZE_M, Orbit, SceneSettings, Variety
 
 if TYPE_CHECKING:
     from seep_monai.simulate.georeference import Georeference
@@ -89,7 +89,9 @@ def _georeference(arguments: argparse.Namespace, settings: SceneSettings) -> Geo
         if arguments.epsg is not None or arguments.upper_left is not None:
             raise SeepError("--gcp_centre: control points are in degrees. Remove --epsg and --upper_left.")
         centre = (arguments.gcp_centre[0], arguments.gcp_centre[1])
-        return orbit_gcps(settings.size_px, centre, pixel_m=arguments.pixel_size or 40.0, heading_deg=HEADING_DEG)
+        return orbit_gcps(
+            settings.size_px, centre, pixel_m=arguments.pixel_size or PIXEL_SIZE_M, heading_deg=HEADING_DEG
+        )
     if arguments.epsg is not None:
         if arguments.pixel_size is None or arguments.upper_left is None:
             raise SeepError("--epsg: requires --pixel_size and --upper_left in its units. Give both.")

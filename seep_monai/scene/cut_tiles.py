@@ -17,6 +17,7 @@ from seep_monai.files import fill_folder, write_json
 from seep_monai.instances.components import Mask
 from seep_monai.scene.labels import LabelMask, Labels
 from seep_monai.scene.no_data import with_no_data
+from seep_monai.scene.place import pixel_size_m
 from seep_monai.scene.raster import Raster, RasterOptions, with_pixel_size
 from seep_monai.simulate.sample import EMPTY_SHARE, check_seed
 from seep_monai.simulate.settings import TILE_PX
@@ -71,6 +72,7 @@ class SceneTiles:
         path: of the raster.
         options: how it is read.
         shape: (rows, columns) of its pixels, after they are joined.
+        pixel_size_m: size of these pixels; None without a coordinate system.
         columns: number of tiles in a row of the grid.
         labelled: tiles with a labelled pixel.
         empty: tiles without one that hold enough data.
@@ -80,6 +82,7 @@ class SceneTiles:
     path: Path
     options: RasterOptions
     shape: tuple[int, int]
+    pixel_size_m: float | None
     columns: int
     labelled: tuple[int, ...]
     empty: tuple[int, ...]
@@ -210,9 +213,9 @@ def _cut_labelled(folder: Path, source: _Source, tile_px: int) -> SceneTiles:
             elif np.count_nonzero(valid) >= MIN_VALID_SHARE * tile_px**2:
                 empty.append(index)
         logger.info("%s: %d of %d tiles with a label", source.path, len(labelled), rows * columns)
-        return SceneTiles(
-            source.name, source.path, source.options, raster.shape, columns, tuple(labelled), tuple(empty)
-        )
+        size_m = None if raster.place.crs is None else pixel_size_m(raster.place, raster.shape)
+        kinds = tuple(labelled), tuple(empty)
+        return SceneTiles(source.name, source.path, source.options, raster.shape, size_m, columns, *kinds)
 
 
 def _windows(shape: tuple[int, int], tile_px: int) -> Iterator[tuple[int, tuple[slice, slice]]]:
@@ -266,12 +269,15 @@ def _write_record(
             "shape": list(scene.shape),
             "columns": scene.columns,
             "factor": scene.options.factor,
+            "pixel_size_m": scene.pixel_size_m,
             "n_tiles": len(scene.labelled) + len(chosen[scene.name]),
             "n_labelled": len(scene.labelled),
         }
         for scene in scenes
     ]
     source = {"labels": str(labels.layer.path.absolute()), "layer": labels.layer.name}
-    write_json(folder / RECORD_NAME, {**source, **asdict(settings), "scenes": listing})
+    known = [scene.pixel_size_m for scene in scenes if scene.pixel_size_m is not None]
+    size_m = float(np.median(known)) if known else None
+    write_json(folder / RECORD_NAME, {**source, **asdict(settings), "pixel_size_m": size_m, "scenes": listing})
     n_labelled, n_empty = sum(len(scene.labelled) for scene in scenes), sum(map(len, chosen.values()))
     logger.info("%d tiles of %d scenes, %d with a label", n_labelled + n_empty, len(scenes), n_labelled)

@@ -188,8 +188,16 @@ class Raster:
         return dn[n - down :, n - across :][: bottom - top, : right - left], inner
 
 
-def with_pixel_size(path: Path, options: RasterOptions, wanted_m: float | None) -> RasterOptions:
+def with_pixel_size(
+    path: Path, options: RasterOptions, wanted_m: float | None, *, required: bool = True
+) -> RasterOptions:
     """The options with the factor that gives pixels nearest to the wanted size; None: pixels as they are.
+
+    Args:
+        path: of the raster.
+        options: how it is read.
+        wanted_m: the wanted size in m.
+        required: False: where the size cannot be had, pixels stay as they are, and a warning says so.
 
     Raises:
         DataError: as `Raster`; if the raster has no coordinate system, so that the size of its pixels is unknown.
@@ -198,16 +206,25 @@ def with_pixel_size(path: Path, options: RasterOptions, wanted_m: float | None) 
     if wanted_m is None:
         return options
     with Raster(path, replace(options, land=None)) as raster:
-        if raster.place.crs is None:
-            raise DataError(
-                f"{path}: expected a coordinate system for --pixel_size_m, but the raster has none. Give it a "
-                "georeference, or leave the option out."
-            )
-        size_m = pixel_size_m(raster.place, raster.shape)
         try:
+            if raster.place.crs is None:
+                raise DataError(
+                    "expected a coordinate system for --pixel_size_m, but the raster has none. Give it a "
+                    "georeference, or leave the option out."
+                )
+            size_m = pixel_size_m(raster.place, raster.shape)
             factor = pixel_factor(size_m, wanted_m)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
+        except (ConfigError, DataError) as error:
+            if required:
+                raise type(error)(f"{path}: {error}") from error
+            reason = "has no coordinate system" if raster.place.crs is None else f"has pixels of {size_m:.3g} m"
+            logger.warning(
+                "%s %s, so its pixels are taken as they are; the weights were trained on pixels of %.3g m",
+                path.name,
+                reason,
+                wanted_m,
+            )
+            return options
     logger.info("%s: pixels of %.1f m, joined to %.1f m", path.name, size_m, size_m * factor)
     return replace(options, factor=factor)
 

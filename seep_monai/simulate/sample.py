@@ -23,7 +23,7 @@ from seep_monai.errors import SeepError
 from seep_monai.files import fill_folder
 from seep_monai.simulate.drawing import draw_parameters
 from seep_monai.simulate.scene import plan_scene
-from seep_monai.simulate.settings import SceneSettings
+from seep_monai.simulate.settings import PIXEL_SIZE_M, SceneSettings
 from seep_monai.simulate.tiles import IMAGES_DIR, MASKS_DIR, grid, max_tiles_per_scene, write_tiles
 
 logger = logging.getLogger(__name__)
@@ -203,5 +203,6 @@ def scene_name(seed: int, index: int, settings: SceneSettings) -> str:
 
 def write_record(folder: Path, plan: dict[str, Any], scenes: list[dict[str, Any]]) -> None:
     """Write `simulation.json`: version, plan, and the parameters and tiles of each scene."""
-    record = {"seep_monai": __version__, **plan, "n_scenes": len(scenes), "scenes": scenes}
+    record = {"seep_monai": __version__, "pixel_size_m": PIXEL_SIZE_M, **plan}
+    record |= {"n_scenes": len(scenes), "scenes": scenes}
     (folder / RECORD_NAME).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -12,6 +12,8 @@ from seep_monai.simulate.shapes import POOL_SHARE
 from seep_monai.simulate.walks import MAX_WIDTH_PX
 
 TILE_PX = 256
+# Nominal: at 40 m the simulated swell of 4 to 6 px is 160 to 240 m long, and films of 2 to 5 px are 80 to 200 m wide.
+PIXEL_SIZE_M = 40.0
 Orbit = Literal["descending", "ascending", "radar", "any"]
 Variety = Literal["reference", "archive"]
 # Number of tiles with each class 1..7. Source: the 790 tiles of the public seep tile set; 1157 (tile, class) pairs in
