@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import math
 import os
 from collections.abc import Mapping
@@ -19,11 +18,8 @@ import torch
 from torch import nn
 
 from seep_monai.dataset.grid import SceneContext
-from seep_monai.dataset.plan import Plan
-from seep_monai.errors import ConfigError, DataError, TrainingError, listed
+from seep_monai.errors import ConfigError, DataError, TrainingError
 from seep_monai.files import file_sha256, write_bytes
-
-logger = logging.getLogger(__name__)
 
 MODEL_FILE = "model.pt"
 DESCRIPTION_FILE = "model.json"
@@ -32,6 +28,9 @@ LAST_FILE = "last.pt"
 DESCRIPTION_FORMAT = 2
 # Keys of model.json that describe earlier trainings. A resumed run keeps them.
 ANCESTRY_KEYS = ("initial_weights_sha256", "trained_scenes", "chosen_scenes")
+# Key of model.json that is true for the weights that ship, and their place below a bundle's folder.
+SHIPPED_KEY = "shipped"
+SHIPPED_PLACE = Path("models") / "simulated"
 
 
 def save_atomic(path: Path, content: Any) -> None:
@@ -52,14 +51,16 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
     for path in (model, description):
         if not path.is_file():
             raise DataError(
-                f"{path}: expected trained weights, but there is no such file. Train first, or give --ckpt_dir DIR."
+                f"{path}: expected trained weights, but there is no such file. Train first, or give --ckpt_dir DIR. "
+                f"{_restoring(ckpt_dir)}".rstrip()
             )
     try:
         content: dict[str, Any] = json.loads(description.read_text(encoding="utf-8"))
         stored = content["sha256"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = _restoring(ckpt_dir) or "Train again, or give another folder."
         raise DataError(
-            f"{description}: expected JSON with the key sha256, but it cannot be read ({error!r})."
+            f"{description}: expected JSON with the key sha256, but it cannot be read ({error!r}). {remedy}"
         ) from error
     if content.get("format") != DESCRIPTION_FORMAT:
         raise DataError(
@@ -68,47 +69,34 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
         )
     actual = file_sha256(model)
     if stored != actual:
+        remedy = _restoring(ckpt_dir) or "Put the two files of one training run together."
         raise DataError(
-            f"{description}: describes weights with sha256 {stored[:12]}..., but {model} has {actual[:12]}.... "
-            "Put the two files of one training run together."
+            f"{description}: describes weights with sha256 {stored[:12]}..., but {model} has {actual[:12]}.... {remedy}"
         )
     return content
 
 
-def ancestry(plan: Plan, initial_weights: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """The scenes used by this training and earlier ones, and the checksum of the initial weights (a folder or None)."""
-    trained = {tile.scene for tile in plan.training_tiles()}
-    chosen = {tile.scene for tile in plan.parts["validation"]}
-    sha256 = None
-    if initial_weights is not None:
-        before = read_description(initial_weights)
-        trained, chosen = trained.union(before["trained_scenes"]), chosen.union(before["chosen_scenes"])
-        sha256 = before["sha256"]
-    return dict(zip(ANCESTRY_KEYS, (sha256, sorted(trained), sorted(chosen)), strict=True))
+def is_shipped(ckpt_dir: str | os.PathLike[str]) -> bool:
+    """Whether the folder holds the weights that ship, or a copy of them. False if `model.json` cannot be read."""
+    try:
+        content = json.loads((Path(str(ckpt_dir)) / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and bool(content.get(SHIPPED_KEY))
 
 
-def start_from(network: nn.Module, ckpt_dir: str | os.PathLike[str], plan: Plan) -> None:
-    """Load the best weights of another training, `model.pt` in `ckpt_dir`, as initial weights.
-
-    Raises:
-        DataError: if the weights are missing or do not fit, or if they (or their initial weights) were trained or
-            validated on scenes that this training validates or tests on.
-    """
-    description = read_description(ckpt_dir)
-    seen = {*description["trained_scenes"], *description["chosen_scenes"]}
-    shared = sorted(seen & {tile.scene for part in ("validation", "test") for tile in plan.parts[part]})
-    if shared:
-        raise DataError(
-            f"{ckpt_dir}: these weights, or those that they started from, were trained or chosen on {listed(shared)}. "
-            "This training validates or tests on these scenes. Give weights of other scenes, such as simulated ones. "
-            "To continue a training use --resume True."
-        )
-    load_weights(network, Path(ckpt_dir) / MODEL_FILE)
-    logger.info("initial weights: %s", ckpt_dir)
+def _restoring(ckpt_dir: str | os.PathLike[str]) -> str:
+    """How the weights that ship are restored; empty for others."""
+    if Path(str(ckpt_dir)).parts[-2:] != SHIPPED_PLACE.parts and not is_shipped(ckpt_dir):
+        return ""
+    return (
+        f"The weights that ship come back with 'git checkout bundle/{SHIPPED_PLACE.as_posix()}', or when the package "
+        "is installed again."
+    )
 
 
 def load_weights(network: nn.Module, path: Path, device: torch.device | str = "cpu") -> None:
-    """Load a state dict into the network. All keys must match.
+    """Load a state dict into the network. All keys must match. Weights in float16 become those of the network's type.
 
     Raises:
         DataError: if the file is unreadable or its weights do not fit the network.

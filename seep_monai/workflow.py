@@ -30,25 +30,43 @@ _VERSIONED_PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "tifffile", 
 
 
 def bundle_root() -> str:
-    """The bundle's folder.
+    """The folder below which data, weights and results are by default: that of the bundle (`bundle_source`).
 
-    `SEEP_BUNDLE_ROOT`, else the parent of the configs folder that MONAI reads, else `bundle/` beside the package.
+    For the bundle of an installed wheel it is `bundle` in the current folder, because packages are not written to.
+
+    Raises:
+        ConfigError: if there is no bundle.
+    """
+    source = bundle_source()
+    return str(Path.cwd() / "bundle" if source.resolve() == _installed_bundle() else source)
+
+
+def bundle_source() -> Path:
+    """The bundle's folder, with the configs and the weights that ship.
+
+    `SEEP_BUNDLE_ROOT`, else the parent of the configs folder that MONAI reads, else the bundle in an installed wheel,
+    else `bundle/` beside the package in a checkout.
 
     Raises:
         ConfigError: if none of them exists.
     """
     given = os.environ.get(BUNDLE_ROOT_VARIABLE)
     if given:
-        return str(Path(given).absolute())
+        return Path(given).absolute()
     configs = _configs_folder()
     if configs is not None:
-        return str(configs.parent if configs.name == "configs" else configs)
-    beside = Path(seep_monai.__file__).resolve().parent.parent / "bundle"
-    if beside.is_dir():
-        return str(beside)
+        return configs.parent if configs.name == "configs" else configs
+    for folder in (_installed_bundle(), _installed_bundle().parent.parent / "bundle"):
+        if (folder / "configs").is_dir():
+            return folder
     raise ConfigError(
         f"bundle_root: expected a bundle folder, but found none. Set --bundle_root DIR or {BUNDLE_ROOT_VARIABLE}."
     )
+
+
+def _installed_bundle() -> Path:
+    """Where a wheel has the bundle; see `setup.py`."""
+    return Path(seep_monai.__file__).resolve().parent / "bundle"
 
 
 def running_workflow() -> ConfigWorkflow | None:

@@ -72,3 +72,25 @@ def test_settings_that_cannot_be_read_raise(tmp_path: Path, content: str) -> Non
     (tmp_path / "settings.json").write_text(content)
     with pytest.raises(DataError, match=r"settings\.json: expected the settings of a cross-validation"):
         read_settings(tmp_path)
+
+
+def test_settings_keep_the_checksum_of_the_initial_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seep_monai.initial_weights.shipped_folder", lambda: tmp_path / "shipped")
+    assert make_settings("data").initial_weights_sha256 is None
+    shipped, given = (write_weights(tmp_path / name, 0, name.encode()) for name in ("shipped", "given"))
+    assert make_settings("data").initial_weights_sha256 == shipped
+    assert make_settings("data", ["--initial_weights", "none"]).initial_weights_sha256 is None
+    chosen = make_settings("data", ["--initial_weights", str(tmp_path / "given")])
+    assert chosen.initial_weights_sha256 == given
+    assert chosen.training_overrides == {"initial_weights": str(tmp_path / "given")}
+    assert chosen.evaluation_overrides == {}
+
+
+def test_begin_with_other_weights_that_ship_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seep_monai.initial_weights.shipped_folder", lambda: tmp_path / "shipped")
+    (tmp_path / "out").mkdir()
+    first = write_weights(tmp_path / "shipped", 0, b"first")
+    begin(make_settings("data"), tmp_path / "out")
+    then = write_weights(tmp_path / "shipped", 0, b"then")
+    with pytest.raises(ConfigError, match=f"initial_weights_sha256 was {first}, is {then}"):
+        begin(make_settings("data"), tmp_path / "out")

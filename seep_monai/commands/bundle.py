@@ -15,7 +15,7 @@ import fire
 from monai.bundle import run
 
 from seep_monai.errors import SeepError
-from seep_monai.workflow import bundle_root
+from seep_monai.workflow import bundle_source
 
 _HELP_WORDS = ("-h", "--help")
 
@@ -43,6 +43,7 @@ class BundleCommand:
 
 _DATA = ("--dataset_dir DIR", "folder with train_images_256/ and train_masks_256/")
 _WEIGHTS = ("--ckpt_dir DIR", "folder of the weights (default: bundle/models)")
+_SHIPPED = ("--ckpt_dir DIR", "folder of the weights (default: bundle/models, or the weights that ship)")
 _OUTPUT = ("--output_dir DIR", "folder for results (default: bundle/eval)")
 
 BUNDLE_COMMANDS = {
@@ -50,13 +51,13 @@ BUNDLE_COMMANDS = {
         "training",
         ("train",),
         "train the network on tiles",
-        ("train --dataset_dir DIR", "train --dataset_dir DIR --initial_weights bundle/models/simulated"),
+        ("train --dataset_dir DIR", "train --dataset_dir DIR --initial_weights bundle/models/first"),
         (
             _DATA,
             _WEIGHTS,
             _OUTPUT,
             ("--max_epochs N", "number of epochs"),
-            ("--initial_weights DIR", "start from the weights of another training"),
+            ("--initial_weights DIR", "weights to start from, or none (default: those that ship, if they fit)"),
             ("--resume True", "resume a stopped training"),
         ),
     ),
@@ -79,7 +80,7 @@ BUNDLE_COMMANDS = {
         ("evaluate --dataset_dir DIR", "evaluate --dataset_dir OTHER --part all"),
         (
             _DATA,
-            _WEIGHTS,
+            _SHIPPED,
             _OUTPUT,
             ("--part NAME", "training, validation, test or all (default: test)"),
             ("--unit scene", "score scenes that are put together from their tiles (default: tile)"),
@@ -98,7 +99,7 @@ BUNDLE_COMMANDS = {
             ("--border_noise_px N", "rasters: pixels this close to no-data are no-data (default: 0)"),
             ("--land FILE", "rasters: polygons of land, which is no-data"),
             ("--resume True", "rasters: leave out those whose results exist"),
-            _WEIGHTS,
+            _SHIPPED,
             (
                 "--instances#score_threshold P",
                 "drop seeps with a lower score (default: the stored operating point)",
@@ -120,7 +121,7 @@ def main(name: str, words: Sequence[str]) -> None:
         print(help_text(name, command))
         return
     try:
-        arguments = runner_words(command, words, Path(bundle_root()))
+        arguments = runner_words(command, words, bundle_source())
     except SeepError as error:
         raise SystemExit(str(error)) from error
     # Without `serialize`, Fire prints the return value: a workflow's results.

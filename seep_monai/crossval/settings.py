@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seep_monai.checkpoints import read_description
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.files import file_sha256, write_json
+from seep_monai.initial_weights import AUTO, initial_folder
 from seep_monai.objects.classifier import CLASSIFIED
-from seep_monai.workflow import bundle_root
+from seep_monai.workflow import bundle_source
 
 SETTINGS_FILE = "settings.json"
 # Choice: with 14 scenes, each fold tests on three or four scenes and trains on half of them.
@@ -48,6 +50,8 @@ class CrossValidationSettings:
         seed: seed of the grouping of scenes and of the trainings.
         overrides: other ids of train.json and evaluate.json, with their values as text.
         config_sha256: checksum of train.json, which has the values of all other ids.
+        initial_weights_sha256: checksum of the weights that the override `initial_weights` means, by default those that
+            ship; None: the trainings start from scratch.
     """
 
     dataset_dir: str
@@ -55,6 +59,7 @@ class CrossValidationSettings:
     seed: int = 0
     overrides: Mapping[str, str] = field(default_factory=dict)
     config_sha256: str = ""
+    initial_weights_sha256: str | None = None
 
     def __post_init__(self) -> None:
         SplitSettings(n_folds=self.n_folds, seed=self.seed)
@@ -98,10 +103,13 @@ def make_settings(
 
     Raises:
         ConfigError: if a word is not an override that applies to all folds, or a number is out of range.
+        DataError: if the initial weights are missing or damaged.
     """
     overrides = parse_overrides(words, _ids("train.json") | evaluation_ids())
     checksum = file_sha256(config_path("train.json"))
-    return CrossValidationSettings(str(Path(dataset_dir).absolute()), n_folds, seed, overrides, checksum)
+    initial = initial_folder(overrides.get("initial_weights", AUTO))
+    started = None if initial is None else str(read_description(initial)["sha256"])
+    return CrossValidationSettings(str(Path(dataset_dir).absolute()), n_folds, seed, overrides, checksum, started)
 
 
 def evaluation_ids() -> set[str]:
@@ -111,7 +119,7 @@ def evaluation_ids() -> set[str]:
 
 def config_path(name: str) -> Path:
     """The absolute path of a config file of the bundle."""
-    return Path(bundle_root()).absolute() / "configs" / name
+    return bundle_source() / "configs" / name
 
 
 def parse_overrides(words: Sequence[str], known_ids: Collection[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seep_monai.checkpoints import DESCRIPTION_FILE
+from seep_monai.checkpoints import DESCRIPTION_FILE, SHIPPED_KEY
 from seep_monai.classes import checked_class_names
 from seep_monai.dataset.audit import Audit
 from seep_monai.dataset.plan import Plan, audit_data, whole_plan
@@ -70,7 +70,8 @@ def plan_evaluation(
 
     Args:
         description: the content of `model.json`.
-        part: `training`, `validation`, `test` or `all`; None: `test` if the plan has one, else `validation`.
+        part: `training`, `validation`, `test` or `all`; None: `test` if the plan has one, else `validation`. With the
+            weights that ship, whose plan lists no tiles, only `all` (also None).
         dataset_dir: folder that the stored paths are relative to.
         images_dir, masks_dir, size_multiple: as for `audit_pairs`.
         instances: how instances are found.
@@ -82,13 +83,19 @@ def plan_evaluation(
     """
     stored = description["plan"]
     settings = SplitSettings(**stored["settings"])
+    ships = bool(description.get(SHIPPED_KEY))
     if part is None:
-        part = "test" if stored["test"] else "validation"
+        part = "all" if ships else "test" if stored["test"] else "validation"
+    if ships and part != "all":
+        raise ConfigError(
+            f"part: expected all, because the weights that ship were trained on no part of a data set, but got "
+            f"{part!r}. Leave --part out, or give weights of your own with --ckpt_dir."
+        )
     if part not in (*PARTS, "all"):
         raise ConfigError(f"part: expected one of {[*PARTS, 'all']}, but got {part!r}.")
     audit = audit_data(images_dir, masks_dir, settings, size_multiple=size_multiple, band=description["band"])
     try:
-        plan = _stored_plan(stored, audit, settings, Path(dataset_dir))
+        plan = whole_plan(dataset_dir, audit, settings) if ships else _stored_plan(stored, audit, settings, dataset_dir)
         stored_leak = bool(stored["leaky"])
     except DataError as error:
         if part != "all":
@@ -111,15 +118,18 @@ def plan_evaluation(
     )
 
 
-def _stored_plan(stored: Mapping[str, Any], audit: Audit, settings: SplitSettings, dataset_dir: Path) -> Plan:
+def _stored_plan(
+    stored: Mapping[str, Any], audit: Audit, settings: SplitSettings, dataset_dir: str | os.PathLike[str]
+) -> Plan:
     """The stored plan on the audited tiles.
 
     Raises:
         DataError: if names, labels or levels differ from the stored ones.
     """
     lists = {part: stored[part] for part in PARTS}
-    parts = parts_from_lists(lists, audit, dataset_dir=dataset_dir, source=DESCRIPTION_FILE)
-    plan = Plan(dataset_dir, parts, audit.scene_levels, settings, audit.left_out)
+    folder = Path(dataset_dir)
+    parts = parts_from_lists(lists, audit, dataset_dir=folder, source=DESCRIPTION_FILE)
+    plan = Plan(folder, parts, audit.scene_levels, settings, audit.left_out)
     if plan.fingerprint != stored["fingerprint"]:
         raise DataError(f"{DESCRIPTION_FILE}: expected the tiles of the plan, but got other levels or class pixels.")
     return plan

@@ -23,6 +23,7 @@ from seep_monai.report.html import Picture, Report, figure_png
 from seep_monai.report.panels import TilePicture
 from seep_monai.report.records import EvaluationRecords
 from seep_monai.report.tables import headline
+from seep_monai.shipped_weights import note_of
 
 _TRAINING_CHARTS = (
     ("train/loss",),
@@ -103,7 +104,7 @@ def evaluation_page(
             "plan settings": evaluation.description["plan"]["settings"],
             **_run_config(run_dir),
         },
-        notes=_notes(metrics),
+        notes=_notes(metrics, note_of(evaluation.description)),
     )
 
 
@@ -157,9 +158,11 @@ _TILE_TITLES = {
 }
 
 
-def _notes(metrics: Mapping[str, Any]) -> list[str]:
+def _notes(metrics: Mapping[str, Any], of_weights: str | None) -> list[str]:
     notes = ["Potential seeps: a SAR image cannot prove oil. AP follows COCO, on connected components."]
     notes.append("F1 within 1 px, clDice and AP10-50 tolerate an outline error of one pixel; AP50-95 does not.")
     if not any(metrics["ci95"].values()):
         notes.append(f"No intervals: they need at least five scenes, but there are {metrics['n_scenes']}.")
+    if of_weights:
+        notes.append(f"{of_weights[0].upper()}{of_weights[1:]}.")
     return notes

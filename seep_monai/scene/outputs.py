@@ -35,7 +35,14 @@ def checked_kind(value: object) -> str:
     return str(value)
 
 
-def map_description(level: float, weights_sha256: str, settings: InstanceSettings, *, classified: bool) -> str:
+def map_description(
+    level: float,
+    weights_sha256: str,
+    settings: InstanceSettings,
+    *,
+    classified: bool,
+    weights_note: str | None = None,
+) -> str:
     """The image description of the maps, JSON.
 
     Args:
@@ -43,17 +50,17 @@ def map_description(level: float, weights_sha256: str, settings: InstanceSetting
         weights_sha256: checksum of the weights.
         settings: how instances are found.
         classified: whether an object classifier found them.
+        weights_note: what is to be known of the weights; None: nothing.
     """
-    return json.dumps(
-        {
-            "software": "seep_monai",
-            "scene_level": level,
-            "normalisation_version": NORMALISATION_VERSION,
-            "weights_sha256": weights_sha256,
-            "instance_settings": settings.to_json(),
-            "object_classifier": classified,
-        }
-    )
+    content = {
+        "software": "seep_monai",
+        "scene_level": level,
+        "normalisation_version": NORMALISATION_VERSION,
+        "weights_sha256": weights_sha256,
+        "instance_settings": settings.to_json(),
+        "object_classifier": classified,
+    }
+    return json.dumps(content if weights_note is None else {**content, "weights_note": weights_note})
 
 
 class SaveSeepMapsd(MapTransform):
@@ -70,6 +77,7 @@ class SaveSeepMapsd(MapTransform):
         weights_sha256: checksum of the weights.
         settings: how instances are found. Dropped instances are background in the class map only.
         classifier: the object classifier; None: there is none.
+        weights_note: what the image description says of the weights; None: nothing.
         valid_key: key of the mask of valid pixels (1, H, W).
     """
 
@@ -81,12 +89,13 @@ class SaveSeepMapsd(MapTransform):
         weights_sha256: str,
         settings: InstanceSettings = DEFAULT_SETTINGS,
         classifier: ObjectClassifier | None = None,
+        weights_note: str | None = None,
         valid_key: str = "valid",
     ) -> None:
         super().__init__(keys)
         self.settings, self.classifier = settings, classifier
         self.folder = Path(str(output_dir))
-        self.weights_sha256 = weights_sha256
+        self.weights_sha256, self.weights_note = weights_sha256, weights_note
         self.valid_key = valid_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -106,7 +115,8 @@ class SaveSeepMapsd(MapTransform):
         seep_prob = np.where(valid, 1 - probabilities[0], np.nan).astype(np.float32)
         geo_tags = TiffMeta.from_meta(tile["image"].meta).geo_tags
         level, classified = float(tile["scene_level"]), self.classifier is not None
-        description = map_description(level, self.weights_sha256, self.settings, classified=classified)
+        of_weights = {"classified": classified, "weights_note": self.weights_note}
+        description = map_description(level, self.weights_sha256, self.settings, **of_weights)
         stem = self.folder / str(tile["tile"])
         write_tiff(f"{stem}_classes.tif", classes, no_data=NO_DATA_LABEL, geo_tags=geo_tags, description=description)
         write_tiff(f"{stem}_probability.tif", seep_prob, no_data=np.nan, geo_tags=geo_tags, description=description)

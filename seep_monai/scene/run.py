@@ -63,6 +63,7 @@ class SceneSettings:
         resume: whether rasters whose results exist are left out.
         pixel_size_m: pixels are joined to about this size; None: as they are.
         tta: whether the probabilities are averaged over the eight symmetries.
+        weights_note: what the results say of the weights; None: nothing.
     """
 
     window_px: tuple[int, int]
@@ -77,6 +78,7 @@ class SceneSettings:
     resume: bool = False
     pixel_size_m: float | None = None
     tta: bool = False
+    weights_note: str | None = None
 
     def as_text(self) -> str:
         """JSON of all that the results of a raster depend on, with checksums for what is long."""
@@ -205,19 +207,24 @@ class SceneRun:
         time_of = start_time(scene)
         if time_of:
             facts.insert(0, ("time", time_of))
+        if settings.weights_note:
+            facts.append(("note", settings.weights_note))
         scale = quick_look_size(raster.shape)
         look = quick_look(raster, level, scale)
         page = map_page(look, scale, seeps, raster.place, settings.class_names, scene=scene, facts=facts)
         write_text(Path(f"{stem}.html"), page)
         of_all: dict[str, Any] = {"scene": scene, "time": time_of, "model_sha256": settings.weights_sha256}
-        paths = write_seeps(stem, seeps, raster.place, settings.class_names, **of_all)
+        paths = write_seeps(stem, seeps, raster.place, settings.class_names, note=settings.weights_note, **of_all)
         where = "" if raster.place.crs is not None else "; in px, because the image has no georeference"
         logger.info("written: %s%s", ", ".join([f"{stem.name}.html", *(path.name for path in paths)]), where)
 
     def _description(self, level: float) -> str:
         drawing = self.settings.drawing
-        classified = drawing.classifier is not None
-        return map_description(level, self.settings.weights_sha256, drawing.instances, classified=classified)
+        of_weights = {
+            "classified": drawing.classifier is not None,
+            "weights_note": self.settings.weights_note,
+        }
+        return map_description(level, self.settings.weights_sha256, drawing.instances, **of_weights)
 
     def _is_done(self, stem: Path) -> bool:
         """Whether all results exist and are of these weights and settings."""

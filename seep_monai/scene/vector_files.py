@@ -53,6 +53,7 @@ def write_seeps(
     scene: str,
     model_sha256: str,
     time: str | None = None,
+    note: str | None = None,
 ) -> list[Path]:
     """Write `<stem>_seeps.geojson`, if there is a coordinate system, and then `<stem>_seeps.gpkg`; each whole or not.
 
@@ -67,17 +68,20 @@ def write_seeps(
         scene: name of the scene.
         model_sha256: checksum of the weights.
         time: when the image was taken, ISO 8601; None: unknown.
+        note: description of the layer; None: none.
     """
     same = {"scene": scene, "time": time, "model_sha256": model_sha256}
     records = [_record(seep, place, class_names) | same for seep in seeps]
     to_map = place.to_map if place.crs is not None else _upright
+    described = {} if note is None else {"DESCRIPTION": note}
     package, geojson = Path(f"{stem}_seeps.gpkg"), Path(f"{stem}_seeps.geojson")
     if place.crs is not None:
         geometries = [_oriented(seep.polygon, place.to_lon_lat) for seep in seeps]
-        _write(geojson, geometries, records, driver="GeoJSON", crs="EPSG:4326", layer_options={"RFC7946": "YES"})
+        options = {"RFC7946": "YES", **described}
+        _write(geojson, geometries, records, driver="GeoJSON", crs="EPSG:4326", layer_options=options)
     geometries = [_oriented(seep.polygon, to_map) for seep in seeps]
     crs = "EPSG:4326" if place.crs is not None and place.crs.to_epsg() == 4326 else place.crs and place.crs.to_wkt()
-    _write(package, geometries, records, driver="GPKG", crs=crs)
+    _write(package, geometries, records, driver="GPKG", crs=crs, layer_options=described)
     return [package] if place.crs is None else [package, geojson]
 
 

@@ -13,7 +13,7 @@ from seep_monai.steps.evaluation import (
     unit_assembly,
     write_evaluation,
 )
-from seep_monai.steps.fitting import fitting_items, store_objects
+from seep_monai.steps.fitting import check_fitting, fitting_items, store_objects
 from seep_monai.steps.inference import (
     begin_inference,
     end_inference,
@@ -59,9 +59,12 @@ from seep_monai.steps.weights import (
     inference_instances,
     load_best,
     read_description,
+    starting_weights,
     stored_classifier,
     stored_instances,
     stored_network_settings,
+    weights_folder,
+    weights_note,
 )
 
 __all__ = [
@@ -71,6 +74,7 @@ __all__ = [
     "begin_inference",
     "boolean",
     "bundle_root",
+    "check_fitting",
     "check_ids",
     "check_single_process",
     "check_training",
@@ -104,6 +108,7 @@ __all__ = [
     "scene_run",
     "scene_tiles",
     "split_settings",
+    "starting_weights",
     "stop_log",
     "store_objects",
     "stored_classifier",
@@ -116,6 +121,8 @@ __all__ = [
     "unit_assembly",
     "use_amp",
     "weight_average",
+    "weights_folder",
+    "weights_note",
     "window_inferer",
     "write_evaluation",
 ]

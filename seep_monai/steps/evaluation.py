@@ -46,15 +46,25 @@ def evaluation_plan(
     split: Mapping[str, Any],
     class_names: Sequence[str] | None = None,
 ) -> EvaluationPlan:
-    """The tiles to score, by the plan in `model.json`. Given settings of the training must equal those stored there."""
-    stored = {**description, **description["plan"]["settings"]}
+    """The tiles to score, by the plan in `model.json`. Given settings of the training must equal those stored there.
+
+    The weights that ship are for tiles of other names: a given scene pattern counts.
+    """
     of_split = dict(split)
+    if description.get(checkpoints.SHIPPED_KEY) and of_split.get("scene_pattern") is not None:
+        description = _with_pattern(description, str(of_split["scene_pattern"]))
+    stored = {**description, **description["plan"]["settings"]}
     top = {"class_names": class_names, "scene_pattern": of_split.pop("scene_pattern", None)}
     checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, top)
     checks.check_agreement(checkpoints.DESCRIPTION_FILE, stored, of_split, group="split#")
     folders = {"dataset_dir": str(dataset_dir), "images_dir": str(images_dir), "masks_dir": str(masks_dir)}
     options: dict[str, Any] = {**folders, "size_multiple": network.size_multiple, "classifier": classifier}
     return plan_evaluation(description, part, instances=instances, **options)
+
+
+def _with_pattern(description: Mapping[str, Any], scene_pattern: str) -> dict[str, Any]:
+    plan = description["plan"]
+    return {**description, "plan": {**plan, "settings": {**plan["settings"], "scene_pattern": scene_pattern}}}
 
 
 @entry

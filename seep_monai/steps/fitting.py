@@ -13,10 +13,18 @@ from seep_monai.files import write_json
 from seep_monai.handlers.objects import ObjectTiles
 from seep_monai.objects.fitting import fit_objects
 from seep_monai.report.evaluation import EvaluationPlan
+from seep_monai.shipped_weights import check_not_shipped
 
 logger = logging.getLogger(__name__)
 
 _FITTED_PARTS = ("training", "validation")
+
+
+@entry
+def check_fitting(ckpt_dir: str) -> None:
+    """First step of a fit: check that there are weights and that `model.json` may be changed."""
+    check_not_shipped(ckpt_dir)
+    read_description(ckpt_dir)
 
 
 @entry

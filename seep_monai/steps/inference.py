@@ -18,6 +18,7 @@ from seep_monai.network.inferers import SymmetryInferer, WindowInferer
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.scene import outputs
 from seep_monai.scene.items import Inputs, checked_level, find_inputs, inference_items
+from seep_monai.shipped_weights import note_of
 from seep_monai.steps.neighbours import trained_context
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def scene_run(
         resume=checks.boolean("resume", resume),
         pixel_size_m=None if pixel_size_m is None else checks.number("pixel_size_m", pixel_size_m, low=0),
         tta=isinstance(inferer, SymmetryInferer),
+        weights_note=note_of(description),
     )
     return SceneRun(settings)
 

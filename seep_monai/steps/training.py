@@ -29,9 +29,11 @@ from seep_monai.handlers.averaging import WeightAverage
 from seep_monai.handlers.checkpoints import BestCheckpoint
 from seep_monai.handlers.curves import validation_tags
 from seep_monai.handlers.writer import RunWriter
+from seep_monai.initial_weights import ancestry, start_from
 from seep_monai.instances.components import InstanceSettings
 from seep_monai.network.losses import LossSettings, SeepLoss
 from seep_monai.network.segresnet import SegResNetSettings, settings_from_json
+from seep_monai.shipped_weights import check_not_shipped
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +189,7 @@ def model_description(
         "band": band,
         "instance_settings": instances.to_json(),
         "run_name": str(run_name),
-        **checkpoints.ancestry(plan, initial_weights),
+        **ancestry(plan, initial_weights),
         "context": context.to_json(),
         "tile_size": list(plan.tiles("training")[0].shape),
         "plan": plan.to_json(),
@@ -238,6 +240,7 @@ def check_training(
     checked_class_names(class_names)
     if key_metric not in validation_tags():
         raise ConfigError(f"key_metric: expected one of {', '.join(validation_tags())}, but got {key_metric!r}.")
+    check_not_shipped(ckpt_dir)
     flags = {"resume": checks.boolean("resume", resume), "overwrite": checks.boolean("overwrite", overwrite)}
     files.make_folder(output_dir, option="--output_dir")
     checkpoints.check_free(files.make_folder(ckpt_dir, option="--ckpt_dir"), **flags)
@@ -255,8 +258,8 @@ def train(
     initial_weights: str | None = None,
 ) -> None:
     """Second step of a training: write log, config, versions and plan to the run folder, then run the trainer."""
-    if initial_weights is not None and not checks.boolean("resume", resume):
-        checkpoints.start_from(trainer.network, initial_weights, plan)
+    if initial_weights is not None:
+        start_from(trainer.network, initial_weights, plan)
     _check_run(trainer, plan, best, writer.log_dir, resume=checks.boolean("resume", resume))
     folder = files.make_folder(writer.log_dir, option="--run_name")
     workflow.start_log(folder)

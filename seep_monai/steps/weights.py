@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,38 @@ from typing import Any
 import torch
 from torch import nn
 
-from seep_monai import checkpoints, checks
+from seep_monai import checkpoints, checks, initial_weights, shipped_weights
 from seep_monai.dataset.transforms import NORMALISATION_VERSION
 from seep_monai.errors import ConfigError, entry
 from seep_monai.instances.components import InstanceSettings
 from seep_monai.network.segresnet import SegResNetSettings, settings_from_json
 from seep_monai.objects.classifier import CLASSIFIED, ObjectClassifier
+
+logger = logging.getLogger(__name__)
+
+
+@entry
+def weights_folder(bundle_root: str) -> str:
+    """The default of `ckpt_dir` where weights are read: `models` of the bundle, or the weights that ship."""
+    return str(shipped_weights.default_folder(Path(str(bundle_root)) / "models"))
+
+
+@entry
+def weights_note(description: Mapping[str, Any]) -> str | None:
+    """What outputs say of the weights; None: nothing."""
+    return shipped_weights.note_of(description)
+
+
+@entry
+def starting_weights(choice: str, network: SegResNetSettings, resume: object) -> str | None:
+    """The folder of the weights that a training starts from, by the id `initial_weights`; None: from scratch.
+
+    None for a training that is resumed, too: it goes on from its last weights.
+    """
+    if checks.boolean("resume", resume):
+        return None
+    folder = initial_weights.fitting_folder(choice, network)
+    return None if folder is None else str(folder)
 
 
 @entry
@@ -34,6 +61,9 @@ def read_description(ckpt_dir: str, band: int | None = None) -> dict[str, Any]:
             f"{ckpt_dir}: expected weights with normalisation {NORMALISATION_VERSION}, but got "
             f"{description['normalisation_version']}. Train again, or install the version in model.json."
         )
+    note = shipped_weights.note_of(description)
+    if note:
+        logger.info("%s: %s", ckpt_dir, note)
     return description
 
 
