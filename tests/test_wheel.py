@@ -1,0 +1,115 @@
+"""The wheel alone: it carries the bundle and the weights that ship, runs from any folder and is never written to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shipped_bundle import ship_into, write_training
+
+from seep_monai.shipped_weights import NOTE
+from seep_monai.tiff import read_tiff, write_tiff
+from seep_monai.workflow import BUNDLE_ROOT_VARIABLE
+
+ROOT = Path(__file__).resolve().parent.parent
+BUNDLE = {"LICENSE", "docs/README.md", "models/simulated/model.pt", "models/simulated/model.json"}
+BUNDLE |= {f"configs/{name}.json" for name in ("train", "evaluate", "fit_objects", "inference", "metadata")}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the wheel is made of, with small weights that ship, and weights and results of one's own."""
+    folder = tmp_path_factory.mktemp("checkout") / "seep"
+    folder.mkdir()
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "seep_monai", folder / "seep_monai", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "bundle", folder / "bundle", ignore=shutil.ignore_patterns("eval", "models"))
+    ship_into(folder / "bundle", write_training(folder / "bundle" / "models" / "first"))
+    for own in ("models/model.pt", "models/simulated/last.pt", "eval/metrics.json"):
+        (folder / "bundle" / own).parent.mkdir(exist_ok=True)
+        (folder / "bundle" / own).write_text("own")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout: Path) -> Path:
+    options = ["--quiet", "--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    _run("-m", "pip", "wheel", *options, "--wheel-dir", str(checkout.parent), str(checkout))
+    return next(checkout.parent.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path) -> Path:
+    """A folder of packages with the unpacked wheel, which is all that an installation does."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(wheel.parent / "site")
+    return wheel.parent / "site"
+
+
+def _run(*words: str, folder: Path = ROOT, packages: Path | None = None) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop(BUNDLE_ROOT_VARIABLE, None)
+    if packages is not None:
+        environment["PYTHONPATH"] = str(packages)
+    command = [sys.executable, "-W", "ignore", *words]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def checksums(folder: Path) -> dict[Path, str]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_wheel_carries_the_bundle_and_nothing_of_ones_own(site: Path) -> None:
+    bundle = site / "seep_monai" / "bundle"
+    names = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
+    assert names - {"configs/logging.conf"} == BUNDLE
+
+
+def test_wheel_names_both_licences(site: Path) -> None:
+    info = next(site.glob("*.dist-info"))
+    assert "License-Expression: Apache-2.0 AND BSD-2-Clause" in (info / "METADATA").read_text()
+    assert "Apache License" in (info / "licenses" / "LICENSE").read_text()
+    leaflet = info / "licenses" / "seep_monai" / "scene" / "leaflet" / "LICENSE"
+    assert "Volodymyr Agafonkin" in leaflet.read_text()
+
+
+def test_installed_wheel_infers_from_any_folder_and_writes_below_it(site: Path, tmp_path: Path) -> None:
+    before = checksums(site)
+    work = tmp_path / "work"
+    work.mkdir()
+    write_tiff(work / "a.1.tif", np.random.default_rng(0).integers(100, 200, (64, 64)).astype(np.uint16))
+    _run("-m", "seep_monai", "infer", "a.1.tif", "--output_dir", "OUT", "--device", "cpu", folder=work, packages=site)
+    config = site / "seep_monai" / "bundle" / "configs" / "inference.json"
+    words = ["-m", "monai.bundle", "run", "inference", "--config_file", str(config), "--input", "a.1.tif"]
+    _run(*words, "--device", "cpu", folder=work, packages=site)
+    maps = [folder / "a.1_classes.tif" for folder in (work / "OUT", work / "bundle" / "eval" / "inference")]
+    described = [json.loads(read_tiff(path).description or "") for path in maps]
+    assert described[0] == described[1]
+    assert described[0]["weights_note"] == NOTE
+    assert (read_tiff(maps[0]).array == read_tiff(maps[1]).array).all()
+    assert {path.name for path in work.iterdir()} == {"a.1.tif", "OUT", "bundle"}
+    assert checksums(site) == before
+
+
+def test_editable_installation_uses_the_checkout(checkout: Path, tmp_path: Path) -> None:
+    script = f"from setuptools.build_meta import build_editable; build_editable({str(tmp_path)!r})"
+    _run("-c", script, folder=checkout)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+        [path] = [archive.read(name).decode() for name in names if name.endswith(".pth")]
+    assert len(names) == 1
+    assert Path(path.strip()) == checkout
