@@ -43,7 +43,7 @@ case " $steps " in *" recipe "*)
         timed simulate timeout 120 python3 -m seep_monai simulate "$work/simulated" --n_tiles 1600 --n_scenes 80 --seed 100 "${simulated[@]}"
         timed pretrain timeout 200 python3 -m seep_monai train --dataset_dir "$work/simulated" --split#n_folds 1 --max_epochs 12 \
             --val_interval 4 --learning_rate 0.0015 --augment#turn_prob 0 --augment#paste_prob 0 --average#decay 0 --tile_columns "{}" \
-            --ckpt_dir "$first" --output_dir "$work/first_eval"
+            --initial_weights none --ckpt_dir "$first" --output_dir "$work/first_eval"
     fi
     if [ -f .gpu/tiles.tar.xz ]; then
         mkdir "$work/tiles"

@@ -9,7 +9,7 @@ places=(--output_dir bundle/eval/quickstart --ckpt_dir bundle/models/quickstart)
 
 python -m seep_monai simulate data/sample --n_tiles "$n_tiles" --seed 0 --overwrite
 python -W ignore -m monai.bundle run training --config_file bundle/configs/train.json \
-    --max_epochs "$max_epochs" --overwrite True "${places[@]}"
+    --max_epochs "$max_epochs" --initial_weights none --overwrite True "${places[@]}"
 python -W ignore -m monai.bundle run fitting \
     --config_file "['bundle/configs/train.json','bundle/configs/evaluate.json','bundle/configs/fit_objects.json']" \
     "${places[@]}"
