@@ -101,7 +101,7 @@ def test_evaluation_without_own_weights_scores_all_tiles_and_says_so(
     assert (metrics["part"], metrics["n_tiles"], metrics["leaky"]) == ("all", 18, False)
     assert metrics["weights_sha256"] == sha256_of(shipped)
     assert f"{NOTE[0].upper()}{NOTE[1:]}." in (tmp_path / "eval" / "report.html").read_text()
-    # What tiles of the same names were trained on is not known; the scores may be too high.
+    # Scenes that the weights saw.
     assert evaluate(dataset, tmp_path / "eval")["leaky"] is True
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seep_monai import checks
-from seep_monai.checkpoints import DESCRIPTION_FILE, SHIPPED_KEY
+from seep_monai.checkpoints import DESCRIPTION_FILE
 from seep_monai.dataset.borders import find_columns
 from seep_monai.dataset.grid import SceneContext, tile_number
 from seep_monai.dataset.plan import Plan
@@ -79,12 +79,8 @@ def stored_context(
         items: the tiles to score or infer. If the training estimated columns, those of unseen scenes are estimated too.
         context_px: must equal the stored one; None is not checked.
         tile_columns: columns for other scenes, or `AUTO` to estimate them; None: as in the training; {}: no neighbours.
-            For the weights that ship None is `AUTO` if the training estimated them, because data sets of simulated
-            scenes share names.
     """
     stored = trained_context(description)
-    if tile_columns is None and stored.found and description.get(SHIPPED_KEY):
-        tile_columns = AUTO
     checks.check_agreement(
         DESCRIPTION_FILE, {"context_px": stored.margin_px}, {"context_px": context_px}, group="context#"
     )
