@@ -67,7 +67,7 @@ def test_texture_is_rougher_in_some_places_than_in_others(parameters: SceneParam
 
 
 def test_background_deviation_is_the_integral_of_its_spectrum() -> None:
-    frequency = np.linspace(1 / 260, 1 / 7, 200_001)
+    frequency = np.linspace(1 / 260, 1 / 6.4, 200_001)
     for exponent in (1.7, 2.0, 2.7):
         density = 0.04 * (20 * frequency) ** -exponent
         variance = np.trapezoid(2 * np.pi * frequency * density, frequency)

@@ -58,13 +58,24 @@ def test_smooth_field_has_unit_variance_and_gaussian_correlation() -> None:
 
 @pytest.mark.parametrize("direction", [0.0, 90.0])
 def test_swell_peaks_at_its_wave_length_along_its_direction(direction: float) -> None:
-    fields = _ensemble(lambda rng: waves.swell(8.0, direction, rng, spread=(0.15, 10.0)), n_fields=8)
+    fields = _ensemble(lambda rng: waves.swell(8.0, direction, rng, spread=(0.03, 10.0)), n_fields=8)
     axis = 2 if direction == 0 else 1
     power = (np.abs(np.fft.rfft(fields, axis=axis)) ** 2).mean(axis=(0, 3 - axis))
 
     # 512 columns or 256 rows of 8 px waves.
     n_waves = fields.shape[axis] / 8
     assert np.argmax(power) == pytest.approx(n_waves, rel=0.25)
+
+
+def test_swell_has_most_waves_shorter_than_its_peak() -> None:
+    field = waves.swell(8.0, 0.0, np.random.default_rng(0), spread=(0.1, 10.0), n_waves=20_000)
+    relative = np.hypot(field.row_numbers, field.col_numbers) / (2 * np.pi / 8) - 1
+
+    # A split normal distribution of widths .42 and .04: .42 / .46 of it lies above the peak, two thirds of that below
+    # one width and 95 % below two.
+    assert (relative > 0).mean() == pytest.approx(0.42 / 0.46, abs=0.01)
+    assert (relative[relative > 0] < 0.42).mean() == pytest.approx(0.6827, abs=0.01)
+    assert (relative[relative < 0] > -0.08).mean() == pytest.approx(0.9545, abs=0.02)
 
 
 def test_streaks_are_longer_along_their_direction() -> None:

@@ -81,8 +81,8 @@ def _draw_weather(rng: np.random.Generator, chosen: SceneSettings, tilt: float, 
         "swell": _draw_swell(rng, tilt, side),
         "background": _draw_background(rng, side),
         "streaks": (_uniform(rng, 0.0, 0.06), _uniform(rng, 40, 80), _uniform(rng, 4, 8)),
-        "roughness_spread": _uniform(rng, 0.18, 0.45),
-        "grain": _uniform(rng, 0.22, 0.25),
+        "roughness_spread": _uniform(rng, 0.2, 0.45),
+        "grain": _uniform(rng, 0.215, 0.24),
     }
 
 
@@ -123,22 +123,22 @@ def _draw_incidence(rng: np.random.Generator, chosen: SceneSettings) -> tuple[fl
 
 def _draw_swell(rng: np.random.Generator, tilt_deg: float, side: float) -> tuple[float, float, float, float, float]:
     """Swell, weak in 15 % of the scenes. Source: the spectra of the reference tiles, in most of them near azimuth."""
-    deviation = _uniform(rng, 0.12, 0.21) if rng.random() < 0.85 else _uniform(rng, 0.0, 0.06)
+    deviation = _uniform(rng, 0.10, 0.20) if rng.random() < 0.85 else _uniform(rng, 0.0, 0.06)
     return (
         deviation,
-        _log_normal(rng, 4.6, 0.18, (3.2, 6.0)),
+        _log_normal(rng, 5.9, 0.12, (4.4, 7.5)),
         tilt_deg + side * (90 + float(rng.normal(11, 8))),
-        _log_normal(rng, 0.2, 0.5, (0.065, 0.41)),
+        _log_normal(rng, 0.2, 0.35, (0.1, 0.35)),
         _uniform(rng, 8.5, 17),
     )
 
 
 def _draw_background(rng: np.random.Generator, side: float) -> tuple[float, float, float]:
     """Background texture at all scales, with crests near azimuth."""
-    exponent = _uniform(rng, 1.7, 2.7)
+    exponent = _uniform(rng, 1.1, 1.9)
     density = _log_normal(rng, 0.04, 0.55, (0.014, 0.125))
-    # Choice: a quarter less than measured, because the wind field adds to the longest of these periods.
-    return 0.75 * background_deviation(density, exponent), exponent, side * float(rng.normal(0, 15))
+    # Choice: a twentieth less than measured, because streaks and look-alikes add to these periods.
+    return 0.95 * background_deviation(density, exponent), exponent, side * float(rng.normal(0, 20))
 
 
 def _draw_class_tiles(rng: np.random.Generator, n_tiles: float, settings: SceneSettings) -> tuple[int, ...]:

@@ -21,10 +21,12 @@ COARSE_PX = 16
 # Weights and correlation lengths in px. Choice: most of the wind's variation is broader than a tile, the rest half as
 # broad.
 _WIND_SCALES = ((0.9, 450.0), (0.44, 110.0))
-# Periods of the background, px. Source: the spectra of the reference tiles follow one power law between these.
-_BACKGROUND_PX = (7.0, 260.0)
+# Periods of the background, px. Source: the spectra of the reference tiles follow about one power law between these.
+_BACKGROUND_PX = (6.4, 260.0)
 # Choice: 250 px; in the reference, the roughness of the sea changes from tile to tile.
 _ROUGHNESS_PX = 250.0
+# Choice: 2.2 times the average; beyond, waves would be steeper than in any reference tile.
+_MAX_ROUGHNESS = 2.2
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class Sea:
         """Unit-mean gamma texture on a window, (row, col); with speckle, the intensity is K-distributed."""
         rows, cols = (np.arange(part.start, part.stop, dtype=float) for part in block)
         shape = len(rows), len(cols)
-        roughness = upsampled(np.exp(self.roughness.on(*coarse_grid(block))), (shape[0] + 1, shape[1] + 1))[:-1, :-1]
+        coarse = np.minimum(np.exp(self.roughness.on(*coarse_grid(block))), _MAX_ROUGHNESS)
+        roughness = upsampled(coarse, (shape[0] + 1, shape[1] + 1))[:-1, :-1]
         field = self.pattern.on(rows, cols) * roughness
         return gamma_from_gaussian(field, variance=np.float32(self._variance) * roughness * roughness)
 

@@ -17,9 +17,12 @@ from scipy import ndimage
 
 FloatArray = npt.NDArray[np.floating]
 
-# Choice: half of a power law's waves within 35 deg of its direction; at 16-64 px, the spectra of the reference tiles
-# are about 2.5 times as high in one direction as across it.
-_ALIGNED_SHARE, _ALIGNED_DEG = 0.5, 35.0
+# Widths of a swell's spectrum on its two sides, relative to the given spread. Source: the reference tiles; their
+# spectra fall within 1 px above the peak's wavelength of about 6 px, but extend down to 2.5 px, as those of wind seas.
+_SHORTER, _LONGER = 4.2, 0.4
+# Choice: 60 % of a power law's waves about 25 deg from its direction; at 8-90 px, the spectra of the reference tiles,
+# less the speckle, are about 2.5 times as high in one direction as across it.
+_ALIGNED_SHARE, _ALIGNED_DEG = 0.6, 25.0
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,18 @@ def smooth(correlation_px: float, rng: np.random.Generator, *, n_waves: int = 48
 def swell(
     wave_px: float, direction_deg: float, rng: np.random.Generator, *, spread: tuple[float, float], n_waves: int = 64
 ) -> RandomWaves:
-    """Unit-variance waves of about one wavelength and one direction of travel.
+    """Unit-variance waves of about one direction of travel, most of them shorter than the peak's wavelength.
 
     Args:
-        wave_px: wavelength.
+        wave_px: wavelength of the peak of the spectrum.
         direction_deg: direction of travel, from the column axis towards the rows.
-        spread: standard deviation of the wave numbers, relative, and of the directions, in deg.
+        spread: width of the distribution of the wave numbers, relative to the peak's (`_SHORTER` times as much towards
+            shorter waves, `_LONGER` times towards longer ones), and standard deviation of the directions, in deg.
     """
-    number = 2 * math.pi / wave_px * (1 + spread[0] * rng.standard_normal(n_waves))
+    # A split normal distribution: continuous at the peak, since each side has its width's share of the waves.
+    shorter = rng.random(n_waves) < _SHORTER / (_SHORTER + _LONGER)
+    sides = np.where(shorter, _SHORTER, -_LONGER) * np.abs(rng.standard_normal(n_waves))
+    number = 2 * math.pi / wave_px * (1 + spread[0] * sides)
     angle = np.deg2rad(direction_deg + spread[1] * rng.standard_normal(n_waves))
     return _unit(number * np.sin(angle), number * np.cos(angle), rng)
 
