@@ -38,7 +38,7 @@ FILMS = {
     1: Film(2.35, 0.30, 250.0, 0.60, 4.0, 0.42, ragged=0.30, beads=0.22, barbs_per_100_px=1.2),
     2: Film(2.1, 0.30, 80.0, 0.80, 3.4, 0.45, ragged=0.32, wander_deg=14.0, beads=0.2, barbs_per_100_px=2.0),
     3: Film(1.76, 0.35, 58.0, 0.75, 3.8, 0.45, ragged=0.30, wander_deg=14.0, beads=0.15, barbs_per_100_px=1.5),
-    4: Film(3.05, 0.30, 250.0, 0.35, 4.3, 0.55, ragged=0.42, wander_deg=14.0, beads=0.15, barbs_per_100_px=2.5),
+    4: Film(3.05, 0.30, 150.0, 0.55, 4.6, 0.50, ragged=0.42, wander_deg=22.0, beads=0.15, barbs_per_100_px=2.5),
     5: Film(3.3, 0.30, 15.0, 0.85, 4.3, 0.50, ragged=0.40, beads=0.1, barbs_per_100_px=5.0),
     6: Film(2.95, 0.30, 150.0, 0.65, 3.7, 0.45, ragged=0.40, wander_deg=20.0, beads=0.25, barbs_per_100_px=3.0),
     7: Film(2.55, 0.25, 10.5, 0.90, 2.5, 0.40, ragged=0.40, wander_deg=25.0, beads=0.0, barbs_per_100_px=5.0),
