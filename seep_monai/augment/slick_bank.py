@@ -133,9 +133,7 @@ class SlickBank:
 def _tile_slicks(image: Floats, label: npt.NDArray[np.uint8]) -> Iterable[tuple[Any, ...] | str]:
     """(slick, rows, cols, log ratios) of each component of a tile, or the reason why it is left out."""
     components = labelled_pixels(np.where(label == NO_DATA_LABEL, 0, label).astype(np.uint8))
-    order = np.argsort(components.components, kind="stable")
-    sizes = np.bincount(components.components)
-    for pixels in np.split(components.pixels[order], np.cumsum(sizes)[:-1]) if len(order) else ():
+    for pixels in components.divided():
         yield "below 8 px" if len(pixels) < _MIN_SLICK_PX else _cut_slick(image, label, pixels)
 
 

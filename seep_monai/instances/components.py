@@ -107,6 +107,10 @@ class Components:
     def __len__(self) -> int:
         return len(self.classes)
 
+    def of_any_class(self) -> Components:
+        """The same instances, all of class `ANY_SEEP`."""
+        return replace(self, classes=np.full_like(self.classes, ANY_SEEP))
+
 
 @dataclass(frozen=True, eq=False)
 class Instances:
@@ -169,11 +173,14 @@ def object_map(probabilities: Floats, *, high: float = 0.5, low: float = 0.5, va
     """
     seep = 1 - probabilities[0]
     weak = seep >= low if valid is None else (seep >= low) & valid
-    components, (rows, columns, component) = _labelled(weak.astype(np.uint8))
-    strong = np.bincount(component, weights=seep[rows, columns] >= high, minlength=len(components)) > 0
-    sums = [np.bincount(component, probabilities[k, rows, columns], len(components)) for k in range(1, N_CLASSES)]
+    found = labelled_pixels(weak.view(np.uint8))
+    rows, columns = np.unravel_index(found.pixels, weak.shape)
+    strong = np.bincount(found.components, weights=seep[rows, columns] >= high) > 0
+    sums = [np.bincount(found.components, probabilities[k, rows, columns]) for k in range(1, N_CLASSES)]
     winner = np.where(strong, np.argmax(sums, axis=0) + 1, 0)
-    return np.concatenate([[0], winner]).astype(np.uint8)[components.labels]
+    classes = np.zeros(weak.shape, np.uint8)
+    classes.ravel()[found.pixels] = winner[found.components]
+    return classes
 
 
 def class_map(probabilities: Floats) -> ClassMap:
@@ -221,12 +228,11 @@ def class_components(classes: ClassMap, probabilities: Floats | None = None) -> 
     array([1, 2])
     """
     _check_map(classes)
-    table, pixels = _labelled(classes)
+    table = _labelled(classes)
     if probabilities is None or not len(table):
         return table
-    rows, columns, components = pixels
-    values = probabilities[classes[rows, columns], rows, columns]
-    return _with_mean_scores(table, components, values.astype(np.float64))
+    rows, columns = np.unravel_index(table.pixels, classes.shape)
+    return with_mean_scores(table, probabilities[classes[rows, columns], rows, columns])
 
 
 def seep_components(classes: ClassMap, probabilities: Floats | None = None) -> Components:
@@ -244,25 +250,23 @@ def seep_components(classes: ClassMap, probabilities: Floats | None = None) -> C
     array([4])
     """
     _check_map(classes)
-    table, pixels = _labelled((classes > 0).view(np.uint8))
-    table = replace(table, classes=np.full_like(table.classes, ANY_SEEP))
+    table = _labelled((classes > 0).view(np.uint8)).of_any_class()
     if probabilities is None or not len(table):
         return table
-    rows, columns, components = pixels
-    return _with_mean_scores(table, components, 1.0 - probabilities[0, rows, columns].astype(np.float64))
+    rows, columns = np.unravel_index(table.pixels, classes.shape)
+    return with_mean_scores(table, 1.0 - probabilities[0, rows, columns].astype(np.float64))
 
 
-def renumbered(labels: npt.NDArray[np.int32], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """The label image with label i + 1 replaced by numbers[i]; 0 stays 0.
+def with_mean_scores(table: Components, values: Floats) -> Components:
+    """The table with the mean of `values` over the pixels of each component as its score, summed in float64.
 
-    >>> renumbered(np.array([[0, 1, 2, 3]], np.int32), np.array([2, 0, 1]))
-    array([[0, 2, 0, 1]], dtype=int32)
+    Args:
+        table: components with `pixels`.
+        values: (p,) float, in the order of `table.pixels`.
     """
-    return np.concatenate([[0], numbers]).astype(np.int32)[labels]
-
-
-# Row, column and table row of each foreground pixel, in raster order.
-_Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]
+    component = table.labels.ravel()[table.pixels] - 1
+    sums = np.bincount(component, weights=values, minlength=len(table))
+    return replace(table, scores=sums / table.areas_px)
 
 
 def _kept(probabilities: Floats, settings: InstanceSettings, valid: Mask | None) -> tuple[ClassMap, Components]:
@@ -272,8 +276,9 @@ def _kept(probabilities: Floats, settings: InstanceSettings, valid: Mask | None)
     keep = (table.areas_px >= settings.min_size_px) & (table.scores >= settings.score_threshold)
     if keep.all():
         return classes, table
-    # Rows 0, 2, 3 of four are kept: their labels 1, 2, 3, 4 become 1, 0, 2, 3.
-    labels = renumbered(table.labels, np.where(keep, np.cumsum(keep), 0))
+    # Rows 0, 2, 3 of four are kept: the labels 0, 1, 2, 3, 4 become 0, 1, 0, 2, 3.
+    new_label = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)]).astype(np.int32)
+    labels = new_label[table.labels]
     classes = np.where(labels > 0, classes, np.uint8(0))
     return classes, Components(labels, table.classes[keep], table.areas_px[keep], table.scores[keep])
 
@@ -286,24 +291,15 @@ def _drawn(probabilities: Floats, settings: InstanceSettings, valid: Mask | None
     return classes if valid is None else classes * valid
 
 
-def _labelled(classes: ClassMap) -> tuple[Components, _Pixels]:
-    """The components without scores, and the foreground pixels with their table rows."""
+def _labelled(classes: ClassMap) -> Components:
+    """The components, without scores."""
     found = labelled_pixels(classes)
-    rows, columns = np.unravel_index(found.pixels, classes.shape)
     labels = np.zeros(classes.shape, np.int32)
     labels.ravel()[found.pixels] = found.components + 1
     areas_px = np.bincount(found.components).astype(np.int64)
     component_classes = np.zeros(len(areas_px), np.int64)
-    component_classes[found.components] = classes[rows, columns]
-    table = Components(labels, component_classes, areas_px, np.full(len(areas_px), np.nan), found.pixels)
-    return table, (rows, columns, found.components)
-
-
-def _with_mean_scores(
-    table: Components, component: npt.NDArray[np.intp], values: npt.NDArray[np.float64]
-) -> Components:
-    sums = np.bincount(component, weights=values, minlength=len(table))
-    return replace(table, scores=sums / table.areas_px)
+    component_classes[found.components] = classes.ravel()[found.pixels]
+    return Components(labels, component_classes, areas_px, np.full(len(areas_px), np.nan), found.pixels)
 
 
 def _check_map(classes: ClassMap) -> None:

@@ -31,6 +31,12 @@ class LabelledPixels:
     pixels: Indices
     components: Indices
 
+    def divided(self) -> list[Indices]:
+        """The flat indices of each component's pixels, ascending."""
+        order = np.argsort(self.components, kind="stable")
+        # Without pixels, split would give one empty part.
+        return np.split(self.pixels[order], np.cumsum(np.bincount(self.components))[:-1]) if len(order) else []
+
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
@@ -67,7 +73,7 @@ def labelled_pixels(classes: npt.NDArray[np.uint8]) -> LabelledPixels:
     first_run = _first_connected(len(runs.start), *_contacts(runs, width=classes.shape[1]))
     # If runs 0, 1 and 4 of five are the first of their components, these get the numbers 0, 1 and 2.
     number = np.cumsum(first_run == np.arange(len(first_run))) - 1
-    pixels = _ranges(runs.start, runs.lengths_px)
+    pixels = ranges(runs.start, runs.lengths_px)
     return LabelledPixels(pixels, np.repeat(number[first_run], runs.lengths_px))
 
 
@@ -80,8 +86,16 @@ def _runs(classes: npt.NDArray[np.uint8], begins: npt.NDArray[np.bool_]) -> _Run
     return _Runs(start[kept], lengths_px[kept], values[kept])
 
 
-def _ranges(start: Indices, lengths: Indices) -> Indices:
-    """The indices of all ranges, concatenated: starts 10, 40 and lengths 3, 2 give 10, 11, 12, 40, 41."""
+def ranges(start: npt.NDArray[np.integer], lengths: npt.NDArray[np.integer]) -> Indices:
+    """(sum of lengths,) the whole numbers of all ranges, range after range.
+
+    Args:
+        start: (n,) first number of each range.
+        lengths: (n,) how many numbers each range has, 0 or more.
+
+    >>> ranges(np.array([10, 40]), np.array([3, 2]))
+    array([10, 11, 12, 40, 41])
+    """
     skipped = start - np.cumsum(lengths) + lengths
     return np.repeat(skipped, lengths) + np.arange(int(lengths.sum()))
 
@@ -97,7 +111,7 @@ def _contacts(runs: _Runs, *, width: int) -> tuple[Indices, Indices]:
     lowest = np.searchsorted(stop, start - above, side="left")
     n_touched = np.searchsorted(start, stop - above, side="right") - lowest
     run = np.repeat(np.arange(len(start)), n_touched)
-    touched = _ranges(lowest, n_touched)
+    touched = ranges(lowest, n_touched)
     same = runs.classes[run] == runs.classes[touched]
     return run[same], touched[same]
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from seep_monai.errors import DataError
 from seep_monai.instances.components import Components
+from seep_monai.instances.labelling import ranges
 
 # Choice: up to this many possible keys per pixel, bincount is faster than sorting.
 _CELLS_PER_PIXEL = 16
@@ -78,28 +79,14 @@ def overlaps(truth: Components, predicted: Components) -> Overlaps:
     truth_ids, predicted_ids, shared_px = joint_histogram(truth.labels, predicted.labels, pixels=truth.pixels)
     rows, columns = truth_ids - 1, predicted_ids - 1
     if predicted.label_of_row is not None:
-        pair, columns = _rows_of(predicted.label_of_row, predicted_ids)
-        rows, shared_px = rows[pair], shared_px[pair]
+        # The label of a pair may have rows for several classes, which follow each other.
+        first, stop = (np.searchsorted(predicted.label_of_row, predicted_ids, side=side) for side in ("left", "right"))
+        columns = ranges(first, stop - first)
+        rows, shared_px = np.repeat(rows, stop - first), np.repeat(shared_px, stop - first)
     same = truth.classes[rows] == predicted.classes[columns]
     rows, columns, shared_px = rows[same], columns[same], shared_px[same]
     union_px = truth.areas_px[rows] + predicted.areas_px[columns] - shared_px
     return Overlaps(rows, columns, shared_px, shared_px / union_px)
-
-
-def _rows_of(
-    label_of_row: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each row with one of the labels: the index of the label in `labels`, and the row.
-
-    >>> [index.tolist() for index in _rows_of(np.array([1, 1, 3]), np.array([3, 2, 1]))]
-    [[0, 2, 2], [2, 0, 1]]
-    """
-    first = np.searchsorted(label_of_row, labels, side="left")
-    n_rows = np.searchsorted(label_of_row, labels, side="right") - first
-    position = np.repeat(np.arange(len(labels)), n_rows)
-    # The label's rows follow those of earlier labels: after one such row, 1 and 2 become 0 and 1.
-    within = np.arange(len(position)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
-    return position, first[position] + within
 
 
 def _counted(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

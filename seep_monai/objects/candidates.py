@@ -71,7 +71,8 @@ def find_candidates(
     below = np.full(seep_prob.size, -1, np.intp)
     for level in levels:
         holder = np.full(seep_prob.size, -1, np.intp)
-        for component in _components(known >= level, min_px):
+        components = labelled_pixels((known >= level).view(np.uint8)).divided()
+        for component in (pixels for pixels in components if len(pixels) >= min_px):
             parent = int(below[component[0]])
             if parent >= 0 and len(pixels[parent]) == len(component):
                 found_levels[parent] = level
@@ -108,12 +109,3 @@ def choose(candidates: Candidates, values: npt.NDArray[np.float64]) -> Indices:
         if taken[i] and not inside[i]:
             chosen.append(i)
     return np.array(chosen, np.intp)
-
-
-def _components(mask: Mask, min_px: int) -> list[Indices]:
-    """Flat pixel indices of each 8-connected component with at least `min_px` pixels, in raster order."""
-    found = labelled_pixels(mask.view(np.uint8))
-    order = np.argsort(found.components, kind="stable")
-    sizes = np.bincount(found.components)
-    parts = np.split(found.pixels[order], np.cumsum(sizes)[:-1]) if len(sizes) else []
-    return [part for part in parts if len(part) >= min_px]

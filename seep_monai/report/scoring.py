@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,14 @@ from seep_monai.classes import DEFAULT_CLASS_NAMES, N_CLASSES, NO_DATA_LABEL
 from seep_monai.coco.results import MaskTable, beside_truth, mask_table, painted, read_image_ids, read_results
 from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, scenes_of
 from seep_monai.errors import DataError, listed
-from seep_monai.instances.components import ClassMap, Components, class_components, seep_components, without_no_data
+from seep_monai.instances.components import (
+    ClassMap,
+    Components,
+    class_components,
+    seep_components,
+    with_mean_scores,
+    without_no_data,
+)
 from seep_monai.metrics.scored_tiles import ScoredTiles
 from seep_monai.report.summary import METRICS_FORMAT, false_alarms_by_area, summarised
 from seep_monai.tiff import OUTPUT_MARK, PROBABILITY_STEPS, TILE_PX, read_tiff, valid_mask
@@ -80,11 +87,9 @@ class LabelPredictions:
         labels = read_label_map(path, shape=valid.shape, extra=(NO_DATA_LABEL,))
         classes = np.where(valid & (labels != NO_DATA_LABEL), labels, 0).astype(np.uint8)
         scores = self._scores(name, classes)
-        return Prediction(
-            classes,
-            with_mean_scores(class_components(classes), scores),
-            with_mean_scores(seep_components(classes), scores),
-        )
+        inside = scores[classes > 0]
+        by_class, seeps = class_components(classes), seep_components(classes)
+        return Prediction(classes, with_mean_scores(by_class, inside), with_mean_scores(seeps, inside))
 
     def _scores(self, name: str, classes: ClassMap) -> npt.NDArray[np.floating]:
         if self.probabilities is None:
@@ -127,7 +132,7 @@ class CocoPredictions:
         except DataError as error:
             raise DataError(f"{self.path}: {name}: {error}") from error
         classes, scores = painted(masks)
-        return Prediction(classes, masks, with_mean_scores(seep_components(classes), scores))
+        return Prediction(classes, masks, with_mean_scores(seep_components(classes), scores[classes > 0]))
 
 
 def find_masks(masks_dir: PathLike) -> dict[str, Path]:
@@ -217,13 +222,6 @@ def instance_pairs(truth: ClassMap, prediction: Prediction) -> list[tuple[Compon
     true_components, masks = class_components(true_map), prediction.masks
     by_class = beside_truth(true_components, masks) if isinstance(masks, MaskTable) else (true_components, masks)
     return [by_class, (seep_components(true_map), prediction.seeps)]
-
-
-def with_mean_scores(table: Components, values: npt.NDArray[np.floating]) -> Components:
-    """The table with the mean of `values` (H, W) over each component as its score, summed in float64."""
-    inside = table.labels > 0
-    sums = np.bincount(table.labels[inside] - 1, weights=values[inside], minlength=len(table))
-    return replace(table, scores=sums / table.areas_px)
 
 
 def read_label_map(path: Path, *, shape: tuple[int, ...] | None = None, extra: tuple[int, ...] = ()) -> ClassMap:
