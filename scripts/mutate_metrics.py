@@ -113,7 +113,7 @@ MUTATIONS = (
         "probabilities[classes[rows, columns], rows, columns]",
         "1 - probabilities[0, rows, columns]",
     ),
-    Mutation("> for >= at thresholds", MATCHING, 'found.iou[ranking], side="right"', 'found.iou[ranking], side="left"'),
+    Mutation("> for >= at thresholds", MATCHING, 'pairs.iou, side="right"', 'pairs.iou, side="left"'),
     Mutation(
         "float32 thresholds",
         MATCHING,

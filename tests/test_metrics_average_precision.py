@@ -27,7 +27,7 @@ from seep_monai.instances.components import InstanceSettings
 from seep_monai.metrics import InstanceAveragePrecision
 from seep_monai.metrics.average_precision import (
     IOU_THRESHOLDS,
-    group_precision_recall,
+    group_detections,
     instance_scores,
     precision_at_recall,
 )
@@ -214,7 +214,9 @@ def test_ap_other_limit_of_detections_equals_pycocotools(limit: int) -> None:
     expected = evaluated(coco_files(tiles), IOU_THRESHOLDS, limit)
     rows = metric_of(tiles).rows()
     for group in range(1, 9):
-        precision, recall = group_precision_recall(rows, group, limit)
+        found = group_detections(rows, group)
+        kept = found.rank < limit
+        precision, recall = precision_at_recall(found.scores[kept], found.matched[kept], n_truth=found.n_truth)
         np.testing.assert_allclose(precision.mean(axis=1), expected[0][:, group - 1], rtol=0, atol=1e-9)
         np.testing.assert_allclose(recall, expected[1][:, group - 1], rtol=0, atol=1e-9)
 

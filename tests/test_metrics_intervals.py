@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -10,13 +10,7 @@ import pytest
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.metrics import confusion_counts, instance_scores, pixel_scores, unique_tiles
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS
-from seep_monai.metrics.intervals import (
-    bootstrap_intervals,
-    bootstrap_sums,
-    paired_intervals,
-    paired_sums,
-    scene_draws,
-)
+from seep_monai.metrics.intervals import bootstrap_intervals, scene_draws
 from seep_monai.metrics.records import ROW_DTYPE, RowKind
 
 
@@ -95,8 +89,9 @@ def test_intervals_of_rows_equal_a_naive_loop() -> None:
 
 def test_intervals_of_sums_equal_those_of_rows() -> None:
     scenes = ragged_scenes()
+    sums = {name: rows.sum(axis=0) for name, rows in scenes.items()}
     by_rows = bootstrap_intervals(lambda rows: ratio_score(rows.sum(axis=0)), scenes, seed=8)["ratio"]
-    by_sums = bootstrap_sums(ratio_score, {name: rows.sum(axis=0) for name, rows in scenes.items()}, seed=8)["ratio"]
+    by_sums = bootstrap_intervals(ratio_score, sums, summed=True, seed=8)["ratio"]
     assert by_sums == pytest.approx(by_rows, abs=1e-12)
 
 
@@ -104,7 +99,7 @@ def test_intervals_of_pixel_scores_hold_the_score() -> None:
     rng = np.random.default_rng(2)
     maps = rng.integers(0, 3, (8, 2, 20, 20)).astype(np.uint8)
     sums = {f"s{i}": confusion_counts(truth=truth, predicted=predicted) for i, (truth, predicted) in enumerate(maps)}
-    interval = bootstrap_sums(pixel_scores, sums)["seep_iou"]
+    interval = bootstrap_intervals(pixel_scores, sums, summed=True)["seep_iou"]
     assert interval is not None
     assert interval[0] < pixel_scores(sum(sums.values()))["seep_iou"] < interval[1]
 
@@ -140,7 +135,8 @@ def test_intervals_variance_of_a_mean_is_the_plug_in_variance_over_n() -> None:
         means.append(float(total) / 40)
         return {"mean": means[-1]}
 
-    bootstrap_sums(recorded, {f"{i:02d}": np.array(value) for i, value in enumerate(values)}, n_resamples=4000)
+    sums = {f"{i:02d}": np.array(value) for i, value in enumerate(values)}
+    bootstrap_intervals(recorded, sums, summed=True, n_resamples=4000)
     # Standard error of a variance from 4,000 draws: sqrt(2 / 4000) = 2.2 %.
     assert np.var(means) == pytest.approx(values.var() / 40, rel=4 * 0.022)
     assert np.mean(means) == pytest.approx(values.mean(), abs=4 * values.std() / np.sqrt(40 * 4000))
@@ -151,7 +147,7 @@ def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
     hits = 0
     for seed in range(200):
         sums = {f"{i:02d}": np.array([x, 1.0]) for i, x in enumerate(rng.normal(size=30))}
-        low, high = bootstrap_sums(ratio_score, sums, n_resamples=300, seed=seed)["ratio"] or (1, 0)
+        low, high = bootstrap_intervals(ratio_score, sums, summed=True, n_resamples=300, seed=seed)["ratio"] or (1, 0)
         hits += low <= 0 <= high
     # A percentile interval of 30 values covers about 93 %; 200 trials spread by 1.8 %.
     assert 0.87 <= hits / 200 <= 0.99
@@ -168,7 +164,7 @@ def test_intervals_higher_level_is_wider() -> None:
 def test_intervals_fewer_than_five_scenes_are_none(n_scenes: int) -> None:
     scenes = {f"s{i}": np.ones((2, 2)) for i in range(n_scenes)}
     assert bootstrap_intervals(mean_score, scenes) == {"mean": None}
-    assert bootstrap_sums(mean_score, scenes) == {"mean": None}
+    assert bootstrap_intervals(mean_score, scenes, summed=True) == {"mean": None}
 
 
 def test_intervals_five_equal_scenes_are_a_point() -> None:
@@ -177,9 +173,13 @@ def test_intervals_five_equal_scenes_are_a_point() -> None:
 
 def test_intervals_do_not_depend_on_the_order_of_the_scenes() -> None:
     scenes = ragged_scenes()
-    for bootstrap in (bootstrap_intervals, bootstrap_sums):
-        sized = {name: rows if bootstrap is bootstrap_intervals else rows.sum(axis=0) for name, rows in scenes.items()}
-        assert bootstrap(mean_score, dict(reversed(sized.items())), seed=1) == bootstrap(mean_score, sized, seed=1)
+    for summed in (False, True):
+        sized = {name: rows.sum(axis=0) if summed else rows for name, rows in scenes.items()}
+        one, other = (
+            bootstrap_intervals(mean_score, records, summed=summed, seed=1)
+            for records in (sized, dict(reversed(sized.items())))
+        )
+        assert one == other
 
 
 def test_intervals_mostly_undefined_scores_are_none() -> None:
@@ -192,12 +192,12 @@ def test_intervals_mostly_undefined_scores_are_none() -> None:
             "seldom": 7.0 if total[0] >= 2 else float("nan"),
         }
 
-    assert bootstrap_sums(scores, scenes) == {"often": (7.0, 7.0), "seldom": None}
+    assert bootstrap_intervals(scores, scenes, summed=True) == {"often": (7.0, 7.0), "seldom": None}
 
 
 def test_intervals_without_scenes_raise() -> None:
     with pytest.raises(DataError, match="at least one scene"):
-        bootstrap_sums(mean_score, {})
+        bootstrap_intervals(mean_score, {}, summed=True)
 
 
 @pytest.mark.parametrize("settings", [{"level": 1.0}, {"level": 0.0}, {"n_resamples": 0}])
@@ -209,7 +209,11 @@ def test_intervals_settings_out_of_range_raise(settings: dict) -> None:
 # ------------------------------------------------------------------------------------------------------------- pairs
 def test_paired_intervals_of_one_model_with_itself_are_zero() -> None:
     scenes = random_instances(n_scenes=6)
-    defined = {key: interval for key, interval in paired_intervals(instance_scores, scenes, scenes).items() if interval}
+    defined = {
+        key: interval
+        for key, interval in bootstrap_intervals(instance_scores, scenes, minus=scenes).items()
+        if interval
+    }
     assert defined["seep_AP50"] == defined["mAP50"] == (0, 0)
     assert set(defined.values()) == {(0, 0)}
 
@@ -220,15 +224,17 @@ def test_paired_intervals_of_a_constant_shift_are_its_size() -> None:
     second = {name: rows + 0.25 for name, rows in first.items()}
     low, high = bootstrap_intervals(mean_score, first)["mean"] or (0, 0)
     assert high - low > 0.05
-    assert paired_intervals(mean_score, first, second)["mean"] == pytest.approx((-0.25, -0.25), abs=1e-12)
+    assert bootstrap_intervals(mean_score, first, minus=second)["mean"] == pytest.approx((-0.25, -0.25), abs=1e-12)
 
 
 def test_paired_sums_of_a_linear_score_are_the_interval_of_the_differences() -> None:
     rng = np.random.default_rng(9)
     first, second = ({f"s{i}": np.array(x) for i, x in enumerate(rng.normal(size=9))} for _ in range(2))
     differences = {name: first[name] - second[name] for name in first}
-    expected = bootstrap_sums(mean_score, differences, seed=2)["mean"]
-    assert paired_sums(mean_score, first, second, seed=2)["mean"] == pytest.approx(expected, abs=1e-12)
+    expected = bootstrap_intervals(mean_score, differences, summed=True, seed=2)["mean"]
+    assert bootstrap_intervals(mean_score, first, minus=second, summed=True, seed=2)["mean"] == pytest.approx(
+        expected, abs=1e-12
+    )
 
 
 def test_paired_intervals_of_a_ratio_equal_a_naive_loop_with_the_same_draws() -> None:
@@ -238,8 +244,8 @@ def test_paired_intervals_of_a_ratio_equal_a_naive_loop_with_the_same_draws() ->
     for draw in scene_draws(7, 200, seed=3):
         one, other = (np.concatenate([scenes[f"s{i}"] for i in draw]) for scenes in (first, second))
         differences.append(one.sum() / len(one) - other.sum() / len(other))
-    interval = paired_intervals(
-        lambda rows: {"sum": float(rows.sum() / len(rows))}, first, second, n_resamples=200, seed=3
+    interval = bootstrap_intervals(
+        lambda rows: {"sum": float(rows.sum() / len(rows))}, first, minus=second, n_resamples=200, seed=3
     )["sum"]
     assert interval == pytest.approx((np.percentile(differences, 2.5), np.percentile(differences, 97.5)), abs=1e-12)
 
@@ -251,16 +257,17 @@ def test_paired_sums_count_resamples_that_are_defined_on_both_sides() -> None:
 
     first = {f"s{i}": np.array([i == 0, 3.0]) for i in range(5)}
     second = {f"s{i}": np.array([1.0, 1.0]) for i in range(5)}
-    assert paired_sums(score, first, second) == {"value": (10.0, 10.0)}
+    assert bootstrap_intervals(score, first, minus=second, summed=True) == {"value": (10.0, 10.0)}
 
 
 def test_paired_intervals_of_few_scenes_are_none() -> None:
     scenes = {f"s{i}": np.ones((2, 2)) for i in range(4)}
-    assert paired_intervals(mean_score, scenes, scenes) == paired_sums(mean_score, scenes, scenes) == {"mean": None}
+    for summed in (False, True):
+        assert bootstrap_intervals(mean_score, scenes, minus=scenes, summed=summed) == {"mean": None}
 
 
-@pytest.mark.parametrize("paired", [paired_intervals, paired_sums])
-def test_paired_intervals_of_other_scenes_raise(paired: Callable[..., object]) -> None:
+@pytest.mark.parametrize("summed", [False, True])
+def test_paired_intervals_of_other_scenes_raise(summed: bool) -> None:
     first, second = ({f"s{i}": np.ones(1) for i in numbers} for numbers in (range(6), range(1, 7)))
     with pytest.raises(DataError, match="only one model has s0, s6"):
-        paired(mean_score, first, second)
+        bootstrap_intervals(mean_score, first, minus=second, summed=summed)

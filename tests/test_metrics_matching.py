@@ -91,7 +91,6 @@ def test_match_pairs_name_the_partners_of_each_threshold() -> None:
     assert matches.pairs.predicted.tolist() == [0, 1]
     assert matches.pairs.truth.tolist() == [0, 1]
     assert matches.pairs.iou.tolist() == [3 / 8, 2 / 7]
-    assert matches.pair_bits.tolist() == [0b111, 0b011]
 
 
 @pytest.mark.parametrize("thresholds", [[0.0, 0.5], [0.5, 0.5], [0.6, 0.5], [0.5, 1.1], [np.nan]])

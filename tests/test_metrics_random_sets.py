@@ -10,7 +10,7 @@ import pytest
 from random_sets import coco_scores, random_set
 
 from seep_monai.metrics import IOU_THRESHOLDS, instance_scores, tile_rows
-from seep_monai.metrics.average_precision import group_precision_recall
+from seep_monai.metrics.average_precision import group_detections
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def our_scores(tiles: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     rows = np.concatenate([tile_rows(i, p, t, IOU_THRESHOLDS) for i, (p, t) in enumerate(tiles)])
     scores = instance_scores(rows)
     for k in range(1, 8):
-        precision, recall = group_precision_recall(rows, k)
+        precision, recall = group_detections(rows, k).precision_recall()
         scores |= {f"all_AP_{k}": float(precision.mean()), f"all_AR_{k}": float(recall.mean())}
     return scores
 

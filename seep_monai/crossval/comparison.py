@@ -27,7 +27,7 @@ from seep_monai.errors import DataError, listed
 from seep_monai.files import write_json, write_text
 from seep_monai.metrics.records import RowKind
 from seep_monai.metrics.scored_tiles import ScoredTiles
-from seep_monai.report.summary import difference_intervals, place
+from seep_monai.report.summary import place, scene_intervals
 
 COMPARISON_FILE = "comparison.json"
 COMPARISON_TEXT_FILE = "comparison.md"
@@ -75,7 +75,7 @@ def compare_folds(first: PooledFolds, second: PooledFolds) -> dict[str, Any]:
     check_same_truth(first.tiles, second.tiles)
     keys = (*HEADLINE_KEYS, *CLASS_KEYS)
     values = scores_at(keys, first.tiles), scores_at(keys, second.tiles)
-    intervals = {place(key): value for key, value in difference_intervals(first.tiles, second.tiles).items()}
+    intervals = {place(key): value for key, value in scene_intervals(first.tiles, minus=second.tiles).items()}
     by_scene = scene_scores(first), scene_scores(second)
     return {
         "n_tiles": len(first.tiles.names),

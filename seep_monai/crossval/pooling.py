@@ -114,7 +114,7 @@ def pool_folds(folds: Sequence[Fold]) -> PooledFolds:
     _check_disjoint(folds)
     joined = ScoredTiles()
     for fold in folds:
-        _append(joined, fold.tiles)
+        joined.extend(fold.tiles)
     order = sorted(range(len(joined.names)), key=lambda i: (joined.scenes[i], joined.names[i]))
     return PooledFolds(tuple(folds), joined.selected(order))
 
@@ -129,17 +129,6 @@ def _read_fold(place: Path, number: int) -> Fold:
             f"{origin['part']} part by {str(origin['weights_sha256'])[:12]}.... Evaluate again with --score_only."
         )
     return Fold(number, read_scored_tiles(path), origin, description, scored_overrides(place))
-
-
-def _append(joined: ScoredTiles, tiles: ScoredTiles) -> None:
-    joined.scenes += tiles.scenes
-    joined.instances += tiles.instances
-    joined.confusion += tiles.confusion
-    joined.pixels += tiles.pixels
-    joined.ribbons += tiles.ribbons
-    joined.errors += tiles.errors
-    joined.recall += tiles.recall
-    joined.names += tiles.names
 
 
 def shared_origin(origin: Mapping[str, Any]) -> dict[str, Any]:

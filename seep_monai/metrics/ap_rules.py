@@ -22,13 +22,12 @@ from seep_monai.metrics.average_precision import (
     RECALL_LEVELS,
     GroupDetections,
     group_detections,
-    precision_at_recall,
 )
 
 
 def coco_ap(found: GroupDetections) -> Floats:
     """(T,) AP at each IoU threshold by COCO's rule; NaN without truth."""
-    return precision_at_recall(found.scores, found.matched, n_truth=found.n_truth)[0].mean(axis=1)
+    return found.precision_recall()[0].mean(axis=1)
 
 
 def ultralytics_ap(found: GroupDetections) -> Floats:

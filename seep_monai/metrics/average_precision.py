@@ -63,21 +63,6 @@ def precision_at_recall(
     return np.array(curves).reshape(n_thresholds, len(RECALL_LEVELS)), total
 
 
-def group_precision_recall(
-    rows: npt.NDArray[np.void], group: int, max_detections: int | None = None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """`precision_at_recall` of one class (1..7) or of `ANY_SEEP`, at the 17 `IOU_THRESHOLDS`.
-
-    Args:
-        rows: rows of matched tiles (`records.ROW_DTYPE`), in image-id order.
-        group: mask value, or `ANY_SEEP`.
-        max_detections: how many detections per tile count, highest scores first; None: all in `rows`.
-    """
-    found = group_detections(rows, group)
-    kept = found.rank < (np.inf if max_detections is None else max_detections)
-    return precision_at_recall(found.scores[kept], found.matched[kept], n_truth=found.n_truth)
-
-
 @dataclass(frozen=True, eq=False)
 class GroupDetections:
     """The detections of one class, or of any seep, over all tiles.
@@ -93,6 +78,10 @@ class GroupDetections:
     matched: npt.NDArray[np.bool_]
     rank: npt.NDArray[np.int64]
     n_truth: int
+
+    def precision_recall(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(T, 101) precision and (T,) recall, see `precision_at_recall`."""
+        return precision_at_recall(self.scores, self.matched, n_truth=self.n_truth)
 
 
 def group_detections(rows: npt.NDArray[np.void], group: int) -> GroupDetections:
@@ -148,8 +137,7 @@ def _by_group(
     ap, recalls = [], []
     for group in groups:
         found = group_detections(rows, group)
-        precision, _ = precision_at_recall(found.scores, found.matched, n_truth=found.n_truth)
-        ap.append(precision.mean(axis=1))
+        ap.append(found.precision_recall()[0].mean(axis=1))
         n_right = np.array([found.matched[found.rank < limit].sum(axis=0) for limit in _RECALL_LIMITS], np.float64)
         recalls.append(n_right / found.n_truth if found.n_truth else np.full_like(n_right, np.nan))
     return np.array(ap), np.stack(recalls, axis=1)

@@ -7,15 +7,13 @@ tile are valid for every score threshold.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
 from seep_monai.errors import ConfigError
-from seep_monai.instances.components import ANY_SEEP, Components
-from seep_monai.metrics.matching import match_components
+from seep_monai.instances.components import Components
+from seep_monai.metrics.matching import pairs_of_any_class
 from seep_monai.metrics.pixels import Confusion
 from seep_monai.metrics.records import RowKind, header_row
 
@@ -45,14 +43,12 @@ def confusion_rows(
     Raises:
         ConfigError: if the threshold is out of range.
     """
-    any_truth, any_predicted = (replace(t, classes=np.full_like(t.classes, ANY_SEEP)) for t in (truth, predicted))
-    matches = match_components(any_truth, any_predicted, np.array([iou_threshold]), max_detections=len(predicted))
     true_rows = np.zeros(len(truth), CONFUSION_DTYPE)
     true_rows["kind"], true_rows["true_class"], true_rows["score"] = RowKind.TRUTH, truth.classes, np.nan
     detections = np.zeros(len(predicted), CONFUSION_DTYPE)
     detections["kind"], detections["predicted_class"] = RowKind.DETECTION, predicted.classes
     detections["score"] = predicted.scores
-    pairs = matches.pairs
+    pairs = pairs_of_any_class(truth, predicted, iou_threshold)
     true_rows["predicted_class"][pairs.truth] = predicted.classes[pairs.predicted]
     true_rows["score"][pairs.truth] = predicted.scores[pairs.predicted]
     detections["true_class"][pairs.predicted] = truth.classes[pairs.truth]

@@ -7,16 +7,15 @@ Source: Bolya et al. 2020, "TIDE: a general toolbox for identifying object detec
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import N_SEEP_CLASSES, SEEP_LABELS
-from seep_monai.instances.components import ANY_SEEP, Components
+from seep_monai.instances.components import Components
 from seep_monai.metrics.confusion import CONFUSION_IOU
-from seep_monai.metrics.matching import match_components
+from seep_monai.metrics.matching import pairs_of_any_class
 from seep_monai.metrics.overlap import Overlaps, overlaps
 
 # The matches are those of the confusion matrix.
@@ -48,9 +47,8 @@ def error_counts(truth: Components, predicted: Components) -> Counts:
         truth: true instances of the classes 1..7 of one tile.
         predicted: disjoint instances of the same tile, with scores.
     """
-    any_truth, any_predicted = (replace(t, classes=np.full_like(t.classes, ANY_SEEP)) for t in (truth, predicted))
-    pairs = match_components(any_truth, any_predicted, np.array([FOUND_IOU]), max_detections=len(predicted)).pairs
-    found = overlaps(any_truth, any_predicted)
+    pairs = pairs_of_any_class(truth, predicted, FOUND_IOU)
+    found = overlaps(truth.of_any_class(), predicted.of_any_class())
     of_truth = np.full(len(truth), TRUTH_OUTCOMES.index("missed"))
     of_detection = np.full(len(predicted), DETECTION_OUTCOMES.index("false_alarm"))
     touched = found.iou >= TOUCHED_IOU

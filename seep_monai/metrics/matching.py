@@ -33,14 +33,12 @@ class Matches:
         detection_bits: (n,) int64, for `order`; bit i is set if the detection is a true positive at threshold i.
         truth_bits: (m,) int64, for all rows of the truth's table; bit i is set if the instance is found at threshold i.
         pairs: the matched pairs, each once.
-        pair_bits: (p,) int64, for `pairs`; bit i is set if the pair is matched at threshold i.
     """
 
     order: npt.NDArray[np.int64]
     detection_bits: npt.NDArray[np.int64]
     truth_bits: npt.NDArray[np.int64]
     pairs: Overlaps
-    pair_bits: npt.NDArray[np.int64]
 
 
 def match_components(
@@ -62,13 +60,25 @@ def match_components(
     _check_thresholds(thresholds)
     order = detection_order(predicted, max_detections)
     found = overlaps(truth, predicted)
-    ranking, position = _ranked(found, order)
-    pair_bits = _greedy(found, ranking, position, thresholds)
-    partners = ranking[pair_bits > 0]
-    pairs, bits = found.subset(partners), pair_bits[pair_bits > 0]
-    detection_bits = _joined(bits, position[partners], len(order))
-    truth_bits = _joined(bits, pairs.truth, len(truth))
-    return Matches(order, detection_bits, truth_bits, pairs, bits)
+    # Index in `order` of each detection; len(order) if it does not count.
+    position = np.full(len(predicted), len(order), np.int64)
+    position[order] = np.arange(len(order))
+    position = position[found.predicted]
+    # COCO scans the truths in order and replaces the best so far at an equal IoU: of equal IoUs, the last truth wins.
+    ranking = np.lexsort((-found.truth, -found.iou, position))
+    ranking = ranking[position[ranking] < len(order)]
+    pairs, position = found.subset(ranking), position[ranking]
+    bits = _greedy(pairs, position, thresholds)
+    detection_bits, truth_bits = np.zeros(len(order), np.int64), np.zeros(len(truth), np.int64)
+    np.bitwise_or.at(detection_bits, position, bits)
+    np.bitwise_or.at(truth_bits, pairs.truth, bits)
+    return Matches(order, detection_bits, truth_bits, pairs.subset(np.flatnonzero(bits)))
+
+
+def pairs_of_any_class(truth: Components, predicted: Components, iou_threshold: float) -> Overlaps:
+    """The matched pairs at one IoU threshold, where all classes count as one and all detections count."""
+    one_class = truth.of_any_class(), predicted.of_any_class()
+    return match_components(*one_class, np.array([iou_threshold]), max_detections=len(predicted)).pairs
 
 
 def detection_order(predicted: Components, max_detections: int = MAX_DETECTIONS) -> npt.NDArray[np.int64]:
@@ -90,48 +100,21 @@ def bits_to_matched(bits: npt.ArrayLike, n_thresholds: int) -> npt.NDArray[np.bo
     return (masks[:, None] >> np.arange(n_thresholds)) & 1 == 1
 
 
-def _ranked(found: Overlaps, order: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The pairs of `found` in matching order, and the index in `order` of each pair's detection."""
-    position = _positions(found, order)
-    # COCO scans the truths in order and replaces the best so far at an equal IoU: of equal IoUs, the last truth wins.
-    ranking = np.lexsort((-found.truth, -found.iou, position))
-    return ranking[position[ranking] < len(order)], position
-
-
 def _greedy(
-    found: Overlaps,
-    ranking: npt.NDArray[np.int64],
-    position: npt.NDArray[np.int64],
-    thresholds: npt.NDArray[np.float64],
+    pairs: Overlaps, position: npt.NDArray[np.int64], thresholds: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int64]:
-    """For each pair of `ranking`, the bit mask of the thresholds at which it is matched."""
+    """For each pair in matching order, the bit mask of the thresholds at which it is matched."""
     # IoU .62 reaches .5, .55 and .6 of .5, .55, .6, .65: three bits, 0b111.
-    n_reached = np.searchsorted(np.minimum(thresholds, _HIGHEST_THRESHOLD), found.iou[ranking], side="right")
+    n_reached = np.searchsorted(np.minimum(thresholds, _HIGHEST_THRESHOLD), pairs.iou, side="right")
     matched: dict[int, int] = {}
     taken: dict[int, int] = {}
     bits = []
-    pairs = zip(position[ranking].tolist(), found.truth[ranking].tolist(), n_reached.tolist(), strict=True)
-    for detection, truth, n in pairs:
+    for detection, truth, n in zip(position.tolist(), pairs.truth.tolist(), n_reached.tolist(), strict=True):
         new = ((1 << n) - 1) & ~matched.get(detection, 0) & ~taken.get(truth, 0)
         matched[detection] = matched.get(detection, 0) | new
         taken[truth] = taken.get(truth, 0) | new
         bits.append(new)
     return np.array(bits, np.int64)
-
-
-def _joined(bits: npt.NDArray[np.int64], index: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-    """(size,) int64: bitwise OR of the masks of each index."""
-    joined = np.zeros(size, np.int64)
-    np.bitwise_or.at(joined, index, bits)
-    return joined
-
-
-def _positions(found: Overlaps, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Index in `order` of the detection of each pair; len(order) if it does not count."""
-    size = max(int(found.predicted.max(initial=-1)), int(order.max(initial=-1))) + 1
-    position = np.full(size, len(order), np.int64)
-    position[order] = np.arange(len(order))
-    return position[found.predicted]
 
 
 def _check_thresholds(thresholds: npt.NDArray[np.float64]) -> None:

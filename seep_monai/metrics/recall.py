@@ -19,10 +19,22 @@ from seep_monai.metrics.confusion import CONFUSION_IOU
 
 # Choice: half of the instances of the reference tiles are below 100 px; pools above 1,500 px are easy to see.
 SIZE_EDGES_PX = (100, 500, 1500)
-SIZE_BINS = ("below_100_px", "100_to_500_px", "500_to_1500_px", "above_1500_px")
+# Bin -> title.
+SIZE_BINS = {
+    "below_100_px": "below 100 px",
+    "100_to_500_px": "100 to 500 px",
+    "500_to_1500_px": "500 to 1,500 px",
+    "above_1500_px": "above 1,500 px",
+}
 # Mean DN / mean DN of the ring of sea. Choice: the median slick of the reference tiles has .79 to .89.
 CONTRAST_EDGES = (0.7, 0.8, 0.9)
-CONTRAST_BINS = ("ratio_below_0_7", "ratio_0_7_to_0_8", "ratio_0_8_to_0_9", "ratio_above_0_9", "no_ring")
+CONTRAST_BINS = {
+    "ratio_below_0_7": "below .7 of the sea",
+    "ratio_0_7_to_0_8": ".7 to .8 of the sea",
+    "ratio_0_8_to_0_9": ".8 to .9 of the sea",
+    "ratio_above_0_9": "above .9 of the sea",
+    "no_ring": "no sea around",
+}
 GROUPINGS = {"size": SIZE_BINS, "contrast": CONTRAST_BINS}
 RECALL_BINS = (*SIZE_BINS, *CONTRAST_BINS)
 RECALL_COUNTS = ("n_instances", "n_found", "n_px", "n_drawn_px")
@@ -95,8 +107,8 @@ def recall_scores(counts: Counts) -> dict[str, float]:
 def recall_rows(recall: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Title and values of each bin, from a part of `recall_summary` such as `seep`."""
     for grouping, bins in GROUPINGS.items():
-        for name in bins:
-            yield _TITLES[name], recall[grouping][name]
+        for name, title in bins.items():
+            yield title, recall[grouping][name]
 
 
 def missed_px(predicted: ClassMap, truth: ClassMap) -> int:
@@ -116,16 +128,3 @@ def _by_bin(counts: Counts) -> dict[str, dict[str, Any]]:
         for name, (n_instances, n_found, n_px, n_drawn_px) in zip(RECALL_BINS, counts.tolist(), strict=True)
     }
     return {grouping: {name: values[name] for name in bins} for grouping, bins in GROUPINGS.items()}
-
-
-_TITLES = {
-    "below_100_px": "below 100 px",
-    "100_to_500_px": "100 to 500 px",
-    "500_to_1500_px": "500 to 1,500 px",
-    "above_1500_px": "above 1,500 px",
-    "ratio_below_0_7": "below .7 of the sea",
-    "ratio_0_7_to_0_8": ".7 to .8 of the sea",
-    "ratio_0_8_to_0_9": ".8 to .9 of the sea",
-    "ratio_above_0_9": "above .9 of the sea",
-    "no_ring": "no sea around",
-}

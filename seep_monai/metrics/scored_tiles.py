@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from seep_monai.instances.components import ClassMap, Components, Floats, class_
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS, instance_scores
 from seep_monai.metrics.confusion import confusion_rows
 from seep_monai.metrics.errors import error_counts
+from seep_monai.metrics.intervals import ScoreFunction
 from seep_monai.metrics.matching import MAX_DETECTIONS
 from seep_monai.metrics.pixels import confusion_counts, pixel_scores
 from seep_monai.metrics.recall import recall_counts, recall_scores, ring_ratios
@@ -84,40 +85,50 @@ class ScoredTiles:
         self.recall.append(recall_counts(true, predicted, is_found, ring_ratios(true, log_dn, truth)))
         self.ribbons.append(ribbon_row(predicted, truth))
 
-    def by_scene(self, records: Sequence[npt.NDArray[Any]]) -> dict[str, list[npt.NDArray[Any]]]:
-        """The entries of one of the lists, by scene."""
+    def extend(self, tiles: ScoredTiles) -> None:
+        """Add all of `tiles`; image ids are not changed (see `selected`)."""
+        for name, records in vars(tiles).items():
+            getattr(self, name).extend(records)
+
+    def pooled(self, name: str) -> npt.NDArray[Any]:
+        """The records in one of the lists as one array: rows are concatenated, counts are summed."""
+        return _pooled(getattr(self, name))
+
+    def by_scene(self, name: str) -> dict[str, npt.NDArray[Any]]:
+        """As `pooled`, of each scene."""
         parts: dict[str, list[npt.NDArray[Any]]] = {}
-        for scene, record in zip(self.scenes, records, strict=True):
+        for scene, record in zip(self.scenes, getattr(self, name), strict=True):
             parts.setdefault(scene, []).append(record)
-        return parts
+        return {scene: _pooled(records) for scene, records in parts.items()}
 
     def selected(self, positions: Iterable[int]) -> ScoredTiles:
         """The tiles at `positions`, in this order, with new image ids 0, 1, .."""
         chosen = list(positions)
-        return ScoredTiles(
-            scenes=[self.scenes[i] for i in chosen],
-            instances=_with_new_ids(self.instances, chosen),
-            confusion=_with_new_ids(self.confusion, chosen),
-            pixels=[self.pixels[i] for i in chosen],
-            ribbons=[self.ribbons[i] for i in chosen],
-            errors=[self.errors[i] for i in chosen],
-            recall=[self.recall[i] for i in chosen],
-            names=[self.names[i] for i in chosen],
-        )
+        tiles = ScoredTiles(**{name: [values[i] for i in chosen] for name, values in vars(self).items()})
+        for lists in (tiles.instances, tiles.confusion):
+            for image_id, rows in enumerate(lists):
+                lists[image_id] = rows.copy()
+                lists[image_id]["image_id"] = image_id
+        return tiles
 
     def scores(self) -> dict[str, float]:
-        """All scores: of instances, of pixels, of ribbons as `ribbon_<key>`, and recalls."""
-        ribbons = ribbon_scores(np.sum(self.ribbons, axis=0))
-        return {
-            **pixel_scores(np.sum(self.pixels, axis=0)),
-            **instance_scores(np.concatenate(self.instances)),
-            **{f"ribbon_{key}": value for key, value in ribbons.items()},
-            **recall_scores(np.sum(self.recall, axis=0)),
-        }
+        """All scores: of instances, of pixels, recalls, and of ribbons as `ribbon_<key>`."""
+        scores = [score_function(self.pooled(name)) for name, score_function in SCORE_FUNCTIONS.items()]
+        return {key: value for of_kind in scores for key, value in of_kind.items()}
 
 
-def _with_new_ids(records: Sequence[npt.NDArray[np.void]], positions: Sequence[int]) -> list[npt.NDArray[np.void]]:
-    copies = [records[i].copy() for i in positions]
-    for image_id, rows in enumerate(copies):
-        rows["image_id"] = image_id
-    return copies
+def _pooled(records: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate(records) if records[0].dtype.names else np.sum(records, axis=0)
+
+
+def _ribbon_scores(counts: npt.NDArray[np.float64]) -> dict[str, float]:
+    return {f"ribbon_{key}": value for key, value in ribbon_scores(counts).items()}
+
+
+# The scores of each kind of record, in the order of `ci95` in metrics.json.
+SCORE_FUNCTIONS: Mapping[str, ScoreFunction] = {
+    "instances": instance_scores,
+    "pixels": pixel_scores,
+    "recall": recall_scores,
+    "ribbons": _ribbon_scores,
+}

@@ -19,7 +19,7 @@ from seep_monai.instances.components import ANY_SEEP, ClassMap, Floats, Mask, cl
 from seep_monai.instances.ring import MIN_RING_PX, ring_window
 from seep_monai.markdown import markdown_table
 from seep_monai.metrics.errors import FOUND_IOU, TOUCHED_IOU
-from seep_monai.metrics.matching import match_components
+from seep_monai.metrics.matching import pairs_of_any_class
 from seep_monai.metrics.overlap import overlaps
 
 OUTCOMES = ("found", "outline", "missed", "right", "poor_outline", "false_alarm")
@@ -88,11 +88,10 @@ def tile_contrasts(dn: Floats, valid: Mask, truth: ClassMap, predicted: MaskTabl
         predicted: detections of any seep (`seep_detections`).
     """
     true = class_components(np.where(valid, truth, 0).astype(np.uint8))
-    any_truth = replace(true, classes=np.full_like(true.classes, ANY_SEEP))
-    tables = beside_truth(any_truth, predicted)
+    tables = beside_truth(true.of_any_class(), predicted)
     touching = overlaps(*tables)
     touching = touching.subset(np.flatnonzero(touching.iou >= TOUCHED_IOU))
-    pairs = match_components(*tables, np.array([FOUND_IOU]), max_detections=len(predicted)).pairs
+    pairs = pairs_of_any_class(*tables, FOUND_IOU)
     of_truth, of_detection = np.full(len(true), "missed", object), np.full(len(predicted), "false_alarm", object)
     of_truth[touching.truth], of_detection[touching.predicted] = "outline", "poor_outline"
     of_truth[pairs.truth], of_detection[pairs.predicted] = "found", "right"

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.dataset.statistics import count_classes
 from seep_monai.instances.components import ANY_SEEP
-from seep_monai.metrics.average_precision import AT_50, RECALL_LEVELS, group_precision_recall
+from seep_monai.metrics.average_precision import AT_50, RECALL_LEVELS, group_detections
 from seep_monai.metrics.operating_point import score_curve
 from seep_monai.report.charts import Curve, confusion_figure, line_figure, training_figure
 from seep_monai.report.evaluation import EvaluationPlan
@@ -126,7 +126,8 @@ def _instance_figures(rows: np.ndarray, class_names: Sequence[str]) -> dict[str,
     groups = {"seep / no seep": ANY_SEEP, **dict(zip(class_names, SEEP_LABELS, strict=True))}
     curves = {name: score_curve(rows, group) for name, group in groups.items()}
     against_recall = {
-        name: (RECALL_LEVELS, group_precision_recall(rows, group)[0][AT_50]) for name, group in groups.items()
+        name: (RECALL_LEVELS, group_detections(rows, group).precision_recall()[0][AT_50])
+        for name, group in groups.items()
     }
     figures = {
         "precision_recall": (

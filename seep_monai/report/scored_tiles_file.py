@@ -42,6 +42,7 @@ SCORED_TILES_FILE = "scored_tiles.npz"
 # Increased when the meaning of an array changes, so that records of different meaning are never pooled.
 FORMAT = 5
 
+_COUNTS = ("pixels", "ribbons", "errors", "recall")
 _ORIGIN_KEYS = frozenset(
     {"part", "unit", "leaky", "instance_mode", "instance_settings", "weights_sha256", "plan_fingerprint", "class_names"}
 )
@@ -65,10 +66,7 @@ def write_scored_tiles(path: Path, tiles: ScoredTiles, origin: Mapping[str, Any]
         "n_instance_rows": np.array([len(rows) for rows in tiles.instances]),
         "confusion": np.concatenate(tiles.confusion),
         "n_confusion_rows": np.array([len(rows) for rows in tiles.confusion]),
-        "pixels": np.stack(tiles.pixels),
-        "ribbons": np.stack(tiles.ribbons),
-        "errors": np.stack(tiles.errors),
-        "recall": np.stack(tiles.recall),
+        **{name: np.stack(getattr(tiles, name)) for name in _COUNTS},
         "recall_bins": np.array(RECALL_BINS),
         "ribbon_columns": np.array(RIBBON_COLUMNS),
         "iou_thresholds": IOU_THRESHOLDS,
@@ -86,14 +84,11 @@ def read_scored_tiles(path: Path) -> ScoredTiles:
     """
     arrays = _arrays(path)
     return ScoredTiles(
+        names=arrays["names"].tolist(),
         scenes=arrays["scenes"].tolist(),
         instances=_divided(arrays["instances"], arrays["n_instance_rows"]),
         confusion=_divided(arrays["confusion"], arrays["n_confusion_rows"]),
-        pixels=list(arrays["pixels"]),
-        ribbons=list(arrays["ribbons"]),
-        errors=list(arrays["errors"]),
-        recall=list(arrays["recall"]),
-        names=arrays["names"].tolist(),
+        **{name: list(arrays[name]) for name in _COUNTS},
     )
 
 

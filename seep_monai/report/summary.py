@@ -8,21 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from seep_monai.metrics import instance_scores, pixel_scores
 from seep_monai.metrics.confusion import CONFUSION_IOU, FALSE_ALARM_ROW, MISSED_COLUMN, instance_confusion
 from seep_monai.metrics.errors import error_summary
-from seep_monai.metrics.intervals import bootstrap_intervals, bootstrap_sums, paired_intervals, paired_sums
-from seep_monai.metrics.recall import recall_scores, recall_summary
+from seep_monai.metrics.intervals import Interval, bootstrap_intervals
+from seep_monai.metrics.recall import recall_summary
 from seep_monai.metrics.ribbon import ribbon_scores
-from seep_monai.metrics.scored_tiles import ScoredTiles
+from seep_monai.metrics.scored_tiles import SCORE_FUNCTIONS, ScoredTiles
 from seep_monai.report.tables import nested_metrics, value_at
 
 # Format of metrics.json. Increased when the meaning of a key changes.
 METRICS_FORMAT = 2
-
-Interval = tuple[float, float] | None
 
 
 def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]:
@@ -41,11 +37,11 @@ def summarised(tiles: ScoredTiles, class_names: Sequence[str]) -> dict[str, Any]
             "iou": CONFUSION_IOU,
             "rows": [*class_names, FALSE_ALARM_ROW],
             "columns": [*class_names, MISSED_COLUMN],
-            "counts": instance_confusion(np.concatenate(tiles.confusion)).tolist(),
+            "counts": instance_confusion(tiles.pooled("confusion")).tolist(),
         },
+        "errors": error_summary(tiles.pooled("errors")),
+        "recall": recall_summary(tiles.pooled("recall")),
     }
-    metrics["errors"] = error_summary(np.sum(tiles.errors, axis=0))
-    metrics["recall"] = recall_summary(np.sum(tiles.recall, axis=0))
     intervals = {place(key): interval for key, interval in scene_intervals(tiles).items()}
     metrics["ci95"] = {key: interval for key, interval in intervals.items() if _is_there(metrics, key)}
     return metrics
@@ -60,35 +56,27 @@ def false_alarms_by_area(tiles: ScoredTiles, pixel_size_m: float | None) -> floa
     """
     if pixel_size_m is None:
         return None
-    n_alarms = ribbon_scores(np.stack(tiles.ribbons))["false_alarms_per_tile"] * len(tiles.ribbons)
+    n_alarms = ribbon_scores(tiles.pooled("ribbons"))["false_alarms_per_tile"] * len(tiles.ribbons)
     n_px = int(np.sum(tiles.pixels))
     return n_alarms / (n_px * pixel_size_m**2 / 1e9)
 
 
-def scene_intervals(tiles: ScoredTiles) -> dict[str, Interval]:
-    """95 % bootstrap intervals over scenes by the keys of `ScoredTiles.scores`; all scores use the same draws."""
-    ribbons = bootstrap_sums(ribbon_scores, _sums(tiles, tiles.ribbons))
-    return {
-        **bootstrap_intervals(instance_scores, _rows(tiles)),
-        **bootstrap_sums(pixel_scores, _sums(tiles, tiles.pixels)),
-        **bootstrap_sums(recall_scores, _sums(tiles, tiles.recall)),
-        **{f"ribbon_{key}": interval for key, interval in ribbons.items()},
-    }
+def scene_intervals(tiles: ScoredTiles, *, minus: ScoredTiles | None = None) -> dict[str, Interval]:
+    """95 % bootstrap intervals over scenes by the keys of `ScoredTiles.scores`; all scores use the same draws.
 
-
-def difference_intervals(first: ScoredTiles, second: ScoredTiles) -> dict[str, Interval]:
-    """As `scene_intervals`, for the differences first - second on the same scenes.
+    Args:
+        tiles: the records of all tiles.
+        minus: the records of a second model on the same scenes; the intervals are those of the differences
+            tiles - minus. None: one model.
 
     Raises:
         DataError: if the scenes differ.
     """
-    ribbons = paired_sums(ribbon_scores, _sums(first, first.ribbons), _sums(second, second.ribbons))
-    return {
-        **paired_intervals(instance_scores, _rows(first), _rows(second)),
-        **paired_sums(pixel_scores, _sums(first, first.pixels), _sums(second, second.pixels)),
-        **paired_sums(recall_scores, _sums(first, first.recall), _sums(second, second.recall)),
-        **{f"ribbon_{key}": interval for key, interval in ribbons.items()},
-    }
+    intervals: dict[str, Interval] = {}
+    for name, score_function in SCORE_FUNCTIONS.items():
+        others = None if minus is None else minus.by_scene(name)
+        intervals |= bootstrap_intervals(score_function, tiles.by_scene(name), minus=others, summed=name != "instances")
+    return intervals
 
 
 def place(key: str) -> str:
@@ -102,14 +90,6 @@ def place(key: str) -> str:
             return f"{group}.{key.removeprefix(f'{group}_')}"
     match = re.fullmatch(r"(.+)_([1-7])", key)
     return key if match is None else f"classes.{match[2]}.{match[1]}"
-
-
-def _rows(tiles: ScoredTiles) -> dict[str, npt.NDArray[Any]]:
-    return {scene: np.concatenate(parts) for scene, parts in tiles.by_scene(tiles.instances).items()}
-
-
-def _sums(tiles: ScoredTiles, counts: Sequence[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    return {scene: np.sum(parts, axis=0) for scene, parts in tiles.by_scene(counts).items()}
 
 
 def _is_there(metrics: Mapping[str, Any], key: str) -> bool:
