@@ -17,9 +17,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from seep_monai.coco import CocoRecords, MaskTable, label_runs, read_image_ids, read_results
+from seep_monai.coco import CocoRecords, MaskTable, Runs, label_runs, read_image_ids, read_results
 from seep_monai.coco.results import beside_truth, mask_table, painted
-from seep_monai.coco.rle import boxes, decoded_counts, encoded, meeting_pieces, pixels_of, runs_of_counts
+from seep_monai.coco.rle import boxes, decoded_counts, encoded, meeting_pieces, runs_of_counts
 from seep_monai.errors import DataError
 from seep_monai.instances.components import class_components, class_map
 from seep_monai.metrics import InstanceAveragePrecision, overlaps
@@ -313,8 +313,9 @@ def test_painted_overlap_goes_to_the_best_score() -> None:
     assert not classes[[0, 2]].any()
 
 
-def test_pixels_of_two_runs_lists_both() -> None:
-    assert pixels_of(np.array([0, 5]), np.array([3, 6])).tolist() == [0, 1, 2, 5]
+def test_runs_pixels_are_those_of_each_mask() -> None:
+    runs = Runs((3, 3), np.array([0, 0, 2]), np.array([0, 5, 7]), np.array([3, 6, 8]), 3)
+    assert [pixels.tolist() for pixels in runs.pixels()] == [[0, 1, 2, 5], [], [7]]
 
 
 def test_read_results_list_and_object_give_the_same(tmp_path: Path) -> None:

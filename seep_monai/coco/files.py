@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES, SEEP_LABELS, checked_class_names
-from seep_monai.coco.rle import boxes, encoded, label_runs
+from seep_monai.coco.rle import Runs, boxes, encoded, label_runs
 from seep_monai.errors import DataError
 from seep_monai.files import write_json, write_text
 from seep_monai.instances.components import Components
@@ -35,20 +35,10 @@ def category_records(class_names: Sequence[str] = DEFAULT_CLASS_NAMES) -> list[R
 def annotation_records(image_id: int, components: Components, *, first_id: int) -> list[Record]:
     """One annotation per true component of the classes 1..7, in table order, with ids from `first_id` on."""
     runs = label_runs(components.labels, len(components))
-    rows = zip(
-        components.classes.tolist(), components.areas_px.tolist(), boxes(runs).tolist(), encoded(runs), strict=True
-    )
+    rows = zip(_masks(image_id, components, runs), components.areas_px.tolist(), boxes(runs).tolist(), strict=True)
     return [
-        {
-            "id": first_id + i,
-            "image_id": image_id,
-            "category_id": k - 1,
-            "segmentation": {"size": list(runs.shape), "counts": counts},
-            "area": area,
-            "bbox": box,
-            "iscrowd": 0,
-        }
-        for i, (k, area, box, counts) in enumerate(rows)
+        {"id": first_id + i, **mask, "area": area, "bbox": box, "iscrowd": 0}
+        for i, (mask, area, box) in enumerate(rows)
     ]
 
 
@@ -56,17 +46,18 @@ def prediction_records(image_id: int, components: Components) -> list[Record]:
     """One result per row of predicted components of the classes 1..7, in table order; scores are not rounded."""
     label_of_row = components.label_of_row
     runs = label_runs(components.labels, len(components) if label_of_row is None else int(components.labels.max()))
-    masks = encoded(runs)
-    shown = masks if label_of_row is None else [masks[label - 1] for label in label_of_row]
-    rows = zip(components.classes.tolist(), components.scores.tolist(), shown, strict=True)
+    masks = _masks(image_id, components, runs)
+    return [{**mask, "score": score} for mask, score in zip(masks, components.scores.tolist(), strict=True)]
+
+
+def _masks(image_id: int, components: Components, runs: Runs) -> list[Record]:
+    """Image, category and mask of each row."""
+    counts = encoded(runs)
+    if components.label_of_row is not None:
+        counts = [counts[label - 1] for label in components.label_of_row]
     return [
-        {
-            "image_id": image_id,
-            "category_id": k - 1,
-            "segmentation": {"size": list(runs.shape), "counts": counts},
-            "score": score,
-        }
-        for k, score, counts in rows
+        {"image_id": image_id, "category_id": k - 1, "segmentation": {"size": list(runs.shape), "counts": text}}
+        for k, text in zip(components.classes.tolist(), counts, strict=True)
     ]
 
 

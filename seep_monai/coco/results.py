@@ -11,7 +11,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import N_SEEP_CLASSES
-from seep_monai.coco.rle import Ints, Runs, decoded_counts, label_runs, meeting_pieces, pixels_of, runs_of_counts
+from seep_monai.coco.rle import Ints, Runs, decoded_counts, label_runs, meeting_pieces, runs_of_counts
 from seep_monai.errors import DataError
 from seep_monai.instances.components import ClassMap, Components
 
 _NEEDED = ("image_id", "category_id", "segmentation", "score")
 # Far more than any image has pixels, and too small for sums to overflow int64.
 _MAX_COUNT = 2**40
-_POLYGON_REMEDY = "Convert polygons to RLE with pycocotools.mask.frPyObjects and merge."
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +50,16 @@ class MaskTable:
         if valid.all():
             return self
         owner, _, start, stop = meeting_pieces(self.runs, label_runs(valid.astype(np.uint8), 1))
-        cut = Runs(self.runs.shape, owner, start, stop, self.runs.n_masks)
-        lost = (cut.areas_px == 0) & (self.runs.areas_px > 0)
-        number = np.cumsum(~lost) - 1
-        runs = Runs(cut.shape, number[owner], start, stop, int((~lost).sum()))
-        return MaskTable(runs, self.classes[~lost], self.scores[~lost])
+        cut = replace(self, runs=replace(self.runs, owner=owner, start=start, stop=stop))
+        return cut.selected(np.flatnonzero((cut.runs.areas_px > 0) | (self.runs.areas_px == 0)))
+
+    def selected(self, masks: npt.NDArray[np.intp]) -> MaskTable:
+        """The masks at the positions `masks`, which ascend."""
+        runs = self.runs
+        kept = np.isin(runs.owner, masks)
+        owner = np.searchsorted(masks, runs.owner[kept])
+        own = replace(runs, owner=owner, start=runs.start[kept], stop=runs.stop[kept], n_masks=len(masks))
+        return MaskTable(own, self.classes[masks], self.scores[masks])
 
 
 def beside_truth(truth: Components, predicted: MaskTable) -> tuple[Components, Components]:
@@ -91,11 +95,9 @@ def painted(predicted: MaskTable) -> tuple[ClassMap, npt.NDArray[np.float64]]:
     """
     height, width = predicted.runs.shape
     classes, scores = np.zeros(height * width, np.uint8), np.zeros(height * width)
-    first = np.searchsorted(predicted.runs.owner, np.arange(len(predicted) + 1))
+    pixels = predicted.runs.pixels()
     for mask in np.argsort(-predicted.scores, kind="stable")[::-1]:
-        own = slice(first[mask], first[mask + 1])
-        pixels = pixels_of(predicted.runs.start[own], predicted.runs.stop[own])
-        classes[pixels], scores[pixels] = predicted.classes[mask], predicted.scores[mask]
+        classes[pixels[mask]], scores[pixels[mask]] = predicted.classes[mask], predicted.scores[mask]
     return classes.reshape(width, height).T, scores.reshape(width, height).T
 
 
@@ -180,19 +182,14 @@ def _record_fault(record: object) -> str | None:
         return f"expected category_id 0..{N_SEEP_CLASSES - 1} (mask value - 1), but got {got!r}. Renumber the classes."
     if not _is_whole(record["image_id"]):
         return f"expected a whole image_id, but got {record['image_id']!r}. Number the images."
-    return _score_fault(record["score"]) or _segmentation_fault(record["segmentation"])
-
-
-def _score_fault(score: object) -> str | None:
-    is_number = isinstance(score, int | float) and not isinstance(score, bool)
-    if is_number and math.isfinite(score):  # type: ignore[arg-type]
-        return None
-    return f"expected a finite score, but got {score!r}. Give every result a number."
-
-
-def _segmentation_fault(segmentation: object) -> str | None:
+    score, segmentation = record["score"], record["segmentation"]
+    if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
+        return f"expected a finite score, but got {score!r}. Give every result a number."
     if isinstance(segmentation, list):
-        return f"expected an RLE mask, but got polygons. {_POLYGON_REMEDY}"
+        return (
+            "expected an RLE mask, but got polygons. Convert polygons to RLE with pycocotools.mask.frPyObjects and "
+            "merge."
+        )
     if not isinstance(segmentation, dict) or "counts" not in segmentation or "size" not in segmentation:
         return "expected a segmentation {size, counts}, but got another format. Write masks as COCO RLE."
     return None

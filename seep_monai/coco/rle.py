@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.errors import DataError
+from seep_monai.instances.labelling import ranges
 
 Ints = npt.NDArray[np.int64]
 
@@ -47,6 +48,11 @@ class Runs:
     def areas_px(self) -> Ints:
         """(n_masks,) int64 number of pixels."""
         return np.bincount(self.owner, weights=self.stop - self.start, minlength=self.n_masks).astype(np.int64)
+
+    def pixels(self) -> list[Ints]:
+        """The numbers of the pixels of each mask, ascending."""
+        numbers = ranges(self.start, self.stop - self.start)
+        return np.split(numbers, np.cumsum(self.areas_px)[:-1]) if self.n_masks else []
 
 
 def label_runs(labels: npt.NDArray[np.integer], n_masks: int) -> Runs:
@@ -103,8 +109,7 @@ def meeting_pieces(masks: Runs, disjoint: Runs) -> tuple[Ints, Ints, Ints, Ints]
     first = np.searchsorted(stop, masks.start, side="right")
     n_met = np.maximum(np.searchsorted(start, masks.stop, side="left") - first, 0)
     run = np.repeat(np.arange(len(masks.start)), n_met)
-    # Two runs that overlap 2 others from index 4 on and 3 from index 9 on: 4, 5, 9, 10, 11.
-    met = np.repeat(first - (np.cumsum(n_met) - n_met), n_met) + np.arange(len(run))
+    met = ranges(first, n_met)
     return (
         masks.owner[run],
         owner[met],
@@ -119,12 +124,11 @@ def encoded(runs: Runs) -> list[str]:
     >>> encoded(label_runs(np.array([[1, 0], [1, 0]]), 1))
     ['022']
     """
-    counts, n_counts = _counts(runs)
-    position = np.arange(len(counts)) - np.repeat(np.cumsum(n_counts) - n_counts, n_counts)
+    counts, mask = _counts(runs)
+    position = np.arange(len(counts)) - np.searchsorted(mask, mask)
     two_before = np.concatenate([np.zeros(2, np.int64), counts[:-2]])[: len(counts)]
     characters = _characters(counts - np.where(position > 2, two_before, 0))
-    mask_of_count = np.repeat(np.arange(runs.n_masks), n_counts)
-    n_characters = np.bincount(mask_of_count, weights=(characters > 0).sum(axis=1), minlength=runs.n_masks)
+    n_characters = np.bincount(mask, weights=(characters > 0).sum(axis=1), minlength=runs.n_masks)
     ends = np.cumsum(n_characters).astype(np.int64).tolist()
     text = characters[characters > 0].tobytes().decode("ascii")
     return [text[a:b] for a, b in zip([0, *ends], ends, strict=False)]
@@ -175,40 +179,24 @@ def runs_of_counts(counts: list[Ints], shape: tuple[int, int]) -> Runs:
     for number, own in enumerate(counts):
         if own.sum() != n_px or (len(own) and own.min() < 0):
             raise DataError(f"mask {number}: expected run lengths that add up to {n_px} pixels, but got {own.sum()}.")
-    pieces = [_merged(own) for own in counts]
+    pieces = [_runs(own) for own in counts]
     owner = np.repeat(np.arange(len(counts)), [len(piece) for piece in pieces])
     joined = np.concatenate([np.zeros((0, 2), np.int64), *pieces])
     return Runs(shape, owner, joined[:, 0], joined[:, 1], len(counts))
 
 
-def pixels_of(start: Ints, stop: Ints) -> Ints:
-    """The numbers of all pixels of the runs, run after run.
-
-    >>> pixels_of(np.array([2, 7]), np.array([4, 8])).tolist()
-    [2, 3, 7]
-    """
-    length = stop - start
-    return np.repeat(start - (np.cumsum(length) - length), length) + np.arange(length.sum())
-
-
 def _counts(runs: Runs) -> tuple[Ints, Ints]:
-    """The counts of all masks, concatenated, and how many each mask has."""
+    """The counts of all masks, concatenated, and the mask of each count."""
     n_px = runs.shape[0] * runs.shape[1]
-    n_runs = np.bincount(runs.owner, minlength=runs.n_masks)
-    last = np.cumsum(n_runs) - 1
-    is_first = np.concatenate([[True], runs.owner[1:] != runs.owner[:-1]])[: len(runs.owner)]
-    previous = np.where(is_first, 0, np.concatenate([[0], runs.stop[:-1]])[: len(runs.stop)])
-    end = np.zeros(runs.n_masks, np.int64)
-    end[n_runs > 0] = runs.stop[last[n_runs > 0]]
-    rest = n_px - end
+    masks = np.arange(runs.n_masks)
+    # Each mask has the borders 0, start and stop of each run, and n_px.
+    owner = np.concatenate([masks, runs.owner, runs.owner, masks])
+    border = np.concatenate([0 * masks, runs.start, runs.stop, 0 * masks + n_px])
+    order = np.lexsort((border, owner))
+    owner, border = owner[order], border[order]
     # A mask with the last pixel has no final background count. An empty mask in an empty tile has the count 0.
-    has_rest = (rest > 0) | (n_runs == 0)
-    n_counts = 2 * n_runs + has_rest
-    counts = np.empty(int(n_counts.sum()), np.int64)
-    place = 2 * np.arange(len(runs.owner)) + (np.cumsum(has_rest) - has_rest)[runs.owner]
-    counts[place], counts[place + 1] = runs.start - previous, runs.stop - runs.start
-    counts[(np.cumsum(n_counts) - 1)[has_rest]] = rest[has_rest]
-    return counts, n_counts.astype(np.int64)
+    kept = (owner[1:] == owner[:-1]) & ((border[:-1] < n_px) | (n_px == 0))
+    return np.diff(border)[kept], owner[1:][kept]
 
 
 def _characters(values: Ints) -> npt.NDArray[np.uint8]:
@@ -223,12 +211,9 @@ def _characters(values: Ints) -> npt.NDArray[np.uint8]:
     return np.stack(columns, axis=1).astype(np.uint8) if columns else np.zeros((0, 1), np.uint8)
 
 
-def _merged(counts: Ints) -> Ints:
-    """(r, 2) first pixel and pixel after the last of each run; adjacent runs are merged."""
-    borders = np.concatenate([[0], np.cumsum(counts)])
-    # Counts 2, 3, 0, 4 -> borders 0, 2, 5, 5, 9: runs 2..5 and 5..9 are adjacent.
-    start, stop = borders[1:-1:2], borders[2::2]
-    start, stop = start[stop > start], stop[stop > start]
-    apart = start[1:] > stop[:-1]
-    ends = np.ones(1, bool)[: len(start)]
-    return np.stack([start[np.concatenate([ends, apart])], stop[np.concatenate([apart, ends])]], axis=1)
+def _runs(counts: Ints) -> Ints:
+    """(r, 2) first pixel and pixel after the last of each run."""
+    # An even number of counts ends with a run, an odd number with background.
+    borders, n = np.unique(np.cumsum(counts)[: len(counts) // 2 * 2], return_counts=True)
+    # Counts 2, 3, 0, 4 -> borders 2, 5, 5, 9: the runs 2..5 and 5..9 are one, 2..9.
+    return borders[n % 2 == 1].reshape(-1, 2)

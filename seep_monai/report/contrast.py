@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seep_monai.coco.results import MaskTable, beside_truth
-from seep_monai.coco.rle import pixels_of
 from seep_monai.instances.components import ANY_SEEP, ClassMap, Floats, Mask, class_components
 from seep_monai.instances.ring import MIN_RING_PX, ring_window
 from seep_monai.markdown import markdown_table
@@ -22,8 +20,8 @@ from seep_monai.metrics.errors import FOUND_IOU, TOUCHED_IOU
 from seep_monai.metrics.matching import pairs_of_any_class
 from seep_monai.metrics.overlap import overlaps
 
-OUTCOMES = ("found", "outline", "missed", "right", "poor_outline", "false_alarm")
-_TITLES = {
+# Outcome -> title.
+OUTCOMES = {
     "found": "true seeps, found",
     "outline": "true seeps, poor outline",
     "missed": "true seeps, missed",
@@ -57,22 +55,16 @@ class Contrast:
 def seep_detections(predicted: MaskTable) -> MaskTable:
     """The detections of any seep: masks that occur under several classes are merged, with the sum of their scores."""
     first: dict[bytes, int] = {}
-    owners, scores = [], np.zeros(len(predicted))
-    starts = np.searchsorted(predicted.runs.owner, np.arange(len(predicted) + 1))
-    for mask in range(len(predicted)):
-        own = slice(starts[mask], starts[mask + 1])
-        key = predicted.runs.start[own].tobytes() + b"|" + predicted.runs.stop[own].tobytes()
-        owner = first.setdefault(key, mask)
-        scores[owner] += predicted.scores[mask]
-        if owner == mask:
-            owners.append(mask)
-    kept = replace(predicted, classes=np.full(len(predicted), ANY_SEEP, np.int64), scores=scores)
-    return _selected(kept, np.array(owners, np.intp))
+    pixels = predicted.runs.pixels()
+    owners = np.array([first.setdefault(own.tobytes(), mask) for mask, own in enumerate(pixels)], np.intp)
+    scores = np.bincount(owners, weights=predicted.scores, minlength=len(predicted))
+    merged = replace(predicted, classes=np.full(len(predicted), ANY_SEEP, np.int64), scores=scores)
+    return merged.selected(np.unique(owners))
 
 
 def above(predicted: MaskTable, threshold: float) -> MaskTable:
     """The masks with a score of at least `threshold`."""
-    return _selected(predicted, np.flatnonzero(predicted.scores >= threshold))
+    return predicted.selected(np.flatnonzero(predicted.scores >= threshold))
 
 
 def tile_contrasts(dn: Floats, valid: Mask, truth: ClassMap, predicted: MaskTable) -> list[Contrast]:
@@ -121,14 +113,10 @@ def contrast_summary(contrasts: Iterable[Contrast]) -> dict[str, Any]:
 def contrast_text(summary: Mapping[str, Any]) -> str:
     """A Markdown table of the medians and quartiles."""
     rows = []
-    for outcome in OUTCOMES:
+    for outcome, title in OUTCOMES.items():
         row = summary[outcome]
-        cells = [
-            _span(row["area_px"], 1, "{:.0f}"),
-            _span(row["darker"], 100, "{:.1f}"),
-            _span(row["visibility"], 1, "{:.1f}"),
-        ]
-        rows.append([_TITLES[outcome], str(row["n"]), *cells])
+        cells = [_span(row["area_px"], 1, 0), _span(row["darker"], 100, 1), _span(row["visibility"], 1, 1)]
+        rows.append([title, str(row["n"]), *cells])
     return markdown_table(["", "n", "area, px", "darker than the sea, %", "visibility, sd"], rows)
 
 
@@ -148,24 +136,11 @@ def _contrast(log_dn: Floats, mask: Mask, sea: Mask) -> tuple[float, float]:
 
 def _masks(predicted: MaskTable) -> list[Mask]:
     height, width = predicted.runs.shape
-    starts = np.searchsorted(predicted.runs.owner, np.arange(len(predicted) + 1))
-    masks = []
-    for mask in range(len(predicted)):
-        own = slice(starts[mask], starts[mask + 1])
-        flat = np.zeros(height * width, bool)
-        flat[pixels_of(predicted.runs.start[own], predicted.runs.stop[own])] = True
-        # Runs are column-major.
-        masks.append(flat.reshape(width, height).T)
-    return masks
-
-
-def _selected(predicted: MaskTable, rows: npt.NDArray[np.intp]) -> MaskTable:
-    number = np.full(len(predicted), -1, np.int64)
-    number[rows] = np.arange(len(rows))
-    runs = predicted.runs
-    kept = number[runs.owner] >= 0
-    own = replace(runs, owner=number[runs.owner[kept]], start=runs.start[kept], stop=runs.stop[kept], n_masks=len(rows))
-    return MaskTable(own, predicted.classes[rows], predicted.scores[rows])
+    masks = np.zeros((len(predicted), width * height), bool)
+    for mask, pixels in zip(masks, predicted.runs.pixels(), strict=True):
+        mask[pixels] = True
+    # Runs are column-major.
+    return [mask.reshape(width, height).T for mask in masks]
 
 
 def _quartiles(values: Sequence[float]) -> list[float] | None:
@@ -174,8 +149,8 @@ def _quartiles(values: Sequence[float]) -> list[float] | None:
     return [float(value) for value in np.quantile(known, _QUARTILES)] if len(known) else None
 
 
-def _span(quartiles: Sequence[float] | None, factor: float, form: str) -> str:
+def _span(quartiles: Sequence[float] | None, factor: float, n_digits: int) -> str:
     if quartiles is None:
         return "-"
-    low, middle, high = (form.format(factor * value) for value in quartiles)
+    low, middle, high = (f"{factor * value:.{n_digits}f}" for value in quartiles)
     return f"**{middle}** ({low} .. {high})"
