@@ -29,8 +29,6 @@ class EvaluationPlan:
         leaky: whether scored scenes were used in training, or the stored plan is leaky.
         class_names: the seven class names stored with the weights.
         settings: how instances are found.
-        weights_sha256: checksum of the weights.
-        plan_fingerprint: fingerprint of the plan the weights were trained with.
         description: the content of `model.json`.
         classifier: the object classifier; None: there is none.
     """
@@ -40,8 +38,6 @@ class EvaluationPlan:
     leaky: bool
     class_names: tuple[str, ...]
     settings: InstanceSettings
-    weights_sha256: str
-    plan_fingerprint: str
     description: Mapping[str, Any]
     classifier: ObjectClassifier | None = None
 
@@ -111,8 +107,6 @@ def plan_evaluation(
         leaky=stored_leak or bool(scored_scenes.intersection(description["trained_scenes"])),
         class_names=checked_class_names(description["class_names"]),
         settings=instances,
-        weights_sha256=description["sha256"],
-        plan_fingerprint=description["plan_fingerprint"],
         description=description,
         classifier=classifier,
     )

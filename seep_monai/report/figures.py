@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -51,7 +52,7 @@ def tile_figure(pictures: Sequence[TilePicture], class_names: Sequence[str], tit
         axis.imshow(panel(picture), interpolation="nearest")
         axis.set_title(f"{picture.name}: image | truth | prediction", fontsize=9)
     handles = [
-        Patch(color=_unit(colour), label=textwrap.fill(name, _NAME_WIDTH))
+        Patch(color=[level / 255 for level in colour], label=textwrap.fill(name, _NAME_WIDTH))
         for colour, name in zip([*CLASS_COLOURS[1:], NO_DATA_COLOUR], [*class_names, "no data"], strict=True)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4 * n_columns, fontsize=9, frameon=False)
@@ -81,12 +82,7 @@ def class_figure(metrics: Mapping[str, Any], class_names: Sequence[str], title: 
     axis.set_xlabel("n = true instances", fontsize=8)
     # The space above 1 is for the numbers on the bars.
     axis.set(ylim=(0, 1.1), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1.0], ylabel="score")
-    axis.grid(axis="y", alpha=0.3)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=len(_CLASS_SCORES), frameon=False, fontsize=9)
-    figure.suptitle(textwrap.fill(title, 110), fontsize=11)
-    return figure
+    return _with_legend(figure, axis, title)
 
 
 def error_figure(errors: Mapping[str, Any], class_names: Sequence[str], title: str) -> Figure:
@@ -124,22 +120,22 @@ def recall_figure(recall: Mapping[str, Any], title: str) -> Figure:
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     axis = figure.subplots()
     rows = [(name, values) for name, values in recall_rows(recall["seep"]) if values["n_instances"]]
-    for i, (key, colour) in enumerate((("pixel_recall", "#33597f"), ("instance_recall", "#d08c3f"))):
-        heights = [values[key] for _, values in rows]
-        bars = axis.bar([place + 0.38 * i - 0.19 for place in range(len(rows))], heights, 0.36, color=colour)
+    for i, (name, colour) in enumerate((("pixel recall", "#33597f"), ("instance recall", "#d08c3f"))):
+        heights = [values[name.replace(" ", "_")] for _, values in rows]
+        centres = [place + 0.38 * i - 0.19 for place in range(len(rows))]
+        bars = axis.bar(centres, heights, 0.36, color=colour, label=name)
         axis.bar_label(bars, [f"{height:.2f}" for height in heights], padding=2, fontsize=7)
-        bars.set_label(key.replace("_", " "))
     names = [f"{textwrap.fill(name, _NAME_WIDTH)}\nn = {v['n_instances']}\n{v['n_px']} px" for name, v in rows]
     axis.set_xticks(range(len(rows)), names, fontsize=8)
     axis.set(ylim=(0, 1.05), ylabel="recall")
+    return _with_legend(figure, axis, title)
+
+
+def _with_legend(figure: Figure, axis: Axes, title: str) -> Figure:
+    """The bar chart with grid, legend and title."""
     axis.grid(axis="y", alpha=0.3)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=len(axis.containers), frameon=False, fontsize=9)
     figure.suptitle(textwrap.fill(title, 110), fontsize=11)
     return figure
-
-
-def _unit(colour: tuple[int, int, int]) -> tuple[float, float, float]:
-    red, green, blue = colour
-    return red / 255, green / 255, blue / 255

@@ -31,6 +31,19 @@ _TRAINING_CHARTS = (
     ("validation_seep/dice", "validation_seep/iou", "validation_seep/AP50"),
     ("validation/mAP50", "validation/mAP"),
 )
+_AT_IOU = "mask IoU 0.5"
+# Heading -> charts; those that an evaluation does not have are left out.
+_SECTIONS = {
+    "Tiles": ("tiles",),
+    "Scores of each class": ("classes",),
+    "Instances": ("precision_recall", "precision", "recall", "f1"),
+    "Errors": ("errors",),
+    "Recall by size and contrast": ("recall",),
+    "Confusion": ("confusion",),
+    "Most missed pixels": ("missed",),
+    "Worst tiles": ("worst",),
+    "Best tiles": ("best",),
+}
 
 
 def evaluation_charts(
@@ -51,20 +64,18 @@ def evaluation_charts(
         ),
     }
     charts = {name: Picture(text, figure_png(figure)) for name, (text, figure) in figures.items()}
-    for name, shown in {
-        "tiles": list(pictures),
-        "missed": [picture for _, picture in records.missed],
-        "worst": [picture for _, picture in records.worst],
-        "best": [picture for _, picture in records.best],
-    }.items():
-        if shown:
-            charts[name] = Picture(_TILE_TITLES[name], figure_png(tile_figure(shown, class_names, title)))
-    captions = {
-        "missed": ", ".join(f"{picture.name}: {number:.0f} px" for number, picture in records.missed),
-        "worst": ", ".join(f"{picture.name}: {number:.2f}" for number, picture in records.worst),
-        "best": ", ".join(f"{picture.name}: {number:.2f}" for number, picture in records.best),
-    }
-    return {name: Picture(chart.title, chart.png, captions.get(name, "")) for name, chart in charts.items()}
+    if pictures:
+        charts["tiles"] = Picture("Tiles that show all classes", figure_png(tile_figure(pictures, class_names, title)))
+    for name, ranked, form, text in (
+        ("missed", records.missed, "{:.0f} px", "the most missed seep pixels"),
+        ("worst", records.worst, "{:.2f}", "the lowest seep Dice"),
+        ("best", records.best, "{:.2f}", "the highest seep Dice"),
+    ):
+        if ranked:
+            caption = ", ".join(f"{picture.name}: {form.format(number)}" for number, picture in ranked)
+            figure = tile_figure([picture for _, picture in ranked], class_names, title)
+            charts[name] = Picture(f"Tiles with {text}", figure_png(figure), caption)
+    return charts
 
 
 def evaluation_page(
@@ -76,34 +87,26 @@ def evaluation_page(
     runs_dir: Path,
 ) -> Report:
     """The content of `report.html`."""
-    sections: dict[str, list[Picture]] = {
-        "Tiles": [charts[name] for name in ("tiles",) if name in charts],
-        "Scores of each class": [charts["classes"]],
-        "Instances": [charts[name] for name in _INSTANCE_CHARTS],
-        "Errors": [charts["errors"]],
-        "Recall by size and contrast": [charts["recall"]],
-        "Confusion": [charts["confusion"]],
-        "Most missed pixels": [charts[name] for name in ("missed",) if name in charts],
-        "Worst tiles": [charts[name] for name in ("worst",) if name in charts],
-        "Best tiles": [charts[name] for name in ("best",) if name in charts],
-    }
+    sections = {heading: [charts[name] for name in names if name in charts] for heading, names in _SECTIONS.items()}
     run_dir = runs_dir / str(evaluation.description.get("run_name", ""))
     curves = training_curves(run_dir)
     if curves:
         sections["Training"] = [
             Picture("Curves of the training", figure_png(training_figure(curves, _TRAINING_CHARTS)))
         ]
-    description = {key: value for key, value in evaluation.description.items() if key != "plan"}
+    settings = {
+        "model.json": {key: value for key, value in evaluation.description.items() if key != "plan"},
+        "plan settings": evaluation.description["plan"]["settings"],
+    }
+    config = run_dir / "config.json"
+    if config.is_file():
+        settings["config of the training"] = json.loads(config.read_text(encoding="utf-8"))
     return Report(
         metrics=metrics,
         class_names=evaluation.class_names,
         counts={part: count_classes(tiles).to_json() for part, tiles in evaluation.plan.parts.items()},
         sections=sections,
-        settings={
-            "model.json": description,
-            "plan settings": evaluation.description["plan"]["settings"],
-            **_run_config(run_dir),
-        },
+        settings=settings,
         notes=_notes(metrics, note_of(evaluation.description)),
     )
 
@@ -129,12 +132,8 @@ def _instance_figures(rows: np.ndarray, class_names: Sequence[str]) -> dict[str,
         name: (RECALL_LEVELS, group_detections(rows, group).precision_recall()[0][AT_50])
         for name, group in groups.items()
     }
-    figures = {
-        "precision_recall": (
-            "Precision and recall of instances",
-            line_figure(against_recall, x_label="recall", y_label="precision", title=_AT_IOU),
-        )
-    }
+    figure = line_figure(against_recall, x_label="recall", y_label="precision", title=_AT_IOU)
+    figures = {"precision_recall": ("Precision and recall of instances", figure)}
     for key in ("precision", "recall", "f1"):
         name = key.upper() if key == "f1" else key
         lines = {group: (curve.scores, getattr(curve, key)) for group, curve in curves.items()}
@@ -143,25 +142,11 @@ def _instance_figures(rows: np.ndarray, class_names: Sequence[str]) -> dict[str,
     return figures
 
 
-def _run_config(run_dir: Path) -> dict[str, Any]:
-    """The config of the training, if the run's folder exists."""
-    path = run_dir / "config.json"
-    return {"config of the training": json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else {}
-
-
-_AT_IOU = "mask IoU 0.5"
-_INSTANCE_CHARTS = ("precision_recall", "precision", "recall", "f1")
-_TILE_TITLES = {
-    "tiles": "Tiles that show all classes",
-    "missed": "Tiles with the most missed seep pixels",
-    "worst": "Tiles with the lowest seep Dice",
-    "best": "Tiles with the highest seep Dice",
-}
-
-
 def _notes(metrics: Mapping[str, Any], of_weights: str | None) -> list[str]:
-    notes = ["Potential seeps: a SAR image cannot prove oil. AP follows COCO, on connected components."]
-    notes.append("F1 within 1 px, clDice and AP10-50 tolerate an outline error of one pixel; AP50-95 does not.")
+    notes = [
+        "Potential seeps: a SAR image cannot prove oil. AP follows COCO, on connected components.",
+        "F1 within 1 px, clDice and AP10-50 tolerate an outline error of one pixel; AP50-95 does not.",
+    ]
     if not any(metrics["ci95"].values()):
         notes.append(f"No intervals: they need at least five scenes, but there are {metrics['n_scenes']}.")
     if of_weights:

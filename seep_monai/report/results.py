@@ -45,12 +45,12 @@ def write_results(
         "leaky": evaluation.leaky,
         "instance_mode": evaluation.instance_mode,
         "instance_settings": evaluation.settings.to_json(),
-        "weights_sha256": evaluation.weights_sha256,
-        "plan_fingerprint": evaluation.plan_fingerprint,
+        "weights_sha256": evaluation.description["sha256"],
+        "plan_fingerprint": evaluation.description["plan_fingerprint"],
     }
-    head: dict[str, Any] = {"format": METRICS_FORMAT, **counts, **origin}
-    metrics = head | summarised(records.tiles, evaluation.class_names)
-    metrics["false_alarms_per_1000_km2"] = false_alarms_by_area(records.tiles, pixel_size_m)
+    scores = summarised(records.tiles, evaluation.class_names)
+    by_area = {"false_alarms_per_1000_km2": false_alarms_by_area(records.tiles, pixel_size_m)}
+    metrics: dict[str, Any] = {"format": METRICS_FORMAT, **counts, **origin, **scores, **by_area}
     write_json(output_dir / "metrics.json", metrics)
     write_text(output_dir / "metrics.csv", metrics_csv(metrics, evaluation.class_names))
     records.coco.write(output_dir)

@@ -86,15 +86,12 @@ class LabelPredictions:
         path = self.labels[name]
         labels = read_label_map(path, shape=valid.shape, extra=(NO_DATA_LABEL,))
         classes = np.where(valid & (labels != NO_DATA_LABEL), labels, 0).astype(np.uint8)
-        scores = self._scores(name, classes)
-        inside = scores[classes > 0]
+        drawn = classes > 0
+        inside = np.ones(np.count_nonzero(drawn))
+        if self.probabilities is not None:
+            inside = _read_probability(self.probabilities[name], drawn=drawn)
         by_class, seeps = class_components(classes), seep_components(classes)
         return Prediction(classes, with_mean_scores(by_class, inside), with_mean_scores(seeps, inside))
-
-    def _scores(self, name: str, classes: ClassMap) -> npt.NDArray[np.floating]:
-        if self.probabilities is None:
-            return np.ones(classes.shape)
-        return _read_probability(self.probabilities[name], drawn=classes > 0)
 
 
 class CocoPredictions:
@@ -175,26 +172,26 @@ def score_predictions(
         TiffError: if a file cannot be read.
         ConfigError: if the pattern does not match the names.
     """
-    scenes = scenes_of(list(masks), scene_pattern)
+    scene_of = dict(zip(masks, scenes_of(list(masks), scene_pattern), strict=True))
     images = None if images_dir is None else _files_of(list(masks), images_dir, "", option="--images_dir")
-    scene_of = dict(zip(masks, scenes, strict=True))
     tiles = ScoredTiles()
-    progress = tqdm(masks.items(), desc="score", unit="tile", leave=False, disable=not sys.stderr.isatty())
-    for name, path in progress:
+    for name, path in tqdm(masks.items(), desc="score", unit="tile", leave=False, disable=not sys.stderr.isatty()):
         truth = read_label_map(path)
-        image = None if images is None else _read_image(images[name], shape=truth.shape)
-        valid = np.ones(truth.shape, bool) if image is None else image[1]
+        log_dn, valid = None, np.ones(truth.shape, bool)
+        if images is not None:
+            log_dn, valid = _read_image(images[name], shape=truth.shape)
         truth[~valid] = NO_DATA_LABEL
         prediction = predictions.tile(name, valid)
-        by_class, seeps = instance_pairs(truth, prediction)
-        log_dn = None if image is None else image[0]
+        known = without_no_data(truth, truth=truth)
+        true, found = class_components(known), prediction.masks
+        by_class = beside_truth(true, found) if isinstance(found, MaskTable) else (true, found)
         tiles.add(
             (name, scene_of[name]),
             truth,
             prediction.classes,
             by_class=by_class,
             detections=by_class,
-            seeps=seeps,
+            seeps=(seep_components(known), prediction.seeps),
             log_dn=log_dn,
             n_tiles=-(-truth.size // TILE_PX**2),
         )
@@ -206,22 +203,9 @@ def score_predictions(
         "weights_sha256": None,
         "plan_fingerprint": None,
     }
-    counts = {"n_tiles": len(masks), "n_scenes": len(set(scenes))}
+    counts = {"n_tiles": len(masks), "n_scenes": len(set(scene_of.values()))}
     by_area = {"false_alarms_per_1000_km2": false_alarms_by_area(tiles, pixel_size_m)}
     return {"format": METRICS_FORMAT, **counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES), **by_area}
-
-
-def instance_pairs(truth: ClassMap, prediction: Prediction) -> list[tuple[Components, Components]]:
-    """(truth, prediction) pairs for the matching, of each class and of any seep (see `records.instance_rows`).
-
-    Args:
-        truth: (H, W) uint8, 0..7 and 255 = no-data.
-        prediction: the prediction, background where the truth is no-data.
-    """
-    true_map = without_no_data(truth, truth=truth)
-    true_components, masks = class_components(true_map), prediction.masks
-    by_class = beside_truth(true_components, masks) if isinstance(masks, MaskTable) else (true_components, masks)
-    return [by_class, (seep_components(true_map), prediction.seeps)]
 
 
 def read_label_map(path: Path, *, shape: tuple[int, ...] | None = None, extra: tuple[int, ...] = ()) -> ClassMap:
@@ -249,7 +233,7 @@ def read_label_map(path: Path, *, shape: tuple[int, ...] | None = None, extra: t
 
 
 def _read_probability(path: Path, *, drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
-    """(H, W) probabilities; only those of `drawn` pixels are checked, so no-data may have any value."""
+    """(p,) probabilities of the `drawn` pixels; all others may have any value."""
     image = read_tiff(path)
     array = image.array
     if array.dtype == np.uint8 and OUTPUT_MARK in (image.description or ""):
@@ -262,7 +246,7 @@ def _read_probability(path: Path, *, drawn: npt.NDArray[np.bool_]) -> npt.NDArra
             f"{path}: expected probabilities in 0..1 wherever a seep is predicted, but got {low:g} to {high:g}. "
             "Apply softmax to logits, divide bytes by 255, and leave no NaN there."
         )
-    return array
+    return values
 
 
 def _read_image(path: Path, *, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:

@@ -32,8 +32,6 @@ HEADLINE_ROWS = (
     ("found px with correct class", "mean_named"),
     ("false alarms per tile", "ribbon.false_alarms_per_tile"),
 )
-
-
 _COMPARED = ("seep Dice", "seep IoU", "seep AP50", "mAP50", "mAP50-95")
 
 
@@ -67,10 +65,7 @@ def value_at(metrics: Mapping[str, Any], key: str) -> Any:
 
 def headline_text(metrics: Mapping[str, Any]) -> str:
     """The headline scores, one per line, each with its 95 % interval over scenes if there is one."""
-    lines = []
-    for name, key in HEADLINE_ROWS:
-        lines.append(f"{name:<28}{with_interval(metrics, key)}")
-    return "\n".join(lines)
+    return "\n".join(f"{name:<28}{with_interval(metrics, key)}" for name, key in HEADLINE_ROWS)
 
 
 def metrics_csv(metrics: Mapping[str, Any], class_names: Sequence[str]) -> str:
@@ -84,13 +79,10 @@ def metrics_csv(metrics: Mapping[str, Any], class_names: Sequence[str]) -> str:
     names = {str(label): name for label, name in zip(SEEP_LABELS, class_names, strict=True)}
     for label, name in {**names, "1-7": "seep / no seep"}.items():
         place = f"classes.{label}" if label in names else "seep"
-        intervals = {key: metrics["ci95"].get(f"{place}.{key}") or ("", "") for key in scores}
-        ends = {
-            f"{key}_{end}": value
-            for key, pair in intervals.items()
-            for end, value in zip(("low", "high"), pair, strict=True)
-        }
-        writer.writerow({"label": label, "name": name, **_blank(value_at(metrics, place)), **ends, **origin})
+        # None is written as an empty cell.
+        intervals = [metrics["ci95"].get(f"{place}.{key}") or (None, None) for key in scores]
+        ends = dict(zip(limits, (end for interval in intervals for end in interval), strict=True))
+        writer.writerow({"label": label, "name": name, **value_at(metrics, place), **ends, **origin})
     return buffer.getvalue()
 
 
@@ -142,7 +134,3 @@ def shown(value: float | None) -> str:
     ('0.123', 'undefined')
     """
     return "undefined" if value is None else f"{value:.3f}"
-
-
-def _blank(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: "" if value is None else value for key, value in values.items()}
