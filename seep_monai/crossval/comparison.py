@@ -42,15 +42,16 @@ def write_comparison(first_dir: Path, second_dir: Path, output_dir: Path) -> str
     Raises:
         DataError: if folds are missing or cannot be pooled, or the two cannot be compared.
     """
-    sides = {"first": first_dir, "second": second_dir}
-    runs = {name: read_folds(folder) for name, folder in sides.items()}
-    comparison = compare_folds(runs["first"], runs["second"])
-    settings = {name: summarise_settings(run, read_settings(sides[name])) for name, run in runs.items()}
-    for name, run in runs.items():
-        weights = {str(fold.number): fold.origin["weights_sha256"] for fold in run.folds}
-        origin = {"folder": str(sides[name]), "leaky": run.leaky, "weights_sha256": weights}
-        comparison[name] = {**origin, "settings": settings[name]}
-    comparison["settings_differ"] = different_keys(settings["first"], settings["second"])
+    runs = [read_folds(folder) for folder in (first_dir, second_dir)]
+    comparison = compare_folds(*runs)
+    for name, folder, run in zip(("first", "second"), (first_dir, second_dir), runs, strict=True):
+        comparison[name] = {
+            "folder": str(folder),
+            "leaky": run.leaky,
+            "weights_sha256": {str(fold.number): fold.origin["weights_sha256"] for fold in run.folds},
+            "settings": summarise_settings(run, read_settings(folder)),
+        }
+    comparison["settings_differ"] = different_keys(comparison["first"]["settings"], comparison["second"]["settings"])
     text = comparison_text(comparison)
     write_json(output_dir / COMPARISON_FILE, comparison)
     write_text(output_dir / COMPARISON_TEXT_FILE, text)
@@ -76,13 +77,13 @@ def compare_folds(first: PooledFolds, second: PooledFolds) -> dict[str, Any]:
     keys = (*HEADLINE_KEYS, *CLASS_KEYS)
     values = scores_at(keys, first.tiles), scores_at(keys, second.tiles)
     intervals = {place(key): value for key, value in scene_intervals(first.tiles, minus=second.tiles).items()}
-    by_scene = scene_scores(first), scene_scores(second)
+    one, other = scene_scores(first), scene_scores(second)
     return {
         "n_tiles": len(first.tiles.names),
-        "n_scenes": len(by_scene[0]),
+        "n_scenes": len(one),
         "class_names": first.class_names,
         "figures": {key: _pair(values[0][key], values[1][key]) | {"ci95": intervals[key]} for key in keys},
-        "scenes": {scene: _scene_pair(entry, by_scene[1][scene]) for scene, entry in by_scene[0].items()},
+        "scenes": {scene: _scene_pair(entry, other[scene]) for scene, entry in one.items()},
     }
 
 
@@ -142,7 +143,7 @@ def _scene_pair(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, A
     pairs = {key: _pair(one["scores"][key], other["scores"][key]) for key in SCENE_KEYS}
     return {
         "n_tiles": one["n_tiles"],
-        "first": {key: pair["first"] for key, pair in pairs.items()},
-        "second": {key: pair["second"] for key, pair in pairs.items()},
+        "first": one["scores"],
+        "second": other["scores"],
         "differences": {key: pair["difference"] for key, pair in pairs.items()},
     }

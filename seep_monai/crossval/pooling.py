@@ -100,17 +100,9 @@ def pool_folds(folds: Sequence[Fold]) -> PooledFolds:
         DataError: if data set, split, class names, instance settings, networks or overrides differ, or if a tile (or,
             without leak, a scene) is in two test parts.
     """
-    first = folds[0]
     for fold in folds:
-        origins = shared_origin(first.origin), shared_origin(fold.origin)
-        _check_same(first, fold, "origin", {key: (origins[0][key], origins[1][key]) for key in _SHARED_ORIGIN})
-        pairs = {key: (first.description[key], fold.description[key]) for key in _SHARED_DESCRIPTION}
-        pairs |= {"context": (first.description.get("context"), fold.description.get("context"))}
-        _check_same(
-            first, fold, "model.json", pairs | {"classifier": (_classifier_kind(first), _classifier_kind(fold))}
-        )
-        _check_same(first, fold, "scored.json", {"evaluation's overrides": (first.overrides, fold.overrides)})
-        _check_division(first, fold)
+        _check_same(folds[0], fold)
+        _check_division(folds[0], fold)
     _check_disjoint(folds)
     joined = ScoredTiles()
     for fold in folds:
@@ -138,32 +130,38 @@ def shared_origin(origin: Mapping[str, Any]) -> dict[str, Any]:
     return {**origin, "instance_settings": kept}
 
 
-def _classifier_kind(fold: Fold) -> dict[str, Any] | None:
-    """Settings of the fit of a fold's object classifier; None if it was not used."""
-    objects = fold.description.get("objects")
-    if fold.origin["instance_mode"] != "classified" or not objects:
-        return None
-    return {"tta": objects.get("tta")}
+def _shared_settings(fold: Fold) -> dict[tuple[str, str], Any]:
+    """What must be equal in all folds, by its name and the file that holds it."""
+    origin, description = shared_origin(fold.origin), fold.description
+    # Settings of the fit of the object classifier; None if it was not used.
+    objects = description.get("objects") if origin["instance_mode"] == "classified" else None
+    return {
+        **{(key, "origin"): origin[key] for key in _SHARED_ORIGIN},
+        **{(key, "model.json"): description[key] for key in _SHARED_DESCRIPTION},
+        ("context", "model.json"): description.get("context"),
+        ("classifier", "model.json"): {"tta": objects.get("tta")} if objects else None,
+        ("evaluation's overrides", "scored.json"): fold.overrides,
+        **{(key, "plan settings in model.json"): value for key, value in _split(fold).items() if key != "fold"},
+    }
 
 
-def _check_same(first: Fold, fold: Fold, source: str, pairs: Mapping[str, tuple[Any, Any]]) -> None:
-    for key, (one, other) in pairs.items():
-        if one != other:
+def _check_same(first: Fold, fold: Fold) -> None:
+    expected, found = _shared_settings(first), _shared_settings(fold)
+    for (key, source), one in expected.items():
+        if one != found[key, source]:
             raise DataError(
                 f"fold {fold.number}: expected the {key} of fold {first.number} ({source}), {one!r}, but got "
-                f"{other!r}. Train and score all folds with the same settings."
+                f"{found[key, source]!r}. Train and score all folds with the same settings."
             )
 
 
 def _check_division(first: Fold, fold: Fold) -> None:
-    """Raise a DataError unless a fold has the number of its folder, and the split and data of the first fold."""
-    splits = _split(first), _split(fold)
-    pairs = {key: (splits[0][key], splits[1][key]) for key in splits[0] if key != "fold"}
-    _check_same(first, fold, "plan settings in model.json", pairs)
-    if splits[1]["split_file"] is None and splits[1]["fold"] != fold.number:
+    """Raise a DataError unless a fold has the number of its folder, and the data of the first fold."""
+    split = _split(fold)
+    if split["split_file"] is None and split["fold"] != fold.number:
         raise DataError(
             f"fold_{fold.number}: expected weights trained with --split#fold {fold.number}, but model.json says "
-            f"fold {splits[1]['fold']}. Put each fold into its own folder."
+            f"fold {split['fold']}. Put each fold into its own folder."
         )
     plans = first.description["plan"], fold.description["plan"]
     if plans[0]["scene_levels"] != plans[1]["scene_levels"] or _images(plans[0]) != _images(plans[1]):

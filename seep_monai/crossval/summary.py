@@ -80,19 +80,15 @@ def summarise_folds(run: PooledFolds, settings: Mapping[str, Any] | None = None)
 
 def scene_scores(run: PooledFolds) -> dict[str, dict[str, Any]]:
     """Folds, counts and scores by scene, sorted by name."""
-    folds_of: dict[str, list[int]] = {}
-    for fold in run.folds:
-        for scene in set(fold.tiles.scenes):
-            folds_of.setdefault(scene, []).append(fold.number)
     summary = {}
-    for scene in sorted(folds_of):
+    for scene in sorted(set(run.tiles.scenes)):
         tiles = run.tiles.selected(i for i, name in enumerate(run.tiles.scenes) if name == scene)
-        flat = tiles.scores()
+        scores = scores_at(("n_instances", *SCENE_KEYS), tiles)
         summary[scene] = {
-            "folds": folds_of[scene],
+            "folds": [fold.number for fold in run.folds if scene in fold.tiles.scenes],
             "n_tiles": len(tiles.names),
-            "n_instances": int(flat["n_instances"]),
-            "scores": _at(SCENE_KEYS, flat),
+            "n_instances": int(scores.pop("n_instances") or 0),
+            "scores": scores,
         }
     return summary
 
@@ -115,7 +111,8 @@ def spread(values: Sequence[float | None]) -> dict[str, float | int | None]:
 
 def scores_at(keys: Iterable[str], tiles: ScoredTiles) -> dict[str, float | None]:
     """The scores of the tiles by their keys in `metrics.json`. Undefined values are None."""
-    return _at(keys, tiles.scores())
+    placed = {place(name): value for name, value in tiles.scores().items()}
+    return {key: None if math.isnan(placed[key]) else placed[key] for key in keys}
 
 
 def summarise_settings(run: PooledFolds, settings: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -133,11 +130,6 @@ def summarise_settings(run: PooledFolds, settings: Mapping[str, Any] | None) -> 
         "normalisation_version": description["normalisation_version"],
         "band": description["band"],
     }
-
-
-def _at(keys: Iterable[str], flat: Mapping[str, float]) -> dict[str, float | None]:
-    placed = {place(name): value for name, value in flat.items()}
-    return {key: None if math.isnan(placed[key]) else placed[key] for key in keys}
 
 
 def _fold_summary(fold: Fold) -> dict[str, Any]:

@@ -76,9 +76,8 @@ def _head(summary: Mapping[str, Any]) -> str:
 
 
 def _figures(summary: Mapping[str, Any]) -> str:
-    rows = []
-    for name, key in HEADLINE_ROWS:
-        rows.append([name, with_interval(summary["pooled"], key), *_spread(summary["over_folds"][key])])
+    pooled, over_folds = summary["pooled"], summary["over_folds"]
+    rows = [[name, with_interval(pooled, key), *_spread(over_folds[key])] for name, key in HEADLINE_ROWS]
     return markdown_table(["figure", "pooled [95 %]", "mean over folds", "std", "min .. max"], rows)
 
 
@@ -101,11 +100,9 @@ def _errors(summary: Mapping[str, Any]) -> str:
             [name, *(str(errors[key][str(label)][outcome]) for outcome in outcomes)]
             for label, name in zip(SEEP_LABELS, summary["class_names"], strict=True)
         ]
-        totals = [str(sum(counts[outcome] for counts in errors[key].values())) for outcome in outcomes]
-        titles = [outcome.replace("_", " ") for outcome in outcomes]
-        parts.append(
-            f"{title}, at mask IoU {errors['iou']}:\n\n" + markdown_table(["class", *titles], [*rows, ["all", *totals]])
-        )
+        rows.append(["all", *(str(sum(counts[outcome] for counts in errors[key].values())) for outcome in outcomes)])
+        table = markdown_table(["class", *(outcome.replace("_", " ") for outcome in outcomes)], rows)
+        parts.append(f"{title}, at mask IoU {errors['iou']}:\n\n{table}")
     named = errors["named"]
     shares = ", ".join(
         f"{name} {shown(named[str(k)])}" for k, name in zip(SEEP_LABELS, summary["class_names"], strict=True)
