@@ -7,7 +7,6 @@ from pathlib import Path
 
 from seep_monai.calibration.comparison import KS_LIMIT
 from seep_monai.calibration.comparison_report import (
-    ColumnOptions,
     parse_tile_columns,
     plan_comparison,
     write_comparison,
@@ -55,7 +54,8 @@ def compare_folders(arguments: argparse.Namespace) -> str:
         arguments.sim_dir,
         n_tiles=arguments.n_tiles,
         seed=arguments.seed,
-        columns=ColumnOptions(parse_tile_columns(arguments.real_tile_columns), arguments.n_tile_cols),
+        real_tile_columns=parse_tile_columns(arguments.real_tile_columns),
+        n_tile_cols=arguments.n_tile_cols,
     )
     report = write_comparison(plan, arguments.output_dir)
     return f"{verdict_text(report['verdict'])}\nGoals are KS distances below {KS_LIMIT}. Report: {arguments.output_dir}"

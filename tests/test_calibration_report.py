@@ -14,7 +14,6 @@ from tiny_data import write_tiny_dataset
 from seep_monai.calibration.comparison import compare
 from seep_monai.calibration.comparison_figures import shuffled_figure
 from seep_monai.calibration.comparison_report import (
-    ColumnOptions,
     ComparisonPlan,
     measured,
     parse_tile_columns,
@@ -35,7 +34,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def planned(folders: tuple[Path, Path], n_tiles: int | None = None, seed: int = 0) -> ComparisonPlan:
-    return plan_comparison(*folders, n_tiles=n_tiles, seed=seed, columns=ColumnOptions())
+    return plan_comparison(*folders, n_tiles=n_tiles, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +84,13 @@ def test_tile_columns_of_simulation_json_go_before_the_options(tmp_path: Path) -
     sets = write_tiny_dataset(tmp_path / "a", n_scenes=3), write_tiny_dataset(tmp_path / "b", n_scenes=3)
     scenes = [{"name": "000000", "n_tile_cols": 3}, {"name": "000001"}]
     (sets[1] / "simulation.json").write_text(json.dumps({"scenes": scenes}))
-    plan = plan_comparison(*sets, columns=ColumnOptions({"0000": 5, "000002": 7}, 8))
+    plan = plan_comparison(*sets, real_tile_columns={"0000": 5, "000002": 7}, n_tile_cols=8)
     assert plan.tile_cols[0] == {"000000": 5, "000001": 5, "000002": 7}
     assert plan.tile_cols[1] == {"000000": 3, "000001": 8, "000002": 8}
 
 
 def test_range_trend_appears_where_columns_are_known(folders: tuple[Path, Path]) -> None:
-    plan = plan_comparison(*folders, columns=ColumnOptions({"0": 3}))
+    plan = plan_comparison(*folders, real_tile_columns={"0": 3})
     real = measured(plan.real, plan.tile_cols[0], what="real")
     simulated = measured(plan.simulated, plan.tile_cols[1], what="simulated")
     assert (len(real.samples["sea.range_trend"]), real.left_out) == (6, [])
@@ -102,16 +101,16 @@ def test_range_trend_appears_where_columns_are_known(folders: tuple[Path, Path])
 def test_plan_of_one_folder_twice_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folders[0])
     with pytest.raises(ConfigError, match="two different folders"):
-        plan_comparison(folders[0], tmp_path / "link", columns=ColumnOptions())
+        plan_comparison(folders[0], tmp_path / "link")
 
 
 def test_plan_of_missing_or_empty_folder_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is none"):
-        plan_comparison(folders[0], tmp_path / "nothing", columns=ColumnOptions())
+        plan_comparison(folders[0], tmp_path / "nothing")
     for name in ("train_images_256", "train_masks_256"):
         (tmp_path / name).mkdir()
     with pytest.raises(DataError, match="found none"):
-        plan_comparison(tmp_path, folders[1], columns=ColumnOptions())
+        plan_comparison(tmp_path, folders[1])
 
 
 @pytest.mark.parametrize(
@@ -139,15 +138,15 @@ def test_numbers_out_of_range_are_refused(folders: tuple[Path, Path]) -> None:
         planned(folders, n_tiles=0)
     with pytest.raises(ConfigError, match="seed"):
         planned(folders, seed=-1)
-    with pytest.raises(ConfigError, match="tile columns"):
-        ColumnOptions(simulated=0)
+    with pytest.raises(ConfigError, match="n_tile_cols"):
+        plan_comparison(*folders, n_tile_cols=0)
 
 
 def test_broken_simulation_json_is_named(tmp_path: Path) -> None:
     sets = write_tiny_dataset(tmp_path / "a", n_scenes=1), write_tiny_dataset(tmp_path / "b", n_scenes=1)
     (sets[1] / "simulation.json").write_text("[]")
     with pytest.raises(DataError, match=r"simulation\.json"):
-        plan_comparison(*sets, columns=ColumnOptions())
+        plan_comparison(*sets)
 
 
 def test_wrong_label_names_the_files_and_writes_nothing(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -111,10 +111,9 @@ def _verdict(distributions: Mapping[str, Any], shares: Mapping[str, Any]) -> dic
     entries = {**distributions, **shares}
     goals = []
     for key in GOAL_KEYS:
-        ks = distributions[key]["ks"]
-        met = None if ks is None else ks < KS_LIMIT
-        chance = distributions[key]["ks_by_chance"]
-        goals.append({"key": key, "limit": KS_LIMIT, "ks": ks, "ks_by_chance": chance, "met": met})
+        distances = {name: distributions[key][name] for name in ("ks", "ks_by_chance")}
+        met = None if distances["ks"] is None else distances["ks"] < KS_LIMIT
+        goals.append({"key": key, "limit": KS_LIMIT, **distances, "met": met})
     return {
         "n_statistics": len(entries),
         "out_of_band": [key for key, entry in entries.items() if entry["in_band"] is False],

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import ast
-import io
 import json
 import logging
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from seep_monai.calibration.comparison import compare
@@ -25,7 +23,8 @@ from seep_monai.calibration.statistics import SetStatistics, measure_tile, poole
 from seep_monai.dataset.grid import checked_columns, scene_columns
 from seep_monai.dataset.pairs import Pair, find_pairs
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.files import make_folder, write_bytes
+from seep_monai.files import make_folder, write_bytes, write_json, write_text
+from seep_monai.report.html import figure_png
 from seep_monai.simulate.sample import RECORD_NAME
 from seep_monai.simulate.tiles import IMAGES_DIR, MASKS_DIR
 from seep_monai.tiff import read_tiff
@@ -57,24 +56,6 @@ class ComparisonPlan:
     seed: int
 
 
-@dataclass(frozen=True)
-class ColumnOptions:
-    """Tile columns of scenes that are not listed in a `simulation.json`.
-
-    Attributes:
-        real: prefix of a scene's name -> tile columns; the longest matching prefix applies.
-        simulated: tile columns of all simulated scenes; None if unknown.
-    """
-
-    real: Mapping[str, int] = field(default_factory=dict)
-    simulated: int | None = None
-
-    def __post_init__(self) -> None:
-        for columns in (*self.real.values(), *([] if self.simulated is None else [self.simulated])):
-            if columns < 1:
-                raise ConfigError(f"tile columns: expected 1 or more, but got {columns}. Correct the option.")
-
-
 def parse_tile_columns(text: str) -> dict[str, int]:
     """The tile columns by prefix of the scene's name.
 
@@ -92,7 +73,13 @@ def parse_tile_columns(text: str) -> dict[str, int]:
 
 
 def plan_comparison(
-    real_dir: Path, simulated_dir: Path, *, n_tiles: int | None = None, seed: int = 0, columns: ColumnOptions
+    real_dir: Path,
+    simulated_dir: Path,
+    *,
+    n_tiles: int | None = None,
+    seed: int = 0,
+    real_tile_columns: Mapping[str, int] | None = None,
+    n_tile_cols: int | None = None,
 ) -> ComparisonPlan:
     """Choose the tiles to measure; writes nothing.
 
@@ -101,7 +88,8 @@ def plan_comparison(
         simulated_dir: another such folder.
         n_tiles: number of tiles drawn from each set; all if None or if the set has fewer.
         seed: >= 0.
-        columns: tile columns of scenes that are not listed in a `simulation.json`.
+        real_tile_columns: prefix of the name of a real scene -> its tile columns; the longest matching prefix applies.
+        n_tile_cols: tile columns of simulated scenes that are not listed in a `simulation.json`; None: unknown.
 
     Raises:
         ConfigError: if both folders are the same, or a number is out of range.
@@ -111,6 +99,8 @@ def plan_comparison(
         raise ConfigError(f"n_tiles: expected 1 or more, but got {n_tiles}. Leave it out to measure all tiles.")
     if seed < 0:
         raise ConfigError(f"seed: expected 0 or more, but got {seed}. Give another seed.")
+    if n_tile_cols is not None and n_tile_cols < 1:
+        raise ConfigError(f"n_tile_cols: expected 1 or more, but got {n_tile_cols}. Correct the option.")
     if real_dir.resolve() == simulated_dir.resolve():
         raise ConfigError(
             f"{simulated_dir}: expected two different folders, but both are this one. Give the real tiles first, then "
@@ -123,8 +113,8 @@ def plan_comparison(
             )
     sets = [find_pairs(folder / IMAGES_DIR, folder / MASKS_DIR) for folder in (real_dir, simulated_dir)]
     real, simulated = (_drawn(pairs, n_tiles, seed) for pairs in sets)
-    of_all = {} if columns.simulated is None else {"": columns.simulated}
-    tile_cols = (_tile_cols(real_dir, real, columns.real), _tile_cols(simulated_dir, simulated, of_all))
+    of_all = {} if n_tile_cols is None else {"": n_tile_cols}
+    tile_cols = _tile_cols(real_dir, real, real_tile_columns or {}), _tile_cols(simulated_dir, simulated, of_all)
     return ComparisonPlan(real, simulated, (len(sets[0]), len(sets[1])), tile_cols, seed)
 
 
@@ -153,17 +143,18 @@ def write_comparison(plan: ComparisonPlan, output_dir: Path) -> dict[str, Any]:
         **compare(real, simulated),
     }
     tiles, key = shuffled_tiles(plan)
-    contents = {
-        "distributions.png": _png(distributions_figure(real, simulated, report["distributions"])),
-        "tiles_shuffled.png": _png(shuffled_figure(tiles)),
-        "tiles_shuffled.json": _json(key),
-        "calibration.md": markdown(report).encode(),
-        "calibration.json": _json(report),
+    pictures = {
+        "distributions.png": distributions_figure(real, simulated, report["distributions"]),
+        "tiles_shuffled.png": shuffled_figure(tiles),
     }
+    encoded = {name: figure_png(figure, dpi=figure.dpi) for name, figure in pictures.items()}
     folder = make_folder(output_dir, option="--output_dir")
-    for name, content in contents.items():
+    for name, content in encoded.items():
         write_bytes(folder / name, content)
-    logger.info("%s written to %s", ", ".join(contents), folder)
+    write_json(folder / "tiles_shuffled.json", key)
+    write_text(folder / "calibration.md", markdown(report))
+    write_json(folder / "calibration.json", report)
+    logger.info("report written to %s", folder)
     return report
 
 
@@ -254,13 +245,3 @@ def _set_summary(pairs: Sequence[Pair], statistics: SetStatistics, n_in_folder: 
         "tiles_per_scene": statistics.n_tiles,
         "left_out": statistics.left_out,
     }
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=4, allow_nan=False) + "\n").encode()

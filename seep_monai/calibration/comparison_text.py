@@ -100,14 +100,9 @@ def _distributions(title: str, keys: Sequence[str], entries: Mapping[str, Any]) 
     rows = []
     for key in keys:
         entry = entries[key]
-        sides = [
-            text
-            for side in ("real", "simulated")
-            for text in (
-                str(entry[side]["n"]),
-                " / ".join(number_text(entry[side][f"p{percent}"]) for percent in PERCENTS),
-            )
-        ]
+        sides: list[str] = []
+        for side in (entry["real"], entry["simulated"]):
+            sides += [str(side["n"]), " / ".join(number_text(side[f"p{percent}"]) for percent in PERCENTS)]
         distances = [number_text(entry["ks"]), number_text(entry["wasserstein"]), _MARKS[entry["in_band"]]]
         rows.append([f"`{key}`", *sides, *distances])
     heads = ["statistic", "n real", f"real p{spread}", "n sim.", f"simulated p{spread}", "KS", "W", "in band"]
@@ -121,7 +116,8 @@ def _shares(entries: Mapping[str, Any]) -> str:
     for key in keys:
         entry = entries[key]
         sides = [text for side in ("real", "simulated") for text in _share_texts(entry[side])]
-        rows.append([f"`{key}`", *sides, _band_text(entry["band"]), _MARKS[entry["in_band"]]])
+        band = "-" if entry["band"] is None else " to ".join(map(number_text, entry["band"]))
+        rows.append([f"`{key}`", *sides, band, _MARKS[entry["in_band"]]])
     return "## Shares\n\n" + markdown_table(["share", "n real", "real", "n sim.", "simulated", "band", "in band"], rows)
 
 
@@ -174,10 +170,6 @@ def _meaning() -> str:
 
 def _share_texts(side: Mapping[str, Any]) -> list[str]:
     return [str(side["n"]), number_text(side["share"])]
-
-
-def _band_text(band: Sequence[float] | None) -> str:
-    return "-" if band is None else f"{number_text(band[0])} to {number_text(band[1])}"
 
 
 def _percent(share: float | None) -> str:

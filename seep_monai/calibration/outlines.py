@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from skimage.measure import regionprops
@@ -17,57 +15,36 @@ _MIN_RING_PX = 10
 # Choice: 1 px; axes are measured between pixel centres, so a single pixel or row would have an axis of 0.
 _MIN_AXIS_PX = 1.0
 
+MEASURES = ("area_px", "major_axis_px", "aspect", "width_px", "dn_ratio", "touches_border")
+
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class InstanceMeasures:
-    """Measures of one instance.
-
-    Attributes:
-        area_px: number of pixels.
-        major_axis_px: major axis of the ellipse with the same second moments, at least 1 px.
-        aspect: major axis / minor axis, both at least 1 px.
-        width_px: area / number of skeleton pixels.
-        dn_ratio: mean DN inside / mean DN of the ring; NaN if the ring has fewer than ten valid, seep-free pixels.
-        touches_border: True if a pixel lies in the first or last row or column of the tile.
-    """
-
-    area_px: int
-    major_axis_px: float
-    aspect: float
-    width_px: float
-    dn_ratio: float
-    touches_border: bool
 
 
 def measure_instances(
     dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8], components: Components
-) -> list[InstanceMeasures]:
-    """Measure each instance, in the order of the components.
+) -> dict[str, npt.NDArray[np.float64]]:
+    """(n,) measures of the instances by name (`MEASURES`), in the order of the components.
 
     Args:
         dn: (H, W) uint16, 0 = no-data.
         classes: (H, W) uint8, 0 = no seep, 1..7 = seep class, 0 on no-data.
         components: the instances of `classes`.
+
+    Returns:
+        `area_px`: number of pixels. `major_axis_px`: major axis of the ellipse with the same second moments, at least
+        1 px. `aspect`: major axis / minor axis, both at least 1 px. `width_px`: area / number of skeleton pixels.
+        `dn_ratio`: mean DN inside / mean DN of the ring; NaN if the ring has fewer than ten valid, seep-free pixels.
+        `touches_border`: 1 if a pixel lies in the first or last row or column of the tile, else 0.
     """
     free = (dn > 0) & (classes == 0)
-    measures = []
+    rows = []
     for region in regionprops(components.labels):
         top, left, bottom, right = region.bbox
-        axes_px = region.axis_major_length, region.axis_minor_length
-        major_px, minor_px = (max(float(axis_px), _MIN_AXIS_PX) for axis_px in axes_px)
-        measures.append(
-            InstanceMeasures(
-                area_px=int(region.area),
-                major_axis_px=major_px,
-                aspect=major_px / minor_px,
-                width_px=width_px(region.image),
-                dn_ratio=dn_ratio(dn, components.labels == region.label, free),
-                touches_border=top == 0 or left == 0 or bottom == dn.shape[0] or right == dn.shape[1],
-            )
-        )
-    return measures
+        major_px, minor_px = (max(px, _MIN_AXIS_PX) for px in (region.axis_major_length, region.axis_minor_length))
+        ratio = dn_ratio(dn, components.labels == region.label, free)
+        touches_border = top == 0 or left == 0 or bottom == dn.shape[0] or right == dn.shape[1]
+        rows.append((region.area, major_px, major_px / minor_px, width_px(region.image), ratio, touches_border))
+    return dict(zip(MEASURES, np.array(rows, np.float64).reshape(-1, len(MEASURES)).T, strict=True))
 
 
 def width_px(shape: Mask) -> float:

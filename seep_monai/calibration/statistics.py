@@ -291,7 +291,7 @@ def _add_classes(samples: Samples, shares: Counts, dn: npt.NDArray[np.uint16], c
     """Add the measures of the tile's instances to `samples` and `shares`."""
     components = class_components(classes)
     present = set(components.classes.tolist())
-    instances = measure_instances(dn, classes, components)
+    measures = measure_instances(dn, classes, components)
     large = np.flatnonzero(components.areas_px > LARGE_PX)
     free = (dn > 0) & (classes == 0)
     ratios = [core_and_edge(dn, components.labels == row + 1, free) for row in large]
@@ -301,13 +301,14 @@ def _add_classes(samples: Samples, shares: Counts, dn: npt.NDArray[np.uint16], c
         shares[class_key(label, "tiles")] = (int(label in present), 1)
         if label not in present:
             continue
-        members = [instance for instance, k in zip(instances, components.classes, strict=True) if k == label]
-        samples[class_key(label, "n_per_tile")] = [len(members)]
-        for name in ("area_px", "major_axis_px", "aspect", "width_px", "dn_ratio"):
-            values = [getattr(instance, name) for instance in members]
-            samples[class_key(label, name)] = [value for value in values if not np.isnan(value)]
-        shares[class_key(label, "touches_border")] = (sum(one.touches_border for one in members), len(members))
-        areas_px = components.areas_px[components.classes == label]
+        members = components.classes == label
+        n = int(np.count_nonzero(members))
+        samples[class_key(label, "n_per_tile")] = [n]
+        for name, values in measures.items():
+            if name in CLASS_STATISTICS:
+                samples[class_key(label, name)] = values[members & ~np.isnan(values)].tolist()
+        shares[class_key(label, "touches_border")] = (int(measures["touches_border"][members].sum()), n)
+        areas_px = components.areas_px[members]
         for limit in _PX_LIMITS:
             shares[class_key(label, f"px_above_{limit}")] = (int(areas_px[areas_px > limit].sum()), int(areas_px.sum()))
         for other in SEEP_LABELS:

@@ -76,10 +76,10 @@ class Report:
     notes: Sequence[str] = ()
 
 
-def figure_png(figure: Figure) -> bytes:
+def figure_png(figure: Figure, *, dpi: float = _DPI) -> bytes:
     """The figure as PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
