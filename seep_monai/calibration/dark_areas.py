@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt, uniform_filter
-from skimage.measure import label, regionprops
+from skimage.measure import label
 
 from seep_monai.instances.ring import ring_window
 
@@ -59,13 +59,13 @@ def dark_areas(dn: npt.NDArray[np.uint16], classes: npt.NDArray[np.uint8]) -> li
     mean = uniform_filter(dn.astype(np.float64), _MEAN_PX) / np.maximum(share, 1e-9)
     dark = valid & (mean < _DARK_RATIO * np.median(dn[valid]))
     found = []
-    for region in regionprops(label(dark, connectivity=1)):
-        own = np.zeros(dark.shape, bool)
-        own[tuple(region.coords.T)] = True
-        seep_share = np.count_nonzero(classes[own]) / region.area
-        if region.area >= LARGE_PX and not _UNLABELLED_SHARE <= seep_share < _LABELLED_SHARE:
+    areas = label(dark, connectivity=1)
+    for number in np.flatnonzero(np.bincount(areas[dark]) >= LARGE_PX):
+        own = areas == number
+        seep_share = np.count_nonzero(classes[own]) / np.count_nonzero(own)
+        if not _UNLABELLED_SHARE <= seep_share < _LABELLED_SHARE:
             is_seep = bool(seep_share >= _LABELLED_SHARE)
-            found.append(DarkArea(int(region.area), is_seep, edge_width_px(dn, own, valid)))
+            found.append(DarkArea(int(np.count_nonzero(own)), is_seep, edge_width_px(dn, own, valid)))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ignite.engine import Engine, Events
 
-from seep_monai.classes import NO_DATA_LABEL
+from seep_monai.classes import N_SEEP_CLASSES, NO_DATA_LABEL
 from seep_monai.dataset.audit import Tile
 from seep_monai.handlers.writer import RunWriter
 from seep_monai.instances.components import DEFAULT_SETTINGS, InstanceSettings
@@ -36,10 +36,8 @@ class TilePictures:
         settings: InstanceSettings = DEFAULT_SETTINGS,
         classifier: ObjectClassifier | None = None,
     ) -> None:
-        self.classifier = classifier
-        self.settings = settings
-        self.names = tuple(names)
-        self.writer = writer
+        self.names, self.writer = tuple(names), writer
+        self.settings, self.classifier = settings, classifier
         self.tag = "validation_leaky" if leaky else "validation"
         self.pictures: dict[str, TilePicture] = {}
 
@@ -67,9 +65,7 @@ class TilePictures:
         if self.writer is None:
             return
         for name in self.names:
-            picture = self.pictures[name]
-            pixels = panel(picture)
-            self.writer.add_image(f"{self.tag}/{name}", pixels, engine.state.epoch)
+            self.writer.add_image(f"{self.tag}/{name}", panel(self.pictures[name]), engine.state.epoch)
 
 
 def choose_tiles(tiles: Sequence[Tile], n_tiles: int) -> list[str]:
@@ -77,17 +73,10 @@ def choose_tiles(tiles: Sequence[Tile], n_tiles: int) -> list[str]:
 
     The choice is deterministic, so panels of different runs can be compared.
     """
-    chosen: list[str] = []
-    n_tiles = min(n_tiles, len(tiles))
-    pixels = np.array([tile.class_pixels[1:] for tile in tiles])
+    pixels = np.array([tile.class_pixels[1:] for tile in tiles]).reshape(len(tiles), N_SEEP_CLASSES)
     n_with_class = (pixels > 0).sum(axis=0)
     # Absent classes come last.
     order = np.argsort(np.where(n_with_class > 0, n_with_class, len(tiles) + 1), kind="stable")
-    rank = 0
-    while len(chosen) < n_tiles:
-        for column in order:
-            name = tiles[int(np.argsort(-pixels[:, column], kind="stable")[rank])].name
-            if name not in chosen and len(chosen) < n_tiles:
-                chosen.append(name)
-        rank += 1
-    return chosen
+    # Rows: the tiles with most pixels, with second most, ..; columns: the classes, the rarest first.
+    ranked = np.argsort(-pixels[:, order], axis=0, kind="stable")
+    return list(dict.fromkeys(tiles[i].name for i in ranked.ravel()))[:n_tiles]
