@@ -141,6 +141,32 @@ def test_inference_of_a_raster_writes_polygons_on_the_map(learned: Path, tmp_pat
     assert columns["area_km2"] == pytest.approx(shapely.area(polygons) / 1e6, rel=2e-3)
 
 
+def test_pixels_of_a_raster_are_joined_to_those_of_the_training(
+    learned: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = tmp_path / "weights"
+    shutil.copytree(learned / "models", weights / "models")
+    description = json.loads((weights / "models" / "model.json").read_text())
+    (weights / "models" / "model.json").write_text(json.dumps(description | {"pixel_size_m": 40.0}))
+    image = (20000 * np.random.default_rng(0).gamma(30, 1 / 30, (200, 240))).astype(np.uint16)
+    place = {"crs": "EPSG:32631", "transform": rasterio.Affine(20.0, 0.0, 500_000.0, 0.0, -20.0, 6_600_000.0)}
+    source = tmp_path / "coast.tif"
+    with rasterio.open(source, "w", driver="GTiff", height=200, width=240, count=1, dtype="uint16", **place) as target:
+        target.write(image, 1)
+    shapes = {}
+    for name, size in (("trained", {}), ("native", {"pixel_size_m": "native"}), ("given", {"pixel_size_m": 80})):
+        infer(source, weights, tmp_path / name, **size)
+        with rasterio.open(tmp_path / name / "coast_classes.tif") as drawn:
+            shapes[name] = drawn.shape
+
+    assert shapes == {"trained": (100, 120), "native": (200, 240), "given": (50, 60)}
+    # Its own size is half of what can be had from pixels of 20 m: an error if given, a warning if it is the training's.
+    (weights / "models" / "model.json").write_text(json.dumps(description | {"pixel_size_m": 10.0}))
+    assert "but got 10" in message_of(infer, source, weights, tmp_path / "error", pixel_size_m=10)
+    infer(source, weights, tmp_path / "coarse")
+    assert "the weights were trained on pixels of 10 m" in caplog.text
+
+
 def test_inference_as_something_unknown_names_the_choices(dataset: Path, trained: Path, tmp_path: Path) -> None:
     message = message_of(infer, dataset / "train_images_256", trained, tmp_path, **{"as": "scene"})
     assert "as: expected one of auto, tile, raster, but got 'scene'" in message

@@ -137,8 +137,9 @@ def test_training_from_weights_that_are_not_there_is_refused(dataset: Path, tmp_
 
 def test_training_with_extra_tiles_sees_them_and_marks_them(dataset: Path, trained: Path, tmp_path: Path) -> None:
     extra = renamed(dataset, tmp_path / "extra", scene="9")
-    train(dataset, tmp_path / "run", extra_dataset_dir=str(extra))
+    train(dataset, tmp_path / "run", extra_dataset_dir=str(extra), pixel_size_m=25)
     description = json.loads((tmp_path / "run" / "models" / "model.json").read_text())
+    assert description["pixel_size_m"] == 25
     without = json.loads((trained / "models" / "model.json").read_text())
     last, last_without = (
         torch.load(out / "models" / "last.pt", weights_only=True) for out in (tmp_path / "run", trained)

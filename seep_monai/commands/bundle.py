@@ -84,7 +84,10 @@ BUNDLE_COMMANDS = {
             _OUTPUT,
             ("--part NAME", "training, validation, test or all (default: test)"),
             ("--unit scene", "score scenes that are put together from their tiles (default: tile)"),
-            ("--pixel_size_m M", "size of a pixel, for false alarms per 1,000 km2"),
+            (
+                "--pixel_size_m M",
+                "size of a pixel, for false alarms per 1,000 km2 (default: as recorded)",
+            ),
         ),
     ),
     "infer": BundleCommand(
@@ -95,7 +98,7 @@ BUNDLE_COMMANDS = {
         (
             ("--output_dir OUT", "folder for maps and polygons"),
             ("--as KIND", "tile: maps; raster: maps and polygons (default: raster if larger than a training tile)"),
-            ("--pixel_size_m M", "rasters: join pixels to about this size (default: as they are)"),
+            ("--pixel_size_m M", "rasters: join pixels to about this size (default: that of the training)"),
             ("--border_noise_px N", "rasters: pixels this close to no-data are no-data (default: 0)"),
             ("--land FILE", "rasters: polygons of land, which is no-data"),
             ("--resume True", "rasters: leave out those whose results exist"),

@@ -62,6 +62,7 @@ class SceneSettings:
         level: DN; None: the median of each raster.
         resume: whether rasters whose results exist are left out.
         pixel_size_m: pixels are joined to about this size; None: as they are.
+        size_required: whether a raster whose pixels cannot be joined to that size is an error.
         tta: whether the probabilities are averaged over the eight symmetries.
         weights_note: what the results say of the weights; None: nothing.
     """
@@ -77,6 +78,7 @@ class SceneSettings:
     level: float | None = None
     resume: bool = False
     pixel_size_m: float | None = None
+    size_required: bool = True
     tta: bool = False
     weights_note: str | None = None
 
@@ -165,7 +167,7 @@ class SceneRun:
         if settings.resume and self._is_done(stem):
             logger.info("%s: results exist, left out", path.name)
             return
-        options = with_pixel_size(path, settings.options, settings.pixel_size_m)
+        options = with_pixel_size(path, settings.options, settings.pixel_size_m, required=settings.size_required)
         times = [time.monotonic()]
         with Raster(path, options) as raster:
             level = raster.level() if settings.level is None else settings.level

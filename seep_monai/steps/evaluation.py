@@ -13,6 +13,7 @@ from monai.inferers import Inferer
 from seep_monai import checkpoints, checks, files
 from seep_monai.dataset.assembly import Assembly, checked_unit
 from seep_monai.dataset.grid import SceneContext
+from seep_monai.dataset.pixel_size import recorded_pixel_size
 from seep_monai.errors import ConfigError, entry
 from seep_monai.handlers.panels import TilePictures
 from seep_monai.handlers.records import TileRecords
@@ -84,8 +85,12 @@ def write_evaluation(
     output_dir: str,
     pixel_size_m: object = None,
 ) -> None:
-    """Last step of an evaluation: write metrics, COCO files, figures and the report."""
-    size_m = None if pixel_size_m is None else checks.number("pixel_size_m", pixel_size_m, low=0)
+    """Last step of an evaluation: write metrics, COCO files, figures and the report.
+
+    The size of the pixels is that recorded with the tiles, if it is not given.
+    """
+    given = recorded_pixel_size(evaluation.plan.dataset_dir) if pixel_size_m is None else pixel_size_m
+    size_m = None if given is None else checks.number("pixel_size_m", given, low=0)
     shown = list(pictures.pictures.values())
     unit = records.assembly.kind
     text = write_results(records.records, evaluation, shown, Path(str(output_dir)), unit=unit, pixel_size_m=size_m)

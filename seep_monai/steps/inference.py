@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Value of `pixel_size_m`: pixels as they are.
+NATIVE = "native"
 # Choice: half of the network's receptive field lies within 32 px.
 _MARGIN_SHARE = 1 / 8
 
@@ -65,13 +67,18 @@ def scene_run(
     pixel_size_m: object,
     inferer: Inferer,
 ) -> SceneRun:
-    """What draws the rasters; see `SceneRun`."""
+    """What draws the rasters; see `SceneRun`.
+
+    `pixel_size_m`: None for the pixel size that the weights were trained on, where it is known; `native` for pixels as
+    they are.
+    """
     # Here, because a training imports this module, and runs without GDAL.
     from seep_monai.scene.drawing import DrawingSettings
     from seep_monai.scene.raster import RasterOptions
     from seep_monai.scene.run import SceneRun, SceneSettings
 
     window_px, margin_px = _window_of(description)
+    size_m = description.get("pixel_size_m") if pixel_size_m is None else pixel_size_m
     options = RasterOptions(
         band=description["band"],
         border_noise_px=checks.whole_number("border_noise_px", border_noise_px, at_least=0),
@@ -88,7 +95,8 @@ def scene_run(
         output_dir=Path(str(output_dir)),
         level=checked_level(scene_level),
         resume=checks.boolean("resume", resume),
-        pixel_size_m=None if pixel_size_m is None else checks.number("pixel_size_m", pixel_size_m, low=0),
+        pixel_size_m=None if size_m in (None, NATIVE) else checks.number("pixel_size_m", size_m, low=0),
+        size_required=pixel_size_m is not None,
         tta=isinstance(inferer, SymmetryInferer),
         weights_note=note_of(description),
     )
@@ -118,7 +126,7 @@ def infer(engine: Engine, inputs: Inputs, scenes: SceneRun) -> None:
         from seep_monai.scene.raster import RasterOptions
 
         settings = scenes.settings
-        if settings.pixel_size_m is not None or settings.options != RasterOptions(band=settings.options.band):
+        if settings.size_required or settings.options != RasterOptions(band=settings.options.band):
             logger.warning(
                 "pixel_size_m, border_noise_px and land have no effect on the %d images that are no larger than a "
                 "training tile; give --as raster for them",

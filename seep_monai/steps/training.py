@@ -22,6 +22,7 @@ from seep_monai.classes import checked_class_names
 from seep_monai.dataset import plan as plans
 from seep_monai.dataset import statistics
 from seep_monai.dataset.grid import SceneContext
+from seep_monai.dataset.pixel_size import recorded_pixel_size
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.dataset.transforms import NORMALISATION_VERSION
 from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError, entry
@@ -178,15 +179,21 @@ def model_description(
     context: SceneContext,
     band: int | None,
     run_name: object,
+    pixel_size_m: object = None,
     initial_weights: str | None = None,
 ) -> dict[str, Any]:
-    """The content of `model.json`, from which evaluation and inference read all settings of the training."""
+    """The content of `model.json`, from which evaluation and inference read all settings of the training.
+
+    The size of the pixels is that recorded with the data set, if it is not given.
+    """
+    size_m = recorded_pixel_size(plan.dataset_dir) if pixel_size_m is None else pixel_size_m
     return {
         "format": checkpoints.DESCRIPTION_FORMAT,
         "network": network.to_json(),
         "class_names": list(class_names),
         "normalisation_version": NORMALISATION_VERSION,
         "band": band,
+        "pixel_size_m": None if size_m is None else checks.number("pixel_size_m", size_m, low=0),
         "instance_settings": instances.to_json(),
         "run_name": str(run_name),
         **ancestry(plan, initial_weights),
