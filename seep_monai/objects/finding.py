@@ -20,7 +20,7 @@ from seep_monai.instances.components import (
     painted_map,
     seep_components,
 )
-from seep_monai.objects.candidates import Candidates, Indices, choose, find_candidates
+from seep_monai.objects.candidates import Candidates, choose, find_candidates
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.measures import measure_candidates
 
@@ -92,7 +92,9 @@ def classified_objects(
     best = scores * class_prob.max(axis=1, initial=0)
     keep = (sizes >= settings.min_size_px) & (best >= settings.score_threshold)
     chosen, scores, class_prob, sizes = chosen[keep], scores[keep], class_prob[keep], sizes[keep]
-    labels = _labels(candidates, chosen)
+    labels = np.zeros(candidates.shape, np.int32)
+    for number, i in enumerate(chosen, start=1):
+        labels.ravel()[candidates.pixels[i]] = number
     names = classifier.names(class_prob)
     joint = scores[:, None] * class_prob
     by_class = Components(labels, names, sizes, joint[np.arange(len(names)), names - 1])
@@ -104,13 +106,6 @@ def classified_objects(
         labels, np.array(SEEP_LABELS)[classes], sizes[rows], joint[rows, classes], label_of_row=labels_of_rows
     )
     return by_class, seeps, detections
-
-
-def _labels(candidates: Candidates, chosen: Indices) -> npt.NDArray[np.int32]:
-    labels = np.zeros(candidates.shape[0] * candidates.shape[1], np.int32)
-    for number, i in enumerate(chosen, start=1):
-        labels[candidates.pixels[i]] = number
-    return labels.reshape(candidates.shape)
 
 
 def _named(drawn: ClassMap, by_class: Components) -> ClassMap:

@@ -76,7 +76,7 @@ class _Surroundings:
         sea_sd = self._sea_sd(around)
         contrast = self._contrast(window, mask, distance_px, sea_sd)
         outline = self._outline(window, mask, distance_px, level)
-        form = _shape(rows, cols, mask, _borders(rows, cols, shape))
+        form = _shape(rows, cols, mask, shape)
         context = (self._other_area(around, rows, cols), self._other_distance(window, mask, distance_px), sea_sd)
         shares = _log_shares(self.probabilities[1:, rows, cols].sum(axis=1, dtype=np.float64))
         return (*form, *contrast, *outline, *context, *shares, *self._shares_around(around))
@@ -158,7 +158,7 @@ def _log_shares(sums: npt.NDArray[np.float64]) -> list[float]:
     return logs
 
 
-def _shape(rows: Indices, cols: Indices, mask: Mask, on_border: float) -> tuple[float, ...]:
+def _shape(rows: Indices, cols: Indices, mask: Mask, shape: tuple[int, int]) -> tuple[float, ...]:
     area = len(rows)
     y, x = rows - rows.mean(), cols - cols.mean()
     # 1/12 is the variance within a pixel, so lines one pixel wide have a variance above 0.
@@ -169,6 +169,7 @@ def _shape(rows: Indices, cols: Indices, mask: Mask, on_border: float) -> tuple[
     length = np.sqrt(12 * major)
     skeleton = skeletonize(np.pad(mask, 1))
     n_skeleton = max(int(np.count_nonzero(skeleton)), 1)
+    borders = rows.min() == 0, cols.min() == 0, rows.max() == shape[0] - 1, cols.max() == shape[1] - 1
     degree = convolve(skeleton.astype(int), _NEIGHBOURS, mode="constant")[skeleton] - 1
     return (
         np.log(area),
@@ -181,11 +182,5 @@ def _shape(rows: Indices, cols: Indices, mask: Mask, on_border: float) -> tuple[
         np.log1p(np.count_nonzero(degree == 1)),
         float((xx - yy) / (spread + 1e-9)) if spread > 0 else 0.0,
         float(2 * xy / (spread + 1e-9)) if spread > 0 else 0.0,
-        on_border,
+        float(sum(borders)),
     )
-
-
-def _borders(rows: Indices, cols: Indices, shape: tuple[int, int]) -> float:
-    """Number of sides of the image that the pixels touch."""
-    sides = rows.min() == 0, cols.min() == 0, rows.max() == shape[0] - 1, cols.max() == shape[1] - 1
-    return float(sum(sides))
