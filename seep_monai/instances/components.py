@@ -107,6 +107,11 @@ class Components:
     def __len__(self) -> int:
         return len(self.classes)
 
+    @property
+    def foreground(self) -> npt.NDArray[np.intp]:
+        """(p,) `pixels`, computed if they are None."""
+        return np.flatnonzero(self.labels) if self.pixels is None else self.pixels
+
     def of_any_class(self) -> Components:
         """The same instances, all of class `ANY_SEEP`."""
         return replace(self, classes=np.full_like(self.classes, ANY_SEEP))
@@ -231,7 +236,7 @@ def class_components(classes: ClassMap, probabilities: Floats | None = None) -> 
     table = _labelled(classes)
     if probabilities is None or not len(table):
         return table
-    rows, columns = np.unravel_index(table.pixels, classes.shape)
+    rows, columns = np.unravel_index(table.foreground, classes.shape)
     return with_mean_scores(table, probabilities[classes[rows, columns], rows, columns])
 
 
@@ -253,7 +258,7 @@ def seep_components(classes: ClassMap, probabilities: Floats | None = None) -> C
     table = _labelled((classes > 0).view(np.uint8)).of_any_class()
     if probabilities is None or not len(table):
         return table
-    rows, columns = np.unravel_index(table.pixels, classes.shape)
+    rows, columns = np.unravel_index(table.foreground, classes.shape)
     return with_mean_scores(table, 1.0 - probabilities[0, rows, columns].astype(np.float64))
 
 
@@ -261,10 +266,10 @@ def with_mean_scores(table: Components, values: Floats) -> Components:
     """The table with the mean of `values` over the pixels of each component as its score, summed in float64.
 
     Args:
-        table: components with `pixels`.
-        values: (p,) float, in the order of `table.pixels`.
+        table: the components.
+        values: (p,) float, in the order of `table.foreground`.
     """
-    component = table.labels.ravel()[table.pixels] - 1
+    component = table.labels.ravel()[table.foreground] - 1
     sums = np.bincount(component, weights=values, minlength=len(table))
     return replace(table, scores=sums / table.areas_px)
 

@@ -53,7 +53,7 @@ def confusion_rows(
     true_rows["score"][pairs.truth] = predicted.scores[pairs.predicted]
     detections["true_class"][pairs.predicted] = truth.classes[pairs.truth]
     true_rows["iou"][pairs.truth] = detections["iou"][pairs.predicted] = pairs.iou
-    rows = np.concatenate([header_row(image_id, RowKind.TILE, CONFUSION_DTYPE), true_rows, detections])
+    rows = np.concatenate([header_row(image_id, CONFUSION_DTYPE), true_rows, detections])
     rows["image_id"] = image_id
     return rows
 

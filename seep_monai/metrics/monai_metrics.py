@@ -22,7 +22,7 @@ from seep_monai.errors import DataError
 from seep_monai.instances.components import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, painted_map
 from seep_monai.metrics.average_precision import IOU_THRESHOLDS, instance_scores
 from seep_monai.metrics.pixels import Confusion, confusion_counts, pixel_scores
-from seep_monai.metrics.records import RowKind, from_matrix, header_row, tile_rows, to_matrix, unique_tiles
+from seep_monai.metrics.records import ROW_NAMES, from_matrix, tile_rows, to_matrix, unique_tiles
 
 Tensors = torch.Tensor | Sequence[torch.Tensor]
 ImageIds = Sequence[int] | torch.Tensor
@@ -46,6 +46,8 @@ class _TileMetric(CumulativeIterationMetric):
     Args:
         settings: how probabilities become instances; dropped instances count as background.
     """
+
+    _width: int
 
     def __init__(self, settings: InstanceSettings = DEFAULT_SETTINGS) -> None:
         self.settings = settings
@@ -83,18 +85,15 @@ class _TileMetric(CumulativeIterationMetric):
         return [(self._n_seen + i) * size + rank for i in range(n_tiles)]
 
     def _gathered(self) -> npt.NDArray[np.float64]:
-        """The rows of all processes. A process without tiles sends a padding row, because the others wait for it."""
+        """The rows of all processes. A process without tiles sends a row of NaN, because the others wait for it."""
         if self._buffers is None:
-            self.extend(torch.from_numpy(self._padding()))
-        return np.asarray(self.get_buffer().cpu().numpy())
+            self.extend(torch.full((1, self._width), torch.nan, dtype=torch.float64))
+        rows = np.asarray(self.get_buffer().cpu().numpy())
+        return rows[~np.isnan(rows[:, 0])]
 
     @abstractmethod
     def _rows(self, image_id: int, probabilities: Floats, truth: ClassMap) -> npt.NDArray[np.float64]:
-        """(n, width) rows of one tile, n >= 1."""
-
-    @abstractmethod
-    def _padding(self) -> npt.NDArray[np.float64]:
-        """(1, width) row that a process without tiles sends."""
+        """(n, width) rows of one tile, n >= 1, each with its image id first."""
 
 
 class InstanceAveragePrecision(_TileMetric):
@@ -111,6 +110,8 @@ class InstanceAveragePrecision(_TileMetric):
     1.0
     """
 
+    _width = len(ROW_NAMES)
+
     def aggregate(self) -> dict[str, float]:
         """All scores over the tiles of all processes, as Python floats; every process must call it."""
         return instance_scores(self.rows())
@@ -122,15 +123,14 @@ class InstanceAveragePrecision(_TileMetric):
     def _rows(self, image_id: int, probabilities: Floats, truth: ClassMap) -> npt.NDArray[np.float64]:
         return to_matrix(tile_rows(image_id, probabilities, truth, IOU_THRESHOLDS, settings=self.settings))
 
-    def _padding(self) -> npt.NDArray[np.float64]:
-        return to_matrix(header_row(-1, RowKind.PADDING))
-
 
 class PixelScores(_TileMetric):
     """Pooled IoU, Dice, precision and recall of the class map; see `pixels.pixel_scores` for the keys.
 
     No-data pixels are ignored. Counts are summed over tiles before any ratio is taken; 0 / 0 is NaN.
     """
+
+    _width = 1 + N_CLASSES**2
 
     def aggregate(self) -> dict[str, float]:
         """All scores over the tiles of all processes, as Python floats; every process must call it."""
@@ -139,7 +139,6 @@ class PixelScores(_TileMetric):
     def confusion(self) -> Confusion:
         """(8, 8) int64 pixel counts over all tiles, row = truth, column = prediction; each image id counts once."""
         rows = self._gathered()
-        rows = rows[~np.isnan(rows[:, 0])]
         _, first = np.unique(rows[:, 0], return_index=True)
         return rows[first, 1:].sum(axis=0).reshape(N_CLASSES, N_CLASSES).astype(np.int64)
 
@@ -147,9 +146,6 @@ class PixelScores(_TileMetric):
         predicted = painted_map(probabilities, self.settings, valid=truth != NO_DATA_LABEL)
         counts = confusion_counts(truth=truth, predicted=predicted)
         return np.concatenate([[image_id], counts.ravel()]).astype(np.float64)[None]
-
-    def _padding(self) -> npt.NDArray[np.float64]:
-        return np.full((1, 1 + N_CLASSES**2), np.nan)
 
 
 def _checked_tile(image_id: int, y_pred: torch.Tensor, y: torch.Tensor) -> tuple[Floats, ClassMap]:

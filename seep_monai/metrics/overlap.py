@@ -76,7 +76,7 @@ def overlaps(truth: Components, predicted: Components) -> Overlaps:
     Raises:
         DataError: if the two tiles differ in shape.
     """
-    truth_ids, predicted_ids, shared_px = joint_histogram(truth.labels, predicted.labels, pixels=truth.pixels)
+    truth_ids, predicted_ids, shared_px = joint_histogram(truth.labels, predicted.labels, pixels=truth.foreground)
     rows, columns = truth_ids - 1, predicted_ids - 1
     if predicted.label_of_row is not None:
         # The label of a pair may have rows for several classes, which follow each other.

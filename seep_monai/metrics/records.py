@@ -36,9 +36,8 @@ ROW_DTYPE = np.dtype([(name, np.float64) for name in ROW_NAMES])
 
 
 class RowKind(IntEnum):
-    """Kind of a row. A process without tiles sends PADDING, which is dropped later."""
+    """Kind of a row."""
 
-    PADDING = -1
     TILE = 0
     TRUTH = 1
     DETECTION = 2
@@ -79,7 +78,7 @@ def instance_rows(
     Detections are in COCO's order: class by class, highest score first, equal scores in raster order; of each class at
     most `max_detections`.
     """
-    blocks = [header_row(image_id, RowKind.TILE)]
+    blocks = [header_row(image_id)]
     for truth, predicted in pairs:
         matches = match_components(truth, predicted, thresholds, max_detections)
         true_rows = _rows(image_id, RowKind.TRUTH, truth, np.arange(len(truth)))
@@ -90,15 +89,15 @@ def instance_rows(
     return np.concatenate(blocks, dtype=ROW_DTYPE)
 
 
-def header_row(image_id: int, kind: RowKind, dtype: np.dtype[np.void] = ROW_DTYPE) -> npt.NDArray[np.void]:
-    """One row without an instance, of any dtype with `image_id`, `kind` and `score`."""
+def header_row(image_id: int, dtype: np.dtype[np.void] = ROW_DTYPE) -> npt.NDArray[np.void]:
+    """The first row of a tile, without an instance, of any dtype with `image_id`, `kind` and `score`."""
     row = np.zeros(1, dtype)
-    row["image_id"], row["kind"], row["score"] = image_id, kind, np.nan
+    row["image_id"], row["kind"], row["score"] = image_id, RowKind.TILE, np.nan
     return row
 
 
 def unique_tiles(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """The rows in image-id order without padding; of tiles with equal ids the first is kept.
+    """The rows in image-id order; of tiles with equal ids the first is kept.
 
     Args:
         rows: rows of whole tiles, each tile's header first.
@@ -106,7 +105,6 @@ def unique_tiles(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
     Distributed samplers repeat tiles to give each process the same number. The scores of a repeat may differ in the
     last digits, so whole tiles are dropped, not equal rows. The number of dropped tiles is logged.
     """
-    rows = rows[rows["kind"] != RowKind.PADDING]
     is_header = rows["kind"] == RowKind.TILE
     _, first = np.unique(rows["image_id"][is_header], return_index=True)
     tile_of_row = np.cumsum(is_header) - 1
