@@ -79,4 +79,4 @@ def choose_tiles(tiles: Sequence[Tile], n_tiles: int) -> list[str]:
     order = np.argsort(np.where(n_with_class > 0, n_with_class, len(tiles) + 1), kind="stable")
     # Rows: the tiles with most pixels, with second most, ..; columns: the classes, the rarest first.
     ranked = np.argsort(-pixels[:, order], axis=0, kind="stable")
-    return list(dict.fromkeys(tiles[i].name for i in ranked.ravel()))[:n_tiles]
+    return list(dict.fromkeys(tiles[i].name for i in ranked.ravel().tolist()))[:n_tiles]

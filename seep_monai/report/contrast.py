@@ -57,7 +57,8 @@ def seep_detections(predicted: MaskTable) -> MaskTable:
     first: dict[bytes, int] = {}
     pixels = predicted.runs.pixels()
     owners = np.array([first.setdefault(own.tobytes(), mask) for mask, own in enumerate(pixels)], np.intp)
-    scores = np.bincount(owners, weights=predicted.scores, minlength=len(predicted))
+    scores = np.zeros(len(predicted))
+    np.add.at(scores, owners, predicted.scores)
     merged = replace(predicted, classes=np.full(len(predicted), ANY_SEEP, np.int64), scores=scores)
     return merged.selected(np.unique(owners))
 

@@ -87,7 +87,7 @@ class LabelPredictions:
         labels = read_label_map(path, shape=valid.shape, extra=(NO_DATA_LABEL,))
         classes = np.where(valid & (labels != NO_DATA_LABEL), labels, 0).astype(np.uint8)
         drawn = classes > 0
-        inside = np.ones(np.count_nonzero(drawn))
+        inside: npt.NDArray[np.floating] = np.ones(np.count_nonzero(drawn))
         if self.probabilities is not None:
             inside = _read_probability(self.probabilities[name], drawn=drawn)
         by_class, seeps = class_components(classes), seep_components(classes)
