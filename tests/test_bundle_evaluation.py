@@ -56,6 +56,7 @@ def test_evaluation_figures_are_pngs(scored: dict[str, Any], trained: Path) -> N
         "precision_recall.png",
         "precision.png",
         "recall.png",
+        "recall_by_size.png",
         "f1.png",
         "confusion.png",
     } <= names
@@ -68,6 +69,8 @@ def test_evaluation_report_is_one_page_with_curves_and_fingerprint(scored: dict[
     assert scored["plan_fingerprint"] in page
     assert "Curves of the training" in page
     assert "config of the training" in page
+    for title in ("Recall of instances against the score threshold", "Recall by size and contrast of the true"):
+        assert page.count(f'alt="{title}') == 1
     assert not re.search(r'(src|href)="(?!data:)', page)
 
 

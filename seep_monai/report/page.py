@@ -38,7 +38,7 @@ _SECTIONS = {
     "Scores of each class": ("classes",),
     "Instances": ("precision_recall", "precision", "recall", "f1"),
     "Errors": ("errors",),
-    "Recall by size and contrast": ("recall",),
+    "Recall by size and contrast": ("recall_by_size",),
     "Confusion": ("confusion",),
     "Most missed pixels": ("missed",),
     "Worst tiles": ("worst",),
@@ -57,7 +57,10 @@ def evaluation_charts(
         "classes": ("Scores of each class", class_figure(metrics, class_names, title)),
         **_instance_figures(np.concatenate(records.tiles.instances), class_names),
         "errors": ("Errors of instances", error_figure(metrics["errors"], class_names, _AT_IOU)),
-        "recall": ("Recall by size and contrast of the true instances", recall_figure(metrics["recall"], title)),
+        "recall_by_size": (
+            "Recall by size and contrast of the true instances",
+            recall_figure(metrics["recall"], title),
+        ),
         "confusion": (
             "Confusion of instances",
             confusion_figure(np.array(confusion["counts"]), class_names, title=confusion_title),
