@@ -56,6 +56,20 @@ def test_bundle_root_without_any_raises(tmp_path: Path, monkeypatch: pytest.Monk
         workflow.bundle_root()
 
 
+def test_bundle_of_an_installed_wheel_is_read_from_the_package_and_written_below_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(workflow.BUNDLE_ROOT_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    inside = tmp_path / "site" / "seep_monai" / "bundle"
+    # Another package of this name beside it.
+    for folder in (inside, tmp_path / "site" / "bundle"):
+        (folder / "configs").mkdir(parents=True)
+    monkeypatch.setattr(seep_monai, "__file__", str(inside.parent / "__init__.py"))
+    assert workflow.bundle_source() == inside
+    assert workflow.bundle_root() == str(tmp_path / "bundle")
+
+
 def checked_config(folder: Path, **content: object) -> str:
     imports = ["$import seep_monai.workflow as workflow"]
     return write_config(folder, imports=imports, initialize=["$workflow.check_ids()"], max_epochs=1, **content)

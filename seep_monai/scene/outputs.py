@@ -115,8 +115,9 @@ class SaveSeepMapsd(MapTransform):
         seep_prob = np.where(valid, 1 - probabilities[0], np.nan).astype(np.float32)
         geo_tags = TiffMeta.from_meta(tile["image"].meta).geo_tags
         level, classified = float(tile["scene_level"]), self.classifier is not None
-        of_weights = {"classified": classified, "weights_note": self.weights_note}
-        description = map_description(level, self.weights_sha256, self.settings, **of_weights)
+        description = map_description(
+            level, self.weights_sha256, self.settings, classified=classified, weights_note=self.weights_note
+        )
         stem = self.folder / str(tile["tile"])
         write_tiff(f"{stem}_classes.tif", classes, no_data=NO_DATA_LABEL, geo_tags=geo_tags, description=description)
         write_tiff(f"{stem}_probability.tif", seep_prob, no_data=np.nan, geo_tags=geo_tags, description=description)

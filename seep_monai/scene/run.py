@@ -222,11 +222,13 @@ class SceneRun:
 
     def _description(self, level: float) -> str:
         drawing = self.settings.drawing
-        of_weights = {
-            "classified": drawing.classifier is not None,
-            "weights_note": self.settings.weights_note,
-        }
-        return map_description(level, self.settings.weights_sha256, drawing.instances, **of_weights)
+        return map_description(
+            level,
+            self.settings.weights_sha256,
+            drawing.instances,
+            classified=drawing.classifier is not None,
+            weights_note=self.settings.weights_note,
+        )
 
     def _is_done(self, stem: Path) -> bool:
         """Whether all results exist and are of these weights and settings."""
