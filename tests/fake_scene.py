@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seep_monai.simulate.slicks import CORE_SHARE, Ribbon, Window, rasterised
+from seep_monai.rectangles import Window
+from seep_monai.simulate.slicks import CORE_SHARE, Ribbon, rasterised
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,16 @@ import tifffile
 from fake_scene import FakeScene, two_slicks
 
 from seep_monai.errors import SeepError
+from seep_monai.rectangles import row_blocks
 from seep_monai.simulate.georeference import AffineReference, NoReference, orbit_gcps
-from seep_monai.simulate.rasters import _new_raster, block_rows, scene_files, write_scene
+from seep_monai.simulate.rasters import _new_raster, scene_files, write_scene
 from seep_monai.tiff import read_tiff
 
 UTM = AffineReference(32618, 10.0, 500000.0, 4000000.0)
 
 
 def drawn(scene: FakeScene) -> tuple[np.ndarray, np.ndarray]:
-    parts = [scene.draw(window) for window in block_rows(scene.shape)]
+    parts = [scene.draw(window) for window in row_blocks(scene.shape, 256)]
     return np.concatenate([image for image, _ in parts]), np.concatenate([mask for _, mask in parts])
 
 

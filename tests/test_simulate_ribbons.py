@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from seep_monai.errors import SeepError
+from seep_monai.rectangles import Window
 from seep_monai.simulate.shapes import draw_slick
-from seep_monai.simulate.slicks import CORE_SHARE, EDGE_PX, Films, Ribbon, Slick, Window, films_on, rasterised
+from seep_monai.simulate.slicks import CORE_SHARE, EDGE_PX, Films, Ribbon, Slick, films_on, rasterised
 
 WINDOW = (slice(0, 40), slice(0, 60))
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.classes import N_CLASSES, NO_DATA_LABEL
-from seep_monai.dataset.grid import Cell, SceneContext
+from seep_monai.dataset.grid import SceneContext
 from seep_monai.errors import ConfigError, DataError
+from seep_monai.rectangles import Cell, cell_window
 
 UnitKind = Literal["tile", "scene"]
 UNITS: tuple[UnitKind, ...] = ("tile", "scene")
@@ -82,11 +83,8 @@ class Assembly:
         return [_joined(name, self._cells.pop(grid))]
 
     def _place(self, tile: str) -> tuple[str, Cell]:
-        """Name of the grid and cell in it."""
-        if not self.context.has_place(tile):
-            return tile, (0, 0)
-        cell = self.context.cell(tile)
-        return (tile, (0, 0)) if cell is None else (tile.rpartition(".")[0], cell)
+        """See `SceneContext.place`; a tile without a known position is a grid of its own, too."""
+        return self.context.place(tile) if self.context.has_place(tile) else (tile, (0, 0))
 
 
 def checked_unit(value: object) -> UnitKind:
@@ -118,7 +116,6 @@ def _joined(name: str, cells: Mapping[Cell, Unit]) -> Unit:
     probabilities = np.zeros((N_CLASSES, *shape), np.float32)
     probabilities[0] = 1
     for (row, column), tile in cells.items():
-        first = (row - top) * height, (column - left) * width
-        place = slice(first[0], first[0] + height), slice(first[1], first[1] + width)
-        image[place], label[place], probabilities[(slice(None), *place)] = tile.image, tile.label, tile.probabilities
+        place = cell_window((row - top, column - left), (height, width))
+        image[place], label[place], probabilities[:, *place] = tile.image, tile.label, tile.probabilities
     return Unit(name, tiles[0].scene, tiles[0].part, image, label, probabilities, len(tiles))

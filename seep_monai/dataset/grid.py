@@ -8,8 +8,7 @@ from typing import Any
 
 from seep_monai.checks import boolean, whole_number
 from seep_monai.errors import ConfigError, DataError
-
-Cell = tuple[int, int]
+from seep_monai.rectangles import Cell
 
 _REMEDY = (
     "Correct --tile_columns, estimate it from the tiles' borders (--tile_columns auto), or use no neighbouring tiles "
@@ -52,6 +51,14 @@ class SceneContext:
         if self.found and not self.has_place(tile):
             return None
         return tile_cell(tile, self.tile_columns)
+
+    def place(self, tile: str) -> tuple[str, Cell]:
+        """Name of the grid, and cell in it. A tile without known neighbours is a grid of its own.
+
+        The grid is the name before the number, because a scene may be a group of several grids (`scene_pattern`).
+        """
+        cell = self.cell(tile)
+        return (tile, (0, 0)) if cell is None else (tile.rpartition(".")[0], cell)
 
     def has_place(self, tile: str) -> bool:
         """Whether the position of the tile is known from its name."""

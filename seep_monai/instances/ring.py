@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
+from seep_monai.rectangles import Window, clipped, with_margin
+
 Floats = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.integer]
-Window = tuple[slice, slice]
 
 # Choice: 2 to 8 px from the outline. At 1 px the sea is still some per cent darker; beyond 8 px the sea
 # may be different.
@@ -29,11 +30,8 @@ def window_around(rows: Indices, cols: Indices, shape: tuple[int, ...], *, margi
     >>> window_around(np.array([3]), np.array([0]), (5, 9), margin_px=1)
     (slice(2, 5, None), slice(0, 2, None))
     """
-    first, last = (
-        slice(max(0, int(index.min()) - margin_px), min(size, int(index.max()) + margin_px + 1))
-        for index, size in zip((rows, cols), shape, strict=True)
-    )
-    return first, last
+    box = slice(int(rows.min()), int(rows.max()) + 1), slice(int(cols.min()), int(cols.max()) + 1)
+    return clipped(with_margin(box, margin_px), shape)
 
 
 def in_ring(distance_px: Floats) -> Mask:

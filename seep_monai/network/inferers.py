@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from seep_monai.augment.batch import N_SYMMETRIES, inverse_symmetry, symmetry
 from seep_monai.network.windows import inside_px, windows_along
+from seep_monai.rectangles import Window, within
 
 
 class SymmetryInferer(Inferer):
@@ -80,22 +81,21 @@ class WindowInferer(Inferer):
             return wide[..., before[0] : before[0] + height, before[1] : before[1] + width]
         places = list(self._places(inputs))
         # Without any data, one window tells the number of channels.
-        places = [place for place in places if inputs[..., place[0], place[1]].any()] or places[:1]
+        places = [place for place in places if inputs[..., *place[0]].any()] or places[:1]
         batches = [places[i : i + self.batch_size] for i in range(0, len(places), self.batch_size)]
         result: torch.Tensor | None = None
         for batch in batches:
-            windows = torch.cat([inputs[..., rows, columns] for rows, columns, _, _ in batch])
+            windows = torch.cat([inputs[..., *window] for window, _ in batch])
             found = self.inferer(windows, network, *args, **kwargs).float().cpu()
             if result is None:
                 result = torch.zeros(1, found.shape[1], *inputs.shape[-2:])
-            for window, (rows, columns, taken_rows, taken_columns) in zip(found, batch, strict=True):
-                part = window[:, _within(taken_rows, rows), _within(taken_columns, columns)]
-                result[0, :, taken_rows, taken_columns] = part
+            for part, (window, taken) in zip(found, batch, strict=True):
+                result[0, :, *taken] = part[:, *within(taken, window)]
         assert result is not None
         return result
 
-    def _places(self, inputs: torch.Tensor) -> Iterator[tuple[slice, slice, slice, slice]]:
-        """Rows and columns of each window, and of the pixels that are taken from it."""
+    def _places(self, inputs: torch.Tensor) -> Iterator[tuple[Window, Window]]:
+        """Each window, and the pixels that are taken from it."""
         axes = [
             [
                 (slice(w.start, w.start + window), slice(w.first + self.margin_px, w.stop + self.margin_px))
@@ -104,8 +104,4 @@ class WindowInferer(Inferer):
             for size, window, inside in zip(inputs.shape[-2:], self.window_px, self.inside_px, strict=True)
         ]
         for (rows, taken_rows), (columns, taken_columns) in product(*axes):
-            yield rows, columns, taken_rows, taken_columns
-
-
-def _within(taken: slice, window: slice) -> slice:
-    return slice(taken.start - window.start, taken.stop - window.start)
+            yield (rows, columns), (taken_rows, taken_columns)

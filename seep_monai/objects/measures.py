@@ -13,8 +13,9 @@ from skimage.morphology import skeletonize
 
 from seep_monai.classes import N_CLASSES
 from seep_monai.instances.components import Floats, Mask
-from seep_monai.instances.ring import RING_PX, Window, in_ring, window_around
+from seep_monai.instances.ring import RING_PX, in_ring, window_around
 from seep_monai.objects.candidates import Candidates, Indices
+from seep_monai.rectangles import Window, clipped, shape_of, with_margin
 
 # Choice: a ship or rig at the start of a slick is within this distance.
 TARGET_PX = 12
@@ -68,7 +69,7 @@ class _Surroundings:
         """The measures of one candidate, in the order of MEASURE_NAMES."""
         rows, cols = np.divmod(pixels, shape[1])
         window = window_around(rows, cols, shape, margin_px=TARGET_PX)
-        mask = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), bool)
+        mask = np.zeros(shape_of(window), bool)
         mask[rows - window[0].start, cols - window[1].start] = True
         # The margin of the window covers all distances that are used.
         distance_px = distance_transform_edt(~mask)
@@ -143,12 +144,8 @@ class _Surroundings:
 
 def _window_of_size(rows: Indices, cols: Indices, shape: tuple[int, int]) -> Window:
     """The window of `AROUND_PX` around the middle of an object's bounding box, clipped to the image."""
-    middles = [(int(index.min()) + int(index.max()) + 1) // 2 for index in (rows, cols)]
-    first, last = (
-        slice(max(0, middle - AROUND_PX // 2), min(size, middle + AROUND_PX // 2))
-        for middle, size in zip(middles, shape, strict=True)
-    )
-    return first, last
+    row, col = ((int(index.min()) + int(index.max()) + 1) // 2 for index in (rows, cols))
+    return clipped(with_margin((slice(row, row), slice(col, col)), AROUND_PX // 2), shape)
 
 
 def _log_shares(sums: npt.NDArray[np.float64]) -> list[float]:

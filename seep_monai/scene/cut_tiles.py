@@ -15,6 +15,7 @@ from seep_monai.checks import number, whole_number
 from seep_monai.errors import ConfigError, DataError, listed
 from seep_monai.files import fill_folder, write_json
 from seep_monai.instances.components import Mask
+from seep_monai.rectangles import Window, cell_window, clipped
 from seep_monai.scene.labels import LabelMask, Labels
 from seep_monai.scene.no_data import with_no_data
 from seep_monai.scene.place import pixel_size_m
@@ -218,13 +219,11 @@ def _cut_labelled(folder: Path, source: _Source, tile_px: int) -> SceneTiles:
         return SceneTiles(source.name, source.path, source.options, raster.shape, size_m, columns, *kinds)
 
 
-def _windows(shape: tuple[int, int], tile_px: int) -> Iterator[tuple[int, tuple[slice, slice]]]:
+def _windows(shape: tuple[int, int], tile_px: int) -> Iterator[tuple[int, Window]]:
     """Number and rows and columns of each tile, as far as they are inside the raster."""
     n_rows, columns = grid_of(shape, tile_px)
     for index in range(1, n_rows * columns + 1):
-        corner = [place * tile_px for place in divmod(index - 1, columns)]
-        rows, cols = (slice(at, min(at + tile_px, size)) for at, size in zip(corner, shape, strict=True))
-        yield index, (rows, cols)
+        yield index, clipped(cell_window(divmod(index - 1, columns), (tile_px, tile_px)), shape)
 
 
 def _chosen_empty(scenes: Sequence[SceneTiles], n_wanted: int, seed: int) -> dict[str, list[int]]:

@@ -23,9 +23,10 @@ from seep_monai.network.windows import Window
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.finding import find_seeps
 from seep_monai.objects.measures import AROUND_PX
+from seep_monai.rectangles import clipped, row_blocks, with_margin, within
 from seep_monai.scene.films import Film, FilmTracker, grouped
 from seep_monai.scene.maps import SceneMaps
-from seep_monai.scene.raster import Raster, row_blocks
+from seep_monai.scene.raster import Raster
 from seep_monai.scene.scratch import Scratch
 from seep_monai.scene.seep_objects import SeepObject, seep_objects
 
@@ -153,7 +154,7 @@ class SceneDrawing:
         """The pixels of one film in its bounding box; one byte a pixel."""
         columns = slice(film.left, film.right)
         mask = np.zeros((film.bottom - film.top, film.right - film.left), bool)
-        for block in row_blocks(len(mask), self._scratch.block_px):
+        for block, _ in row_blocks(mask.shape, self._scratch.block_px):
             rows = slice(film.top + block.start, film.top + block.stop)
             seep_prob = 1 - self._scratch.read(rows, columns)[0]
             mask[block] = (seep_prob >= self.settings.level) & self.raster.read(rows, columns)[1]
@@ -162,13 +163,8 @@ class SceneDrawing:
 
     def _drawn(self, rows: slice, columns: slice, own: list[Film] | Mask) -> list[SeepObject]:
         """The seeps in a window: of these films, or of the pixels of a mask of the window."""
-        height, width = self.raster.shape
-        around = (
-            slice(max(rows.start - _MARGIN_PX, 0), min(rows.stop + _MARGIN_PX, height)),
-            slice(max(columns.start - _MARGIN_PX, 0), min(columns.stop + _MARGIN_PX, width)),
-        )
-        top, left = around[0].start, around[1].start
-        inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+        around = clipped(with_margin((rows, columns), _MARGIN_PX), self.raster.shape)
+        inside = within((rows, columns), around)
         probabilities = self._scratch.read(*around)
         dn, valid = self.raster.read(*around)
         seep_prob = 1 - probabilities[0]
@@ -183,7 +179,7 @@ class SceneDrawing:
         found = find_seeps(probabilities, image, settings.instances, settings.classifier, valid=valid, within=mask)
         self._maps.paint(*around, found.classes)
         objects = seep_objects(found, image, valid=valid, sea=valid & (seep_prob < 0.5))
-        return [_moved(seep, top, left) for seep in objects]
+        return [_moved(seep, around[0].start, around[1].start) for seep in objects]
 
 
 def _components_with(mask: Mask, pixels: list[tuple[int, int]]) -> Mask:

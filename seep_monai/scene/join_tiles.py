@@ -17,6 +17,7 @@ from seep_monai.dataset.grid import scene_columns, tile_number
 from seep_monai.dataset.pairs import Pair, find_pairs
 from seep_monai.errors import DataError, listed
 from seep_monai.files import fill_folder, write_json
+from seep_monai.rectangles import cell_window
 from seep_monai.scene.cut_tiles import RECORD_NAME as TILES_RECORD
 from seep_monai.scene.no_data import with_no_data
 from seep_monai.simulate.rasters import IMAGES_DIR, MASKS_DIR
@@ -140,8 +141,7 @@ def _joined(
     shape = ((max(tiles) - 1) // columns * height + height, columns * width)
     image, valid, mask = np.zeros(shape, first.dtype), np.zeros(shape, bool), np.zeros(shape, np.uint8)
     for number, pair in tiles.items():
-        row, column = divmod(number - 1, columns)
-        place = np.s_[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        place = cell_window(divmod(number - 1, columns), (height, width))
         tile, label = read_tiff(pair.image, band=band), read_tiff(pair.mask).array
         for array, path in ((tile.array, pair.image), (label, pair.mask)):
             if array.shape != first.shape or (array is tile.array and array.dtype != first.dtype):

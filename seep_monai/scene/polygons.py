@@ -17,6 +17,7 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from seep_monai.errors import DataError, listed
+from seep_monai.rectangles import shape_of
 from seep_monai.scene.place import Floats, Place
 
 Geometries = npt.NDArray[np.object_]
@@ -218,7 +219,7 @@ class PixelPolygons:
             values: (n,) of the parts.
             rows, columns: of the window.
         """
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        shape = shape_of((rows, columns))
         window = (columns.start - _CUT_PX, rows.start - _CUT_PX, columns.stop + _CUT_PX, rows.stop + _CUT_PX)
         near = np.sort(self._tree.query(shapely.box(*window)))
         parts = self.parts[near]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,11 +15,12 @@ import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.windows import Window
+from rasterio.windows import Window as RasterWindow
 from scipy.ndimage import minimum_filter
 
 from seep_monai.dataset.level import LevelCounter
 from seep_monai.errors import ConfigError, DataError
+from seep_monai.rectangles import Window, clipped, copy_overlap, row_blocks, shape_of, with_margin, within
 from seep_monai.scene.land import LandMask
 from seep_monai.scene.place import Place, pixel_factor, pixel_size_m, read_place, scaled, scaled_affine
 from seep_monai.tiff import finite_fault, valid_mask
@@ -106,12 +106,8 @@ class Raster:
             DataError: if pixels cannot be read, are negative, or are not finite and not declared as no-data.
         """
         factor, noise = self.options.factor, self.options.border_noise_px
-        top, left = rows.start * factor, columns.start * factor
-        bottom, right = rows.stop * factor, columns.stop * factor
-        if noise:
-            dn, valid = self._read_without_noise(top, bottom, left, right)
-        else:
-            dn, valid = self._read_file(top, bottom, left, right)
+        window = slice(rows.start * factor, rows.stop * factor), slice(columns.start * factor, columns.stop * factor)
+        dn, valid = self._read_without_noise(window) if noise else self._read_file(window)
         if factor > 1:
             dn, valid = block_mean(dn, valid, factor)
         if self._land is not None:
@@ -125,8 +121,8 @@ class Raster:
             DataError: as `read`; if no pixel is valid, or the median is not above 0.
         """
         counter = LevelCounter()
-        for rows in row_blocks(self.shape[0], _ROWS_AT_ONCE):
-            dn, valid = self.read(rows, slice(0, self.shape[1]))
+        for window in row_blocks(self.shape, _ROWS_AT_ONCE):
+            dn, valid = self.read(*window)
             counter.add(dn[valid])
         try:
             return counter.median()
@@ -150,17 +146,17 @@ class Raster:
             raise DataError(f"{self.path}: expected {known}, but got {dtype}. Convert it: gdal_translate -ot Float32")
         return chosen
 
-    def _read_file(self, top: int, bottom: int, left: int, right: int) -> tuple[npt.NDArray[Any], Mask]:
-        window = Window(left, top, right - left, bottom - top)
+    def _read_file(self, window: Window) -> tuple[npt.NDArray[Any], Mask]:
+        in_file = RasterWindow.from_slices(*window)
         try:
-            dn = self._source.read(self._band, window=window)
+            dn = self._source.read(self._band, window=in_file)
             flags = self._source.mask_flag_enums[self._band - 1]
             masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
-            mask = self._source.read_masks(self._band, window=window) > 0 if masked else True
+            mask = self._source.read_masks(self._band, window=in_file) > 0 if masked else True
         except (rasterio.errors.RasterioError, rasterio.errors.RasterioIOError) as error:
             raise DataError(
-                f"{self.path}: rows {top} to {bottom} cannot be read ({error}). The file is damaged or was not copied "
-                "completely: copy it again."
+                f"{self.path}: rows {window[0].start} to {window[0].stop} cannot be read ({error}). The file is "
+                "damaged or was not copied completely: copy it again."
             ) from error
         valid = valid_mask(dn, self._source.nodatavals[self._band - 1]) & mask
         fault = finite_fault(dn, valid, self.path)
@@ -173,19 +169,17 @@ class Raster:
             )
         return dn, valid
 
-    def _read_without_noise(self, top: int, bottom: int, left: int, right: int) -> tuple[npt.NDArray[Any], Mask]:
+    def _read_without_noise(self, window: Window) -> tuple[npt.NDArray[Any], Mask]:
         """As `_read_file`; valid are only pixels whose square of 2 n + 1 px holds no no-data."""
         n = self.options.border_noise_px
+        around = with_margin(window, n)
+        in_file = clipped(around, self._source.shape)
+        dn, valid = self._read_file(in_file)
         # Outside of the file there is no data, so that the edge of the file is cut as well.
-        known = np.zeros((bottom - top + 2 * n, right - left + 2 * n), bool)
-        first_row, first_column = max(top - n, 0), max(left - n, 0)
-        dn, valid = self._read_file(
-            first_row, min(bottom + n, self._source.height), first_column, min(right + n, self._source.width)
-        )
-        down, across = first_row - (top - n), first_column - (left - n)
-        known[down : down + valid.shape[0], across : across + valid.shape[1]] = valid
+        known = np.zeros(shape_of(around), bool)
+        copy_overlap(valid, in_file, into=known, window=around)
         inner = minimum_filter(known, 2 * n + 1)[n:-n, n:-n]
-        return dn[n - down :, n - across :][: bottom - top, : right - left], inner
+        return dn[within(window, in_file)], inner
 
 
 def with_pixel_size(
@@ -258,9 +252,3 @@ def block_mean(dn: npt.NDArray[Any], valid: Mask, factor: int) -> tuple[npt.NDAr
     mean: npt.NDArray[np.float64] = power.reshape(rows, factor, columns, factor).mean(axis=(1, 3))
     whole = np.asarray(valid.reshape(rows, factor, columns, factor).all(axis=(1, 3)))
     return np.sqrt(mean).astype(np.float32), whole
-
-
-def row_blocks(n_rows: int, at_once: int) -> Iterator[slice]:
-    """Slices of at most `at_once` rows that cover an image."""
-    for start in range(0, n_rows, at_once):
-        yield slice(start, min(start + at_once, n_rows))

@@ -12,6 +12,7 @@ from scipy.ndimage import maximum_filter
 from seep_monai.classes import N_CLASSES
 from seep_monai.errors import DataError
 from seep_monai.instances.ring import RING_PX
+from seep_monai.rectangles import cells_in, copy_overlap, shape_of
 
 Probabilities = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -66,25 +67,14 @@ class Scratch:
             self._file.write(block.tobytes())
 
     def read(self, rows: slice, columns: slice) -> Probabilities:
-        """(8, h, w) of a window; pixels of blocks that were left out have no seep."""
-        result = np.zeros((N_CLASSES, rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        """(8, h, w) of a window inside the scene; pixels of blocks that were left out have no seep."""
+        result = np.zeros((N_CLASSES, *shape_of((rows, columns))), np.float32)
         result[0] = 1
-        size = self.block_px
-        for i in range(rows.start // size, -(-rows.stop // size)):
-            for j in range(columns.start // size, -(-columns.stop // size)):
-                if (i, j) not in self._blocks:
-                    continue
-                shape, offset = self._blocks[i, j]
+        for cell, place in cells_in((rows, columns), (self.block_px, self.block_px)):
+            if cell in self._blocks:
+                shape, offset = self._blocks[cell]
                 self._file.seek(offset)
                 n_values = N_CLASSES * shape[0] * shape[1]
                 block = np.frombuffer(self._file.read(4 * n_values), np.float32).reshape(N_CLASSES, *shape)
-                into_rows, from_rows = _overlap(rows, i * size, shape[0])
-                into_columns, from_columns = _overlap(columns, j * size, shape[1])
-                result[:, into_rows, into_columns] = block[:, from_rows, from_columns]
+                copy_overlap(block, place, into=result, window=(rows, columns))
         return result
-
-
-def _overlap(window: slice, start: int, length: int) -> tuple[slice, slice]:
-    """Where a block lies in the window, and which part of the block that is, along one axis."""
-    first, stop = max(window.start, start), min(window.stop, start + length)
-    return slice(first - window.start, stop - window.start), slice(first - start, stop - start)

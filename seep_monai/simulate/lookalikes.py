@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from seep_monai.errors import SeepError
+from seep_monai.rectangles import Window, overlap, shape_of, within
 from seep_monai.simulate.bands import draw_biogenic_film, draw_internal_waves
 from seep_monai.simulate.patches import draw_low_wind_patch, draw_rain_cell, draw_wind_front
 from seep_monai.simulate.placed import Bounds, FloatArray, FloatImage
 
-Window = tuple[slice, slice]
 Point = tuple[float, float]
 
 
@@ -75,19 +75,15 @@ def gain_on(lookalikes: Iterable[LookAlike], window: Window) -> FloatImage | Non
     total: FloatImage | None = None
     for lookalike in lookalikes:
         row0, row1, col0, col1 = lookalike.bounds
-        rows, cols = _shared(window[0], row0, row1), _shared(window[1], col0, col1)
-        if not (len(rows) and len(cols)):
+        box = slice(math.ceil(row0), math.floor(row1) + 1), slice(math.ceil(col0), math.floor(col1) + 1)
+        part = overlap(box, window)
+        if not all(shape_of(part)):
             continue
         if total is None:
-            total = np.zeros(tuple(part.stop - part.start for part in window), np.float32)
-        part = tuple(slice(r.start - w.start, r.stop - w.start) for r, w in zip((rows, cols), window, strict=True))
-        total[part] += lookalike.gain_db(np.array(rows, float), np.array(cols, float))
+            total = np.zeros(shape_of(window), np.float32)
+        rows, cols = (np.arange(along.start, along.stop, dtype=float) for along in part)
+        total[within(part, window)] += lookalike.gain_db(rows, cols)
     return total
-
-
-def _shared(part: slice, low: float, high: float) -> range:
-    """The whole coordinates of a slice within low..high."""
-    return range(max(part.start, math.ceil(low)), min(part.stop, math.floor(high) + 1))
 
 
 def _place(shape: tuple[int, int], rng: np.random.Generator) -> Point:

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES
 from seep_monai.errors import SeepError
+from seep_monai.rectangles import Window, row_blocks, shape_of
 from seep_monai.simulate.georeference import Georeference
-from seep_monai.simulate.slicks import Window
 from seep_monai.simulate.vectors import SceneTruth, feature_collection, geojson_text
 from seep_monai.tiff import TILE_PX
 
@@ -112,16 +112,6 @@ def write_scene(
     return files
 
 
-def block_rows(shape: tuple[int, int]) -> Iterator[Window]:
-    """Windows over the full width, `TILE_PX` rows each except the last, from top to bottom.
-
-    >>> list(block_rows((300, 40)))
-    [(slice(0, 256, None), slice(0, 40, None)), (slice(256, 300, None), slice(0, 40, None))]
-    """
-    for start in range(0, shape[0], TILE_PX):
-        yield slice(start, min(start + TILE_PX, shape[0])), slice(0, shape[1])
-
-
 @contextmanager
 def _all_or_none(files: SceneFiles) -> Iterator[SceneFiles]:
     """Temporary file names; the files are renamed if the block ends without an error, otherwise removed."""
@@ -176,17 +166,17 @@ def _new_raster(part: Path, shape: tuple[int, int], dtype: str, **profile: Any) 
 def _draw_into(image: Any, mask: Any, scene: SceneTruth, name: str) -> None:
     """Draw the scene into two open rasters, one block row at a time."""
     with tqdm(total=scene.shape[0], desc=name, unit="row", leave=False, disable=not sys.stderr.isatty()) as progress:
-        for window in block_rows(scene.shape):
+        for window in row_blocks(scene.shape, TILE_PX):
             dn, label = scene.draw(window)
             # GDAL does not cache tiles that are written completely.
             image.write(_checked(dn, window, "uint16", name), 1, window=RasterWindow.from_slices(*window))
             mask.write(_checked(label, window, "uint8", name), 1, window=RasterWindow.from_slices(*window))
-            progress.update(window[0].stop - window[0].start)
+            progress.update(len(dn))
 
 
 def _checked(band: npt.NDArray[Any], window: Window, dtype: str, name: str) -> npt.NDArray[Any]:
     """The band, if it fits window and file, else SeepError; rasterio would resample and cast it."""
-    shape = tuple(part.stop - part.start for part in window)
+    shape = shape_of(window)
     if band.shape != shape or band.dtype != dtype:
         raise SeepError(
             f"{name}: expected {dtype} of shape {shape} from row {window[0].start} on, but got {band.dtype} of shape "

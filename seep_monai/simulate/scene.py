@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from seep_monai.rectangles import Window, cells_in, copy_overlap, shape_of
 from seep_monai.simulate import coding, sea
 from seep_monai.simulate.backscatter import film_visibility, from_db
 from seep_monai.simulate.bands import draw_ship_wake
@@ -20,7 +20,6 @@ from seep_monai.simulate.slicks import Films, Slick, films_on
 from seep_monai.simulate.swath import Swath
 from seep_monai.simulate.targets import Target, add_targets, draw_targets
 
-Window = tuple[slice, slice]
 # Choice: 64 x 64 samples are enough for the median of a scene's level.
 _LEVEL_SAMPLES = 64
 # One random stream per subject, so that a change to one subject does not change the others.
@@ -68,13 +67,12 @@ class Scene:
             image: (row, col) uint16, DN 0 outside the swath.
             mask: (row, col) uint8, the class 1..7 exactly where a film damps the sea, else 0.
         """
-        rows, cols = window
-        image = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint16)
+        image = np.zeros(shape_of(window), np.uint16)
         mask = np.zeros(image.shape, np.uint8)
-        for block in _blocks(window):
+        for _, block in cells_in(window, (TILE_PX, TILE_PX)):
             dn, label = self._draw_block(block)
-            _copy(dn, block, into=image, window=window)
-            _copy(label, block, into=mask, window=window)
+            copy_overlap(dn, block, into=image, window=window)
+            copy_overlap(label, block, into=mask, window=window)
         return image, mask
 
     def mask(self, block: Window) -> npt.NDArray[np.uint8]:
@@ -150,21 +148,3 @@ def _full_scale(p: SceneParameters, water: sea.Sea) -> float:
 def _stretched(coarse: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Interpolate values on the coarse grid of a block to its pixels."""
     return sea.upsampled(coarse, (TILE_PX + 1, TILE_PX + 1))[:-1, :-1]
-
-
-def _blocks(window: Window) -> Iterator[Window]:
-    """The whole 256 px blocks of the scene's grid that a window touches, row by row."""
-    starts = [range(part.start // TILE_PX * TILE_PX, part.stop, TILE_PX) for part in window]
-    for row in starts[0]:
-        for col in starts[1]:
-            yield slice(row, row + TILE_PX), slice(col, col + TILE_PX)
-
-
-def _copy(part: npt.NDArray[np.generic], block: Window, *, into: npt.NDArray[np.generic], window: Window) -> None:
-    """Copy the overlap of a block and a window from the block's array to the window's array."""
-    shared = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(block, window, strict=True)]
-    source, target = (
-        tuple(slice(s.start - origin.start, s.stop - origin.start) for s, origin in zip(shared, frame, strict=True))
-        for frame in (block, window)
-    )
-    into[target] = part[source]

@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from seep_monai.rectangles import Window
 from seep_monai.simulate import backscatter, waves
 from seep_monai.simulate.parameters import SceneParameters
 
 FloatArray = npt.NDArray[np.floating]
 FloatImage = npt.NDArray[np.float32]
-Window = tuple[slice, slice]
 
 # Choice: 16 px; wind and incidence vary over hundreds of pixels, so the sea level is computed on every 16th only.
 COARSE_PX = 16

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seep_monai.errors import SeepError
+from seep_monai.rectangles import Window, clipped, overlap, shape_of, with_margin, within
 
 Line = npt.NDArray[np.floating]
-Window = tuple[slice, slice]
 # First row, row after the last, first column, column after the last.
 Bounds = tuple[int, int, int, int]
 
@@ -156,7 +156,7 @@ def rasterised(ribbon: Ribbon, window: Window) -> tuple[Window, npt.NDArray[np.f
         ribbon lies outside.
     """
     part = _shared(ribbon.bounds, window)
-    height, width = (span.stop - span.start for span in part)
+    height, width = shape_of(part)
     patch = np.zeros((height, width), np.float32)
     if patch.size:
         size = np.searchsorted(_STAMP_REACHES_PX, ribbon.width_px / 2 + ribbon.edge_px)
@@ -179,23 +179,21 @@ def films_on(slicks: Iterable[Slick], window: Window) -> Films:
         window: (row, col) slices with start and stop in scene coordinates, any sign.
     """
     # The rims of films just outside the window extend into it.
-    first_row, first_col = window[0].start - RIM_PX, window[1].start - RIM_PX
-    wide = slice(first_row, window[0].stop + RIM_PX), slice(first_col, window[1].stop + RIM_PX)
-    shape = wide[0].stop - first_row, wide[1].stop - first_col
+    wide = with_margin(window, RIM_PX)
+    shape = shape_of(wide)
     films = Films(np.zeros(shape, np.float32), np.zeros(shape, np.uint8), np.zeros(shape, np.float32))
     near = [
         (ribbon, slick.label)
         for slick in slicks
-        if not _is_empty(_shared(slick.bounds, wide))
+        if all(shape_of(_shared(slick.bounds, wide)))
         for ribbon in slick.ribbons
     ]
     for ribbon, label in sorted(near, key=lambda film: film[0].damping_db):
         part, strength = rasterised(ribbon, wide)
         if strength.size:
-            here = _moved(part[0], -first_row), _moved(part[1], -first_col)
-            _add(films, here, strength, (ribbon, label))
+            _add(films, within(part, wide), strength, (ribbon, label))
     films.rim_db[films.label > 0] = 0
-    inner = slice(RIM_PX, shape[0] - RIM_PX), slice(RIM_PX, shape[1] - RIM_PX)
+    inner = within(window, wide)
     return Films(films.damping_db[inner], films.label[inner], films.rim_db[inner])
 
 
@@ -246,30 +244,11 @@ def _raise_shifted(
     image: npt.NDArray[np.float32], here: Window, values: npt.NDArray[np.float32], step: tuple[int, int]
 ) -> None:
     """Raise `image` to `values`, moved by `step` from `here`; values outside the image are dropped."""
-    target = tuple(
-        slice(max(span.start + move, 0), max(min(span.stop + move, size), 0))
-        for span, move, size in zip(here, step, image.shape, strict=True)
-    )
-    source = tuple(
-        slice(to.start - span.start - move, to.stop - span.start - move)
-        for to, span, move in zip(target, here, step, strict=True)
-    )
-    if all(span.stop > span.start for span in target):
-        image[target] = np.maximum(image[target], values[source])
+    rows, columns = (slice(span.start + move, span.stop + move) for span, move in zip(here, step, strict=True))
+    target = clipped((rows, columns), image.shape)
+    image[target] = np.maximum(image[target], values[within(target, (rows, columns))])
 
 
 def _shared(bounds: Bounds, window: Window) -> Window:
-    """The part of the bounds in a window; empty slices at its start if there is none."""
-    spans = []
-    for first, end, span in ((bounds[0], bounds[1], window[0]), (bounds[2], bounds[3], window[1])):
-        start = min(max(first, span.start), span.stop)
-        spans.append(slice(start, max(start, min(end, span.stop))))
-    return spans[0], spans[1]
-
-
-def _is_empty(window: Window) -> bool:
-    return any(span.stop <= span.start for span in window)
-
-
-def _moved(span: slice, by: int) -> slice:
-    return slice(span.start + by, span.stop + by)
+    """The part of the bounds in a window."""
+    return overlap((slice(*bounds[:2]), slice(*bounds[2:])), window)

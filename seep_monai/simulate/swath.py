@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Window = tuple[slice, slice]
+from seep_monai.rectangles import Window
+
 Edge = tuple[str, float, float]
 _TILE_PX = 256
 # Highest noise level beside a border. Source: the reference tiles; 90 % of the pixels of their strips hold levels 1 to

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Window = tuple[slice, slice]
+from seep_monai.rectangles import Window, overlap, within
+
 Point = tuple[float, float]
 FloatImage = npt.NDArray[np.float32]
 # Half lengths of the side-lobe cross along azimuth (rows) and range. Source: arms of about 22 and 14 px are visible in
@@ -91,12 +92,10 @@ def _reaches(place: Point, window: Window) -> bool:
 
 def _part(place: Point, window: Window) -> tuple[Window, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The part of a window that a target at `place` touches, and its scene rows and columns."""
-    parts, coordinates = [], []
-    for x, span in zip(place, window, strict=True):
-        start, stop = max(math.ceil(x - _REACH_PX), span.start), min(math.floor(x + _REACH_PX) + 1, span.stop)
-        parts.append(slice(start - span.start, stop - span.start))
-        coordinates.append(np.arange(start, stop, dtype=float))
-    return (parts[0], parts[1]), coordinates[0], coordinates[1]
+    rows, cols = (slice(math.ceil(x - _REACH_PX), math.floor(x + _REACH_PX) + 1) for x in place)
+    rows, cols = part = overlap((rows, cols), window)
+    along = np.arange(rows.start, rows.stop, dtype=float), np.arange(cols.start, cols.stop, dtype=float)
+    return within(part, window), *along
 
 
 def _response(target: Target, rows: npt.NDArray[np.float64], cols: npt.NDArray[np.float64]) -> FloatImage:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from seep_monai.errors import SeepError
-from seep_monai.simulate.scene import Scene, Window
+from seep_monai.rectangles import Window, cell_window
+from seep_monai.simulate.scene import Scene
 from seep_monai.simulate.settings import TILE_PX, SceneSettings
 from seep_monai.tiff import write_tiff
 
@@ -45,8 +46,7 @@ def grid(size_px: tuple[int, int]) -> tuple[int, int]:
 def tile_window(index: int, size_px: tuple[int, int]) -> Window:
     """The window of a tile of the non-overlapping grid; `index` is 1-based and row-major."""
     # Worked: 20 columns, index 21 -> row 1, column 0.
-    row, col = divmod(index - 1, grid(size_px)[1])
-    return slice(row * TILE_PX, (row + 1) * TILE_PX), slice(col * TILE_PX, (col + 1) * TILE_PX)
+    return cell_window(divmod(index - 1, grid(size_px)[1]), (TILE_PX, TILE_PX))
 
 
 def write_tiles(

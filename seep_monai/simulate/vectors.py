@@ -17,8 +17,9 @@ from skimage.measure import approximate_polygon
 
 from seep_monai.classes import DEFAULT_CLASS_NAMES, checked_class_names
 from seep_monai.errors import SeepError
+from seep_monai.rectangles import Window
 from seep_monai.simulate.georeference import WGS84, Georeference
-from seep_monai.simulate.slicks import CORE_SHARE, Ribbon, Window
+from seep_monai.simulate.slicks import CORE_SHARE, Ribbon
 
 # Choice: half a pixel; a simplified line stays inside the thinnest film.
 THINNING_PX = 0.5
