@@ -23,8 +23,8 @@ import torch
 from monai.bundle import ConfigWorkflow
 from monai.inferers import SimpleInferer, SlidingWindowInferer
 
+from seep_monai.dataset.windows import windows_along
 from seep_monai.network.segresnet import build_network, settings_from_json
-from seep_monai.network.windows import windows_along
 from seep_monai.steps.inference import window_inferer
 from seep_monai.steps.setup import default_device, place_network
 

@@ -18,9 +18,9 @@ from monai.inferers import SimpleInferer, SlidingWindowInferer
 from torch.nn import functional
 
 from seep_monai.dataset.transforms import normalise
+from seep_monai.dataset.windows import windows_along
 from seep_monai.network.inferers import WindowInferer
 from seep_monai.network.segresnet import build_network, settings_from_json
-from seep_monai.network.windows import windows_along
 from seep_monai.scene.raster import Raster
 from seep_monai.steps.setup import default_device, place_network
 

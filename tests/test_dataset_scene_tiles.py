@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from monai.transforms import Compose
+from torch.nn.functional import pad
 
 from seep_monai.dataset.grid import SceneContext, checked_columns, tile_cell
-from seep_monai.dataset.scene_tiles import SceneTiles, widened
+from seep_monai.dataset.scene_tiles import SceneTiles
 from seep_monai.errors import ConfigError, DataError
 
 SIZE, COLUMNS, ROWS = 6, 3, 3
@@ -98,7 +99,7 @@ def test_where_columns_were_found_a_tile_without_any_is_seen_with_empty_margins(
     tiles = SceneTiles(items(scene()) + others, Compose([]), SceneContext(2, COLUMNS_OF, found=True), progress=False)
     torch.testing.assert_close(tiles[4]["image"], dataset(items(scene()))[4]["image"])
     for index, other in enumerate(others, start=ROWS * COLUMNS):
-        torch.testing.assert_close(tiles[index]["label"], widened(other["label"], {}, 2, 255))
+        torch.testing.assert_close(tiles[index]["label"], pad(other["label"], (2, 2, 2, 2), value=255))
 
 
 def test_two_tiles_in_one_place_raise() -> None:
@@ -107,11 +108,12 @@ def test_two_tiles_in_one_place_raise() -> None:
 
 
 def test_neighbour_of_another_size_is_no_data_and_a_margin_wider_than_the_tile_raises() -> None:
-    tile = torch.ones(1, SIZE, SIZE)
-    wide = widened(tile, {(0, 1): torch.ones(1, SIZE, SIZE - 1), (0, -1): torch.ones(1, SIZE, SIZE)}, 2, 0)
+    widths = {"041869.1": SIZE, "041869.2": SIZE, "041869.3": SIZE - 1}
+    tiles = [{"tile": name, "image": torch.ones(1, SIZE, width)} for name, width in widths.items()]
+    wide = dataset(tiles)[1]["image"]
     assert wide[0, 2:-2].sum(0).tolist() == [SIZE] * (SIZE + 2) + [0, 0]
     with pytest.raises(DataError, match=r"041869\.1: .*--tile_columns \{\}"):
-        widened(tile, {}, SIZE + 1, 0, name="041869.1")
+        dataset(tiles, SIZE + 1)[0]
 
 
 def test_grids_of_one_group_of_scenes_do_not_mix() -> None:

@@ -14,8 +14,8 @@ from known_classifier import known_classifier
 from scipy.ndimage import gaussian_filter
 
 from seep_monai.dataset.transforms import normalise
+from seep_monai.dataset.windows import windows_along
 from seep_monai.instances.components import InstanceSettings
-from seep_monai.network.windows import windows_along
 from seep_monai.objects.finding import find_seeps
 from seep_monai.scene.drawing import DrawingSettings, SceneDrawing
 from seep_monai.scene.raster import Raster

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from typing import Any
 
 import torch
 from monai.data import CacheDataset
 
-from seep_monai.classes import NO_DATA_LABEL
-from seep_monai.dataset.grid import Cell, SceneContext
+from seep_monai.dataset.grid import SceneContext
+from seep_monai.dataset.windows import filled_window
 from seep_monai.errors import DataError
+from seep_monai.rectangles import Cell, cell_window, cells_in, with_margin
 
 # Tiles are read row by row. With the rows above and below in memory, each tile is read at most twice.
 _N_KEPT = 64
-_STEPS: tuple[Cell, ...] = tuple((down, right) for down, right in product((-1, 0, 1), repeat=2) if down or right)
-# Fill values where no neighbour is known, by key of the item.
-_OUTSIDE = {"image": 0, "label": NO_DATA_LABEL}
 
 
 class SceneTiles(CacheDataset):
@@ -72,79 +69,36 @@ class SceneTiles(CacheDataset):
     def _transform(self, index: int) -> dict[str, Any]:
         """The item at an index, called by MONAI's data sets."""
         item = dict(self.tile(index))
-        if self.context.margin_px:
-            around = {step: self._around(index, step) for step in _STEPS}
-            for key, outside in _OUTSIDE.items():
-                if key not in item:
-                    continue
-                known = {step: tile[key] for step, tile in around.items() if tile is not None}
-                item[key] = widened(item[key], known, self.context.margin_px, outside, name=str(item["tile"]))
-        return item
+        return item | self._widened(index, item) if self.context.margin_px else item
 
-    def _around(self, index: int, step: Cell) -> dict[str, Any] | None:
-        grid, (row, column) = self.cells[index]
-        found = self.index_of.get((grid, (row + step[0], column + step[1])))
-        return None if found is None else self._neighbour(found)
+    def _widened(self, index: int, item: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """`image` and `label` with a margin.
 
-
-def widened(
-    centre: torch.Tensor, around: Mapping[Cell, torch.Tensor], margin_px: int, outside: float, *, name: str = "tile"
-) -> torch.Tensor:
-    """A tile with a margin of pixels from its neighbours.
-
-    Args:
-        centre: (C, H, W).
-        around: (C, H, W) of each known neighbour, by its steps down and to the right, -1, 0 or 1.
-        margin_px: width of the margin, at most H and W.
-        outside: value where no neighbour is known.
-        name: name of the tile, for the message.
-
-    Returns:
-        (C, H + 2 margin_px, W + 2 margin_px), dtype of `centre`. A neighbour of another size is ignored, because the
-        position of its pixels is not known.
-
-    Raises:
-        DataError: if the margin is wider than the tile.
-    """
-    height, width = centre.shape[-2:]
-    if margin_px > min(height, width):
-        raise DataError(
-            f"{name}: expected a tile of at least the margin's {margin_px} px, but got {height} x {width}. Use no "
-            "neighbouring tiles (--tile_columns {})."
-        )
-    wide = centre.new_full((*centre.shape[:-2], height + 2 * margin_px, width + 2 * margin_px), outside)
-    for (down, right), tensor in ({(0, 0): centre} | dict(around)).items():
-        if tensor.shape != centre.shape:
-            continue
-        rows, from_rows = _strip(down, height, margin_px)
-        columns, from_columns = _strip(right, width, margin_px)
-        wide[..., rows, columns] = tensor[..., from_rows, from_columns]
-    return wide
-
-
-def _strip(step: int, size: int, margin_px: int) -> tuple[slice, slice]:
-    """Target slice in the widened tile and source slice in the neighbour, along one axis."""
-    if step < 0:
-        return slice(0, margin_px), slice(size - margin_px, size)
-    if step > 0:
-        return slice(margin_px + size, None), slice(0, margin_px)
-    return slice(margin_px, margin_px + size), slice(0, size)
+        A neighbour of another size is ignored, because the position of its pixels is not known.
+        """
+        margin_px, size = self.context.margin_px, tuple(item["image"].shape[-2:])
+        if margin_px > min(size):
+            raise DataError(
+                f"{item['tile']}: expected a tile of at least the margin's {margin_px} px, but got {size[0]} x "
+                f"{size[1]}. Use no neighbouring tiles (--tile_columns {{}})."
+            )
+        grid, cell = self.cells[index]
+        place = cell_window(cell, size)
+        window = with_margin(place, margin_px)
+        around = [
+            (self._neighbour(self.index_of[grid, other]), its_place)
+            for other, its_place in cells_in(window, size)
+            if other != cell and (grid, other) in self.index_of
+        ]
+        same_size = [part for part in around if part[0]["image"].shape == item["image"].shape]
+        return filled_window([(item, place), *same_size], window, ("image", "label"))
 
 
 def _cells(data: Sequence[Mapping[str, Any]], context: SceneContext) -> list[tuple[str, Cell]]:
-    """Grid and cell of each item; empty without a margin.
-
-    The grid is the name before the number, because a scene may be a group of several grids (`scene_pattern`).
-    """
+    """Grid and cell of each item; empty without a margin."""
     if not context.margin_px:
         return []
-    names = [str(item["tile"]) for item in data]
-    places = [context.cell(name) for name in names]
-    # A tile without a known position is its own grid.
-    cells = [
-        (name, (0, 0)) if place is None else (name.rpartition(".")[0], place)
-        for name, place in zip(names, places, strict=True)
-    ]
+    cells = [context.place(str(item["tile"])) for item in data]
     if len(set(cells)) < len(cells):
         raise DataError(
             f"tile_columns: expected one tile in each cell of a grid, but {len(cells)} tiles lie in "

@@ -11,7 +11,7 @@ from monai.inferers import Inferer
 from torch.nn import functional
 
 from seep_monai.augment.batch import N_SYMMETRIES, inverse_symmetry, symmetry
-from seep_monai.network.windows import inside_px, windows_along
+from seep_monai.dataset.windows import inside_px, windows_along
 from seep_monai.rectangles import Window, within
 
 

@@ -18,8 +18,8 @@ from scipy.ndimage import label
 from skimage.morphology import flood
 
 from seep_monai.dataset.transforms import normalise
+from seep_monai.dataset.windows import AxisWindow
 from seep_monai.instances.components import InstanceSettings
-from seep_monai.network.windows import Window
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.finding import find_seeps
 from seep_monai.objects.measures import AROUND_PX
@@ -78,7 +78,7 @@ class SceneDrawing:
 
     raster: Raster
     level: float
-    windows: Sequence[Window]
+    windows: Sequence[AxisWindow]
     settings: DrawingSettings
     output_dir: Path
     tags: dict[str, str] = field(default_factory=dict)

@@ -9,7 +9,8 @@ import torch
 from torch.utils.data import Dataset
 
 from seep_monai.dataset.transforms import normalise
-from seep_monai.network.windows import Window, inside_px, windows_along
+from seep_monai.dataset.windows import AxisWindow, filled_window, inside_px, windows_along
+from seep_monai.rectangles import clipped, with_margin
 from seep_monai.scene.raster import Raster
 
 
@@ -30,7 +31,7 @@ class SceneStrips(Dataset[dict[str, Any]]):
     def __init__(self, raster: Raster, level: float, window_px: tuple[int, int], margin_px: int) -> None:
         self.raster, self.level, self.margin_px = raster, level, margin_px
         self.inside_px = tuple(inside_px(size, margin_px) for size in window_px)
-        self.windows: list[Window] = windows_along(raster.shape[0], self.inside_px[0])
+        self.windows: list[AxisWindow] = windows_along(raster.shape[0], self.inside_px[0])
         self.width = max(raster.shape[1], self.inside_px[1])
 
     def __len__(self) -> int:
@@ -38,14 +39,12 @@ class SceneStrips(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The item of one strip."""
-        margin, height = self.margin_px, self.inside_px[0]
-        start = self.windows[index].start - margin
-        rows = slice(max(start, 0), min(start + height + 2 * margin, self.raster.shape[0]))
-        dn, valid = self.raster.read(rows, slice(0, self.raster.shape[1]))
-        image = torch.zeros(1, height + 2 * margin, self.width + 2 * margin)
-        known = np.zeros(image.shape[1:], bool)
-        place = (slice(rows.start - start, rows.stop - start), slice(margin, margin + dn.shape[1]))
-        image[0][place] = normalise(dn.astype(np.float32), valid, self.level)
-        known[place] = valid
-        inside = torch.from_numpy(known[margin : margin + height, margin : margin + self.width][None])
-        return {"image": image, "valid": inside, "strip": index, "margin_px": margin}
+        start = self.windows[index].start
+        inside = slice(start, start + self.inside_px[0]), slice(0, self.width)
+        window = with_margin(inside, self.margin_px)
+        place = clipped(window, self.raster.shape)
+        dn, valid = self.raster.read(*place)
+        image = normalise(dn.astype(np.float32), valid, self.level)
+        raster = [({"image": image[None], "valid": torch.from_numpy(valid)[None]}, place)]
+        found = filled_window(raster, window, ["image"]) | filled_window(raster, inside, ["valid"])
+        return {**found, "strip": index, "margin_px": self.margin_px}
