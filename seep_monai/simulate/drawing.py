@@ -10,7 +10,7 @@ import numpy as np
 
 from seep_monai.simulate.parameters import SceneParameters
 from seep_monai.simulate.sea import background_deviation
-from seep_monai.simulate.settings import CLASSES_PER_TILE, REFERENCE_PX, TILE_PX, SceneSettings
+from seep_monai.simulate.settings import CLASSES_PER_TILE, REFERENCE_PX, TILE_PX, Orbit, SceneSettings
 from seep_monai.simulate.swath import draw_edges
 from seep_monai.simulate.variety import varied
 
@@ -33,7 +33,7 @@ _CLASS_ORDER = 4.0
 _FULL_INCIDENCE_DEG = ((46.5, 48.0), (28.5, 29.5))
 # Angle between swath and grid. Source: 12.9 deg in all reference scenes. Choice: 11.5 to 14.5 for other latitudes.
 _TILTS_DEG = (11.5, 14.5)
-_ORBITS = ("descending", "ascending", "radar")
+_ORBITS: tuple[Orbit, ...] = ("descending", "ascending", "radar")
 
 
 def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings | None = None) -> SceneParameters:
@@ -44,7 +44,7 @@ def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings
     """
     chosen = settings or SceneSettings()
     if chosen.orbit == "any":
-        chosen = replace(chosen, orbit=str(rng.choice(_ORBITS)))
+        chosen = replace(chosen, orbit=_ORBITS[int(rng.integers(len(_ORBITS)))])
     n_tiles = math.prod(size / TILE_PX for size in chosen.size_px)
     # An ascending pass is the mirror image of a descending one; in radar geometry the swath is not tilted.
     side = -1.0 if chosen.orbit == "ascending" else 1.0

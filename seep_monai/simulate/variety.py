@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -37,20 +38,23 @@ def varied(parameters: SceneParameters, rng: np.random.Generator) -> SceneParame
     """
     p = parameters
     scale = log_uniform(rng, *_SCALES)
-    deviation, wavelength_px, *swell = p.swell
+    deviation, wavelength_px, *others = p.swell
+    n_targets = _spread(p.n_targets, _TARGET_ORDER, rng)
     clip_medians = log_uniform(rng, *_CLIP_MEDIANS)
-    return replace(
-        p,
-        film_scale=p.film_scale * scale,
-        swell=(deviation, wavelength_px * scale, *swell),
-        background=_texture(p.background, rng),
-        nesz_db=float(rng.uniform(*_NESZ_DB)),
-        clip_medians=clip_medians,
-        n_levels=min(log_uniform(rng, *_MEDIAN_LEVELS) * clip_medians, _MOST_LEVELS),
-        border_noise_px=float(rng.choice(_BORDER_NOISE_PX)),
-        lookalikes={kind: _spread(_LOOKALIKES * n, _LOOKALIKE_ORDER, rng) for kind, n in p.lookalikes.items()},
-        **_targets(p, rng),
-    )
+    drawn: dict[str, Any] = {
+        "film_scale": p.film_scale * scale,
+        "swell": (deviation, wavelength_px * scale, *others),
+        "background": _texture(p.background, rng),
+        "nesz_db": float(rng.uniform(*_NESZ_DB)),
+        "clip_medians": clip_medians,
+        "n_levels": min(log_uniform(rng, *_MEDIAN_LEVELS) * clip_medians, _MOST_LEVELS),
+        "border_noise_px": float(rng.choice(_BORDER_NOISE_PX)),
+        "lookalikes": {kind: _spread(_LOOKALIKES * n, _LOOKALIKE_ORDER, rng) for kind, n in p.lookalikes.items()},
+        "n_targets": n_targets,
+        # No more wakes than targets.
+        "n_wakes": min(p.n_wakes, n_targets),
+    }
+    return replace(p, **drawn)
 
 
 def _texture(background: tuple[float, float, float], rng: np.random.Generator) -> tuple[float, float, float]:
@@ -59,12 +63,6 @@ def _texture(background: tuple[float, float, float], rng: np.random.Generator) -
         return background
     deviation = min(background[0] * log_uniform(rng, *_TEXTURE_GAIN), 1.0)
     return deviation, float(rng.uniform(*_TEXTURE_EXPONENT)), float(rng.uniform(-90, 90))
-
-
-def _targets(p: SceneParameters, rng: np.random.Generator) -> dict[str, int]:
-    """Numbers of bright targets and wakes; no more wakes than targets."""
-    n_targets = _spread(p.n_targets, _TARGET_ORDER, rng)
-    return {"n_targets": n_targets, "n_wakes": min(p.n_wakes, n_targets)}
 
 
 def _spread(count: float, order: float, rng: np.random.Generator) -> int:
