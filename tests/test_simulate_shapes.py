@@ -101,7 +101,7 @@ def test_recipe_of_class_6_branches_in_some_slicks_only() -> None:
 
 def test_recipe_rims_are_on_some_thick_films_of_classes_1_4_and_5() -> None:
     rng = np.random.default_rng(4)
-    ribbons = {k: [r for _ in range(25) for r in RECIPES[k]((0.0, 0.0), 0.0, rng)] for k in LABELS}
+    ribbons = {k: [r for _ in range(60) for r in RECIPES[k]((0.0, 0.0), 0.0, rng)] for k in LABELS}
 
     rimmed = {k for k in LABELS if any(r.rim_db > 0 for r in ribbons[k])}
     assert rimmed == {1, 4, 5}
