@@ -230,6 +230,8 @@ def test_labels_of_several_rasters_and_one_raster_without(tmp_path: Path, caplog
     assert "c.tif: no label lies on it" in caplog.text
     record = json.loads((tmp_path / "out" / "tiles.json").read_text())
     assert [scene["scene"] for scene in record["scenes"]] == ["a", "b", "c"]
+    # Within .1 % of the map's 40 m.
+    assert record["scenes"][2].pop("pixel_size_m") == pytest.approx(40, rel=1e-3)
     assert record["scenes"][2] == {
         "scene": "c",
         "raster": str(tmp_path / "c.tif"),
