@@ -5,14 +5,15 @@
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 if [ "${QUICKSTART:-}" = full ]; then
-    n_tiles=${N_TILES:-400} max_epochs=${MAX_EPOCHS:-10} start=(--initial_weights none)
+    n_tiles=${N_TILES:-400} n_scenes=11 max_epochs=${MAX_EPOCHS:-10} start=(--initial_weights none)
 else
-    n_tiles=${N_TILES:-160} max_epochs=${MAX_EPOCHS:-3} start=(--learning_rate 0.0005)
+    # Few tiles of many scenes: with one validation scene, the threshold of the map would be that scene's.
+    n_tiles=${N_TILES:-160} n_scenes=20 max_epochs=${MAX_EPOCHS:-3} start=(--learning_rate 0.0002)
 fi
 places=(--dataset_dir data/sample --output_dir bundle/eval/quickstart --ckpt_dir bundle/models/quickstart)
 seep() { python -W ignore -m seep_monai "$@"; }
 
-seep simulate data/sample --n_tiles "$n_tiles" --seed 0 --overwrite
+seep simulate data/sample --n_tiles "$n_tiles" --n_scenes "$n_scenes" --seed 0 --overwrite
 seep simulate data/sample_scene --scenes 1 --size 2000 2000 --epsg 32616 --pixel_size 40 --upper_left 300000 3100000 \
     --seed 0 --overwrite
 seep train "${places[@]}" "${start[@]}" --max_epochs "$max_epochs" --overwrite True
