@@ -74,7 +74,7 @@ def place_network(network: nn.Module, device: torch.device | str, amp: object = 
     if in_half:
         if torch.backends.cpu.get_cpu_capability() in _WITHOUT_BF16:
             logger.warning(
-                "amp: this CPU has no bf16 instructions (AVX-512 or AMX) and imitates them, some 20 times slower than "
+                "amp: this CPU has no bf16 instructions (AVX-512 or AMX) and imitates them, many times slower than "
                 "float32. Leave out --amp True."
             )
         return in_bf16(network)
