@@ -49,3 +49,17 @@ def test_film_visibility_is_full_in_light_wind_and_gone_in_calm_and_storm() -> N
     visible = backscatter.film_visibility([1, 2, 2.5, 3, 5, 7, 8.5, 10, 15])
 
     np.testing.assert_allclose(visible, [0, 0, 0.5, 1, 1, 1, 0.5, 0, 0])
+
+
+def test_damping_for_contrast_gives_that_contrast_over_the_noise_floor() -> None:
+    sea, noise = np.array([0.1, 0.02, 0.01]), np.array([0.0, 0.01, 0.003])
+
+    damping_db = backscatter.damping_for_contrast(1.0, sea, noise)
+
+    np.testing.assert_allclose(_db((sea + noise) / (sea * 10 ** (-damping_db / 10) + noise)), 1.0)
+    assert damping_db[0] == pytest.approx(1.0)
+
+
+def test_damping_for_contrast_is_infinite_where_the_noise_floor_hides_the_sea() -> None:
+    # Without any return from the sea the pixel keeps 10 / 11 of its intensity: .41 dB darker, less than 1 dB.
+    assert np.isinf(backscatter.damping_for_contrast(1.0, np.array(0.01), np.array(0.1)))

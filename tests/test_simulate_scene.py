@@ -270,3 +270,15 @@ def test_film_scale_lengthens_films_about_their_origin(parameters: SceneParamete
         large.ribbons[0].rows - large.origin[0], 2 * (small.ribbons[0].rows - small.origin[0]), atol=1e-9
     )
     np.testing.assert_allclose(large.ribbons[0].width_px, 2 * small.ribbons[0].width_px)
+
+
+def test_films_are_labelled_where_they_are_darker_than_the_least_contrast(parameters: SceneParameters) -> None:
+    # With wind of one speed, a noise floor far below the sea, and films fully shown, the damping is the contrast.
+    clear = replace(parameters, wind_spread=0.0, nesz_db=-100.0, edges=())
+    damping_db = films_on(plan_scene(clear).slicks, WHOLE).damping_db
+    least_db = float(np.median(damping_db[damping_db > 0]))
+
+    labelled = plan_scene(replace(clear, least_contrast_db=least_db)).draw(WHOLE)[1] > 0
+
+    sure = np.abs(damping_db - least_db) > 1e-3
+    np.testing.assert_array_equal(labelled[sure], (damping_db > least_db)[sure])

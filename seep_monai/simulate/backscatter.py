@@ -92,6 +92,21 @@ def noise_floor(incidence_deg: npt.ArrayLike, *, median_db: float, ripple_db: fl
     return from_db(median_db + ripple_db / 2 * np.cos(share * (_N_SUB_SWATHS * 2 * math.pi)))
 
 
+def damping_for_contrast(contrast_db: float, sea: FloatArray, noise: FloatArray) -> FloatArray:
+    """The damping in dB with which a film is darker than the sea by `contrast_db` once the noise floor is added.
+
+    Args:
+        contrast_db: (sea + noise) / (damped sea + noise) in dB, intensity, >= 0.
+        sea: sigma0 of the undisturbed sea, linear, > 0; any shape.
+        noise: noise-equivalent sigma0, linear, the same shape.
+
+    Returns:
+        dB, the same shape; infinite where even a sea without any return would not be that much darker.
+    """
+    damped = (sea + noise) * 10 ** (-contrast_db / 10) - noise
+    return np.where(damped > 0, -10 * np.log10(np.where(damped > 0, damped, 1) / sea), np.inf)
+
+
 def film_visibility(wind_m_s: npt.ArrayLike) -> FloatArray:
     """Visible share (0 to 1) of a film's damping: 1 at winds of 3 to 7 m/s, 0 below 2 and above 10 m/s.
 

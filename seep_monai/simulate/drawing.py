@@ -25,6 +25,8 @@ _LOOKALIKES_PER_TILE = {
     "wind_front": 0.04,
     "biogenic_film": 0.005,
 }
+# Choice: .4 dB, 4.5 % in amplitude; nobody annotates a fainter film.
+_LEAST_CONTRAST_DB = 0.4
 _TARGETS_PER_TILE, _WAKES_PER_TARGET = 0.35, 0.03
 # Choice: order of a gamma distribution with which class frequencies vary between scenes about as in the reference.
 _CLASS_ORDER = 4.0
@@ -58,6 +60,7 @@ def draw_parameters(name: str, rng: np.random.Generator, settings: SceneSettings
         drift_deg=_uniform(rng, 0, 360),
         film_scale=chosen.film_scale,
         pool_share=chosen.pool_share,
+        least_contrast_db=_LEAST_CONTRAST_DB,
         class_tiles=_draw_class_tiles(rng, n_tiles, chosen),
         n_sites=(max(1, round(n_tiles / _TILES_PER_SITE[0])), max(1, round(n_tiles / _TILES_PER_SITE[1]))),
         **_draw_things(rng, n_tiles),

@@ -35,6 +35,7 @@ _LIMITS: dict[str, tuple[tuple[float, float], ...]] = {
     "roughness_spread": ((0.0, 2.0),),
     "drift_deg": (_DEG,),
     "pool_share": (_SHARE,),
+    "least_contrast_db": ((0.0, 20.0),),
     "border_noise_px": ((0.0, 64.0),),
     "clip_medians": ((1.0, 100.0),),
     "n_levels": ((2.0, 65535.0),),
@@ -76,6 +77,8 @@ class SceneParameters:
         drift_deg: mean direction of the surface drift from the column axis.
         film_scale: scale factor of film lengths and widths, 1 as in the reference tiles.
         pool_share: share of the slicks of class 5 that are pools.
+        least_contrast_db: a film is drawn and labelled where it is darker than the sea by at least this, noise floor
+            included.
         class_tiles: number of tiles that should hold each class 1..7.
         n_sites: number of sites of natural seeps, and of classes 4 and 5.
         lookalikes: number of each kind, see `lookalikes.draw_lookalikes`.
@@ -110,6 +113,7 @@ class SceneParameters:
     drift_deg: float
     film_scale: float
     pool_share: float
+    least_contrast_db: float
     class_tiles: tuple[int, ...]
     n_sites: tuple[int, int]
     lookalikes: Mapping[str, int]

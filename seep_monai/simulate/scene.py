@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from seep_monai.rectangles import Window, cells_in, copy_overlap, shape_of
 from seep_monai.simulate import coding, sea
-from seep_monai.simulate.backscatter import film_visibility, from_db
+from seep_monai.simulate.backscatter import damping_for_contrast, film_visibility, from_db
 from seep_monai.simulate.bands import draw_ship_wake
 from seep_monai.simulate.lookalikes import LookAlike, draw_lookalikes, gain_on
 from seep_monai.simulate.parameters import SceneParameters
@@ -22,6 +22,8 @@ from seep_monai.simulate.targets import Target, add_targets, draw_targets
 
 # Choice: 64 x 64 samples are enough for the median of a scene's level.
 _LEVEL_SAMPLES = 64
+# Damping that no film has; finite, so that it can be interpolated.
+_NEVER_DB = 100.0
 # One random stream per subject, so that a change to one subject does not change the others.
 _SEA, _FILMS, _LOOKALIKES, _TARGETS, _SPECKLE = range(5)
 
@@ -102,8 +104,12 @@ class Scene:
         films = films_on(self.slicks, block)
         if not films.label.any():
             return films
-        visibility = _stretched(film_visibility(self.sea.wind_on(*sea.coarse_grid(block))))
-        return films.seen(visibility, self.swath.valid(block))
+        grid = sea.coarse_grid(block)
+        visibility = _stretched(film_visibility(self.sea.wind_on(*grid)))
+        least_db = damping_for_contrast(
+            self.parameters.least_contrast_db, self.sea.level_on(*grid), self.sea.noise_floor(*grid)
+        )
+        return films.seen(visibility, _stretched(np.minimum(least_db, _NEVER_DB)), self.swath.valid(block))
 
     def shown_at(self, rows: npt.NDArray[np.floating], cols: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Visible share (0 to 1) of a film's damping at positions (n,): by the wind, and 0 outside the swath."""

@@ -19,8 +19,6 @@ Bounds = tuple[int, int, int, int]
 # A film damps the sea, and is labelled, where its strength is at least this share of the full strength. Choice: 0.4,
 # slightly wider than at half strength, as the reference tiles are annotated.
 CORE_SHARE = 0.4
-# Choice: 0.5 dB, a contrast of 6 % in amplitude before the noise floor; nobody annotates a fainter film.
-MIN_SEEN_DB = 0.5
 # Choice: 1.5 px; slick edges in the reference tiles are 1-2 px wide.
 EDGE_PX = 1.5
 # Choice: 0.7 px between points, so that a narrow ribbon drawn diagonally has no scalloped edge.
@@ -132,13 +130,18 @@ class Films:
     label: npt.NDArray[np.uint8]
     rim_db: npt.NDArray[np.float32]
 
-    def seen(self, visibility: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_] | None) -> Films:
+    def seen(
+        self,
+        visibility: npt.NDArray[np.floating],
+        least_db: npt.NDArray[np.floating],
+        valid: npt.NDArray[np.bool_] | None,
+    ) -> Films:
         """The films with the visible share (0 to 1) of their damping, only where there are data.
 
-        Where less than `MIN_SEEN_DB` remains, both damping and label are removed.
+        Where less than `least_db` (row, col) remains, both damping and label are removed.
         """
         damping = self.damping_db * visibility.astype(np.float32)
-        shows = damping >= MIN_SEEN_DB
+        shows = (damping > 0) & (damping >= least_db)
         damping = np.where(shows if valid is None else shows & valid, damping, np.float32(0))
         return Films(damping, np.where(damping > 0, self.label, np.uint8(0)), self.rim_db * visibility)
 

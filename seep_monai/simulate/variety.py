@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,9 @@ _BORDER_NOISE_PX = (0.0, 1.0, 2.0, 4.0, 8.0)
 _LOOKALIKES = 3.0
 # Orders of the gamma distributions with which the numbers of look-alikes and bright targets differ between scenes.
 _LOOKALIKE_ORDER, _TARGET_ORDER = 0.8, 0.5
+# Faintest films by eye: 1.25 dB (13 % in amplitude) with speckle of 9 looks, and in proportion to the deviation of the
+# speckle. Choice, from pictures of such tiles.
+_LEAST_CONTRAST_DB, _REFERENCE_LOOKS = 1.25, 9.0
 # Choice: one scene in five has a texture that is not a sea's. Source: networks that are trained on random textures
 # transfer well to other sensors (VessShape, arXiv 2510.27646).
 _TEXTURE_SHARE = 0.2
@@ -50,6 +54,7 @@ def varied(parameters: SceneParameters, rng: np.random.Generator) -> SceneParame
         "n_levels": min(log_uniform(rng, *_MEDIAN_LEVELS) * clip_medians, _MOST_LEVELS),
         "border_noise_px": float(rng.choice(_BORDER_NOISE_PX)),
         "lookalikes": {kind: _spread(_LOOKALIKES * n, _LOOKALIKE_ORDER, rng) for kind, n in p.lookalikes.items()},
+        "least_contrast_db": _LEAST_CONTRAST_DB * math.sqrt(_REFERENCE_LOOKS / p.looks),
         "n_targets": n_targets,
         # No more wakes than targets.
         "n_wakes": min(p.n_wakes, n_targets),
