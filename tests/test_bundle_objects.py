@@ -99,14 +99,14 @@ def test_inference_draws_the_map_that_evaluation_scores(dataset: Path, fitted: P
     assert counts[1, 1] / counts[1, 1:].sum() == pytest.approx(scored["classes"]["1"]["named"], abs=2e-2)
 
 
-def test_inference_cuts_classified_objects_at_their_own_operating_point(
+def test_inference_cuts_classified_objects_at_the_operating_point_of_seep_or_not(
     dataset: Path, fitted: Path, tmp_path: Path
 ) -> None:
     infer(dataset / "train_images_256" / "000001.000002.tif", fitted, tmp_path)
     written = json.loads(read_tiff(tmp_path / "000001.000002_classes.tif").description or "")
     description = json.loads((fitted / "models" / "model.json").read_text())
     assert written["object_classifier"] is True
-    chosen = description["classified_operating_point"]["instances"]["threshold"]
+    chosen = description["classified_operating_point"]["seep"]["threshold"]
     assert written["instance_settings"]["score_threshold"] == chosen
 
 

@@ -107,6 +107,15 @@ def test_settings_drop_the_small_and_the_improbable_with_what_only_they_touch() 
     assert not found(SMALL_ONES, strict).classes.any()
 
 
+def test_score_threshold_applies_to_seep_or_not_whatever_the_class() -> None:
+    everything = found(SMALL_ONES)
+    scores = everything.seeps.scores
+    cut = InstanceSettings(mode="object", high=0.3, low=0.3, score_threshold=float(scores.min()))
+    # No class is sure, so that each object's score as a named one is below the threshold.
+    assert (everything.by_class.scores < scores.min()).all()
+    assert found(SMALL_ONES, cut).detections.scores.tolist() == everything.detections.scores.tolist()
+
+
 def test_no_data_belongs_to_no_object() -> None:
     valid = np.ones((12, 30), bool)
     valid[:, 20:] = False

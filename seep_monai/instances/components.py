@@ -36,7 +36,8 @@ class InstanceSettings:
         high: summed seep probability in (0, 1] that at least one pixel of an object reaches (`object` only).
         low: summed seep probability in (0, 1], at most `high`, that all pixels of an object reach (`object` only).
         min_size_px: smaller class instances are dropped; 0 = off.
-        score_threshold: class instances with a lower score, in [0, 1], are dropped; 0 = off.
+        score_threshold: instances with a lower score, in [0, 1], are dropped; 0 = off. With an object classifier, the
+            score is that of seep / no seep.
 
     Raises:
         ConfigError: on a value that is out of range.

@@ -42,8 +42,8 @@ def find_seeps(
     With a classifier, `seeps` are the chosen candidates, scored by match probability. `by_class` has the same objects
     with the assigned class, `detections` with every possible class; their score is match probability times class
     probability. The class map has the pixels of `object` mode, because merged ribbons rarely match one true seep but
-    their pixels are seep. Objects below `min_size_px` or `score_threshold` are dropped, and also components of the map
-    that overlap no remaining object.
+    their pixels are seep. Objects below `min_size_px` or with a match probability below `score_threshold` are dropped,
+    whatever their class probability, and also components of the map that overlap no remaining object.
 
     Args:
         probabilities: (8, H, W) in [0, 1] that sum to 1 over the channels, without NaN.
@@ -88,9 +88,7 @@ def classified_objects(
     chosen = chosen[np.argsort([candidates.pixels[i][0] for i in chosen], kind="stable")]
     scores, class_prob = match_prob[chosen], classifier.class_prob(measures[chosen])
     sizes = np.array([len(candidates.pixels[i]) for i in chosen], np.int64)
-    # An object is kept if any of its classes reaches the threshold, because AP ranks all of them.
-    best = scores * class_prob.max(axis=1, initial=0)
-    keep = (sizes >= settings.min_size_px) & (best >= settings.score_threshold)
+    keep = (sizes >= settings.min_size_px) & (scores >= settings.score_threshold)
     chosen, scores, class_prob, sizes = chosen[keep], scores[keep], class_prob[keep], sizes[keep]
     labels = np.zeros(candidates.shape, np.int32)
     for number, i in enumerate(chosen, start=1):
@@ -100,7 +98,7 @@ def classified_objects(
     by_class = Components(labels, names, sizes, joint[np.arange(len(names)), names - 1])
     seeps = Components(labels, np.full(len(chosen), ANY_SEEP, np.int64), sizes, scores)
     # One row per object and class with a sufficient score, object by object.
-    rows, classes = np.nonzero(joint >= max(MIN_DETECTION_SCORE, settings.score_threshold))
+    rows, classes = np.nonzero(joint >= MIN_DETECTION_SCORE)
     labels_of_rows = rows.astype(np.int64) + 1
     detections = Components(
         labels, np.array(SEEP_LABELS)[classes], sizes[rows], joint[rows, classes], label_of_row=labels_of_rows

@@ -132,11 +132,13 @@ def inference_instances(
 ) -> InstanceSettings:
     """As `stored_instances`, with the score threshold of the operating point chosen on the validation tiles.
 
+    Objects of the classifier are cut at the threshold for seep / no seep, other instances at that for named instances.
     Scores of different modes are not comparable. A mode without an operating point has no default threshold.
     """
-    points = {CLASSIFIED: "classified_operating_point", description["instance_settings"]["mode"]: "operating_point"}
-    used = CLASSIFIED if classifier is not None else mode or description["instance_settings"]["mode"]
-    chosen = description.get(points.get(used, ""), {}).get("instances", {}).get("threshold")
+    stored_mode = description["instance_settings"]["mode"]
+    points = {CLASSIFIED: ("classified_operating_point", "seep"), stored_mode: ("operating_point", "instances")}
+    point, cut = points.get(CLASSIFIED if classifier is not None else mode or stored_mode, ("", ""))
+    chosen = description.get(point, {}).get(cut, {}).get("threshold")
     if overrides.get("score_threshold") is None and chosen is not None:
         overrides["score_threshold"] = chosen
     return stored_instances(description, classifier, mode=mode, **overrides)
