@@ -1,7 +1,8 @@
 """False alarms and recall of the maps that `seep-monai infer` drew of simulated scenes.
 
 SCENES is a folder of `seep-monai simulate --scenes`, MAPS the --output_dir of the inference. A seep is found if an
-object has an IoU of at least .1 with it; an object without such a seep is a false alarm.
+object has an IoU of at least .1 with it; an object without such a seep is a false alarm. Without MAPS, a plain
+threshold is scored: areas of 100 px and more where the mean of 7 x 7 px is below .7 of the median of 256 x 256 px.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from scipy.ndimage import uniform_filter
 
 from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.instances.components import ClassMap, Floats, seep_components
@@ -22,25 +24,28 @@ from seep_monai.metrics.overlap import overlaps
 FOUND_IOU = 0.1
 # A seep counts if its mean DN is at most this share of the sea around it.
 DARK_RATIO = 0.85
+# The plain threshold: window of the mean and block of the median in px, share of the median, smallest area in px.
+MEAN_PX, MEDIAN_PX, PLAIN_SHARE, PLAIN_AREA_PX = 7, 256, 0.7, 100
 
 
 def main() -> None:
     """Read the command line, print the figures and write them to MAPS/scores.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes", type=Path, metavar="SCENES")
-    parser.add_argument("maps", type=Path, metavar="MAPS")
+    parser.add_argument("maps", type=Path, metavar="MAPS", nargs="?")
     parser.add_argument("--pixel_size_m", type=float, default=40.0, help="size of a pixel (default: %(default)s)")
     arguments = parser.parse_args()
     counts: Counter[str] = Counter()
     for image in sorted((arguments.scenes / "images").glob("*.tif")):
-        classes = arguments.maps / f"{image.stem}_classes.tif"
-        if not classes.is_file():
-            raise SystemExit(f"{classes}: expected the map of {image.name}, but there is none. Infer this scene first.")
-        counts += scene_counts(read(image), read(arguments.scenes / "masks" / image.name), read(classes))
+        dn = read(image)
+        classes = plain_threshold(dn) if arguments.maps is None else read_map(arguments.maps, image)
+        # Not +=, which drops counts of 0.
+        counts.update(scene_counts(dn, read(arguments.scenes / "masks" / image.name), classes))
     if not counts:
         raise SystemExit(f"{arguments.scenes}: expected scenes in images/, but found none.")
     figures = summary(counts, arguments.pixel_size_m)
-    (arguments.maps / "scores.json").write_text(json.dumps(figures, indent=1) + "\n")
+    if arguments.maps is not None:
+        (arguments.maps / "scores.json").write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
 
 
@@ -48,6 +53,31 @@ def read(path: Path) -> np.ndarray:
     """The first band."""
     with rasterio.open(path) as raster:
         return np.asarray(raster.read(1))
+
+
+def read_map(maps: Path, image: Path) -> ClassMap:
+    """The class map of an image."""
+    path = maps / f"{image.stem}_classes.tif"
+    if not path.is_file():
+        raise SystemExit(f"{path}: expected the map of {image.name}, but there is none. Infer this scene first.")
+    return read(path)
+
+
+def plain_threshold(dn: Floats) -> ClassMap:
+    """The map of the plain threshold: (H, W) uint8, 1 = seep, 0 = none, 255 = no-data (DN 0)."""
+    valid = dn > 0
+    mean = uniform_filter(dn.astype(np.float32), MEAN_PX)
+    drawn = np.zeros(dn.shape, np.uint8)
+    for row in range(0, dn.shape[0], MEDIAN_PX):
+        for col in range(0, dn.shape[1], MEDIAN_PX):
+            block = slice(row, row + MEDIAN_PX), slice(col, col + MEDIAN_PX)
+            if valid[block].any():
+                drawn[block] = mean[block] < PLAIN_SHARE * np.median(dn[block][valid[block]])
+    # The mean of a pixel near no-data is too low.
+    drawn[uniform_filter(valid.astype(np.float32), MEAN_PX) < 1 - 1e-3] = 0
+    found = seep_components(drawn)
+    drawn[np.concatenate([[False], found.areas_px < PLAIN_AREA_PX])[found.labels]] = 0
+    return np.where(valid, drawn, np.uint8(NO_DATA_LABEL))
 
 
 def scene_counts(dn: Floats, truth: ClassMap, classes: ClassMap) -> Counter[str]:

@@ -68,6 +68,8 @@ for kind in clean seeps; do
     step infer_$kind seep infer "$work/$kind/images" --output_dir "$work/maps_$kind" --ckpt_dir "$ship" --resume True --amp "$amp"
     step score_$kind python "$root/scripts/score_simulated_scenes.py" "$work/$kind" "$work/maps_$kind"
     cat "$work/maps_$kind/scores.json"
+    step plain_$kind python "$root/scripts/score_simulated_scenes.py" "$work/$kind"
+    cat "$work/plain_$kind.log"
 done
 cat "$log"
 sha256sum "$ship/model.pt"

@@ -49,6 +49,20 @@ def test_counts_of_one_scene(folders: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_plain_threshold_finds_the_large_and_dark(folders: tuple[Path, Path]) -> None:
+    scenes, _ = folders
+    with rasterio.open(scenes / "images" / "a.tif", "r+") as raster:
+        dn = raster.read(1)
+        dn[15:35, 15:35], dn[60:65, 70:75] = 50, 10  # 400 px at half of the median; 25 px, too small
+        raster.write(dn, 1)
+    done = run_script("score_simulated_scenes", scenes)
+
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["objects"], figures["found"], figures["false_alarms"]) == (1, 1, 0)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_missing_map_is_named(folders: tuple[Path, Path]) -> None:
     scenes, maps = folders
     (maps / "a_classes.tif").unlink()
