@@ -42,6 +42,16 @@ def test_fitting_adds_the_classifier_to_the_description_and_leaves_the_weights(t
     assert (trained / "models" / "model.pt").read_bytes() == (fitted / "models" / "model.pt").read_bytes()
 
 
+def test_fitting_warns_of_few_validation_scenes_and_of_weights_that_find_nothing(
+    dataset: Path, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr("seep_monai.steps.fitting._LOW_F1", 1.1)
+    fit(dataset, tmp_path, tta=False)
+    assert "validation tiles of 2 scene(s) alone" in caplog.text
+    assert "find next to no seep of the validation tiles" in caplog.text
+
+
 def test_evaluation_after_fitting_classifies_objects_and_equals_pycocotools(dataset: Path, fitted: Path) -> None:
     metrics = evaluate(dataset, fitted)
     assert metrics["instance_mode"] == "classified"

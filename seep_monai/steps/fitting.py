@@ -18,6 +18,10 @@ from seep_monai.shipped_weights import check_not_shipped
 logger = logging.getLogger(__name__)
 
 _FITTED_PARTS = ("training", "validation")
+# Choice: below this many validation scenes, the threshold of the map is that of single scenes (docs/experiments.md).
+_FEW_SCENES = 3
+# Choice: weights whose best F1 is lower find next to nothing.
+_LOW_F1 = 0.05
 
 
 @entry
@@ -34,6 +38,14 @@ def fitting_items(evaluation: EvaluationPlan) -> list[dict[str, Any]]:
         raise ConfigError(
             f"part: the object classifier is fitted to training and validation tiles, but got {evaluation.part}. Leave "
             "--part out."
+        )
+    scenes = {tile.scene for tile in evaluation.plan.tiles("validation")}
+    if len(scenes) < _FEW_SCENES:
+        logger.warning(
+            "the threshold of the map is chosen on validation tiles of %d scene(s) alone (%s): it may not suit others. "
+            "Use more scenes, or fewer folds in the training (--split#n_folds)",
+            len(scenes),
+            ", ".join(sorted(scenes)),
         )
     return [item | {"part": part} for part in _FITTED_PARTS for item in evaluation.plan.items(part)]
 
@@ -56,3 +68,5 @@ def store_objects(objects: ObjectTiles, ckpt_dir: str, *, tta: object, unit: str
         fitted["map_threshold"],
         "undefined" if point["f1"] is None else f"{point['f1']:.3f}",
     )
+    if (point["f1"] or 0) < _LOW_F1:
+        logger.warning("these weights find next to no seep of the validation tiles: train longer, then fit again")
