@@ -114,6 +114,8 @@ class SceneRun:
         self.settings = settings
         # Seconds of the last scene, by step.
         self.seconds: dict[str, float] = {}
+        # Of all scenes.
+        self.n_seeps = 0
         self._drawing: SceneDrawing | None = None
         self._started = self._last = 0.0
 
@@ -184,6 +186,7 @@ class SceneRun:
                 drawing.finish(stem)
             self._write(stem, raster, level, seeps)
         times.append(time.monotonic())
+        self.n_seeps += len(seeps)
         self.seconds = dict(zip(("level", "network", "objects", "files"), np.diff(times).tolist(), strict=True))
         steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
         logger.info("%s: %d x %d px, %d seeps: %s", path.name, *raster.shape, len(seeps), steps)

@@ -38,6 +38,7 @@ from seep_monai.steps.setup import (
     stop_log,
     use_amp,
 )
+from seep_monai.steps.tracking import prepare_tracking
 from seep_monai.steps.training import (
     augment_settings,
     check_training,
@@ -103,6 +104,7 @@ __all__ = [
     "network_settings",
     "path",
     "place_network",
+    "prepare_tracking",
     "read_description",
     "run_engine",
     "scene_run",

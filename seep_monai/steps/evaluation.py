@@ -23,11 +23,13 @@ from seep_monai.network.segresnet import SegResNetSettings
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.report.evaluation import EvaluationPlan, plan_evaluation
 from seep_monai.report.results import write_results
+from seep_monai.steps.tracking import closing_failed_run, closing_run, log_files
 
 logger = logging.getLogger(__name__)
 
 
 @entry
+@closing_failed_run()
 def run_engine(engine: Engine) -> None:
     """Run an evaluator."""
     engine.run()
@@ -77,6 +79,7 @@ def begin_evaluation(evaluation: EvaluationPlan, output_dir: str) -> None:
 
 
 @entry
+@closing_run()
 def write_evaluation(
     records: TileRecords,
     evaluation: EvaluationPlan,
@@ -96,6 +99,7 @@ def write_evaluation(
     text = write_results(records.records, evaluation, shown, Path(str(output_dir)), unit=unit, pixel_size_m=size_m)
     logger.info("%s part, 95 %% intervals over scenes in brackets:\n%s", evaluation.part, text)
     logger.info("written to %s", output_dir)
+    log_files(*(Path(str(output_dir)) / name for name in ("report.html", "metrics.json", "metrics.csv")))
 
 
 @entry

@@ -14,6 +14,7 @@ from seep_monai.handlers.objects import ObjectTiles
 from seep_monai.objects.fitting import fit_objects
 from seep_monai.report.evaluation import EvaluationPlan
 from seep_monai.shipped_weights import check_not_shipped
+from seep_monai.steps.tracking import closing_run
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ def fitting_items(evaluation: EvaluationPlan) -> list[dict[str, Any]]:
 
 
 @entry
+@closing_run()
 def store_objects(objects: ObjectTiles, ckpt_dir: str, *, tta: object, unit: str) -> None:
     """Fit the object classifier to the collected tiles, and store it in `model.json`. An older one is replaced."""
     fitted = fit_objects(objects.tiles, tta=checks.boolean("tta", tta), unit=unit)

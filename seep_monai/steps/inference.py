@@ -20,6 +20,7 @@ from seep_monai.scene import outputs
 from seep_monai.scene.items import Inputs, checked_level, find_inputs, inference_items
 from seep_monai.shipped_weights import note_of
 from seep_monai.steps.neighbours import trained_context
+from seep_monai.steps.tracking import closing_run, log_files, log_metrics
 
 if TYPE_CHECKING:
     from seep_monai.scene.run import SceneRun
@@ -120,6 +121,7 @@ def begin_inference(description: Mapping[str, Any], inputs: Inputs, output_dir: 
 
 
 @entry
+@closing_run()
 def infer(engine: Engine, inputs: Inputs, scenes: SceneRun) -> None:
     """Infer the tiles, then the rasters one by one."""
     if inputs.tiles:
@@ -141,6 +143,8 @@ def infer(engine: Engine, inputs: Inputs, scenes: SceneRun) -> None:
                 "with --unit scene"
             )
         scenes.run(engine, inputs.rasters)
+    log_metrics({"n_tiles": len(inputs.tiles), "n_rasters": len(inputs.rasters), "n_seeps": scenes.n_seeps})
+    log_files(*(scenes.settings.output_dir / f"{path.stem}.html" for path in inputs.rasters))
 
 
 def end_inference(inputs: Inputs, output_dir: str) -> None:

@@ -35,6 +35,7 @@ from seep_monai.instances.components import InstanceSettings
 from seep_monai.network.losses import LossSettings, SeepLoss
 from seep_monai.network.segresnet import SegResNetSettings, settings_from_json
 from seep_monai.shipped_weights import check_not_shipped
+from seep_monai.steps.tracking import closing_run, log_files
 
 logger = logging.getLogger(__name__)
 
@@ -254,6 +255,7 @@ def check_training(
 
 
 @entry
+@closing_run()
 def train(
     trainer: Engine,
     plan: plans.Plan,
@@ -297,6 +299,11 @@ def train(
             best.folder,
             folder,
         )
+        plan_file, description_file = (
+            Path(str(output_dir)) / "datalist.json",
+            best.folder / checkpoints.DESCRIPTION_FILE,
+        )
+        log_files(folder / "config.json", plan_file, description_file)
     except KeyboardInterrupt:
         logger.warning("stopped in epoch %d; continue with --resume True", trainer.state.epoch)
         raise SystemExit(_INTERRUPTED) from None
