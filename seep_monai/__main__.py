@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from seep_monai.interruption import exit_code
+
 # Name -> what it does. A command's module is imported when it is called, since torch takes seconds to import.
 COMMANDS = {
     "train": "train the network on tiles",
@@ -39,10 +41,14 @@ def main(words: Sequence[str] | None = None) -> None:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Known commands: {', '.join(COMMANDS)}."
         raise SystemExit(f"seep-monai: there is no command {name!r}. {hint}")
-    if name in _BUNDLE:
-        import_module("seep_monai.commands.bundle").main(name, rest)
-    else:
-        import_module(f"seep_monai.commands.{name}").main(rest)
+    try:
+        if name in _BUNDLE:
+            import_module("seep_monai.commands.bundle").main(name, rest)
+        else:
+            import_module(f"seep_monai.commands.{name}").main(rest)
+    except KeyboardInterrupt as stop:
+        print(f"seep-monai {name}: stopped", file=sys.stderr)
+        raise SystemExit(exit_code(stop)) from None
 
 
 def _overview() -> str:

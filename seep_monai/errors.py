@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
+
+from seep_monai.interruption import exit_code
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,24 +47,33 @@ def listed(names: list[str], limit: int = 10) -> str:
 
 
 def entry(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator that turns a SeepError or OSError, also one wrapped by MONAI, into SystemExit with its message."""
+    """Decorator that ends the program with one line where the function fails.
+
+    A SeepError or OSError, also one wrapped by MONAI, becomes SystemExit with its message. Ctrl-C and SIGTERM become
+    SystemExit with their exit code.
+    """
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
+        except KeyboardInterrupt as stop:
+            logger.warning("stopped")
+            raise SystemExit(exit_code(stop)) from None
         except Exception as error:
             cause: BaseException | None = error
             while cause is not None and not isinstance(cause, SeepError | OSError):
                 cause = cause.__cause__
             if cause is None:
                 raise
-            if isinstance(cause, OSError):
-                # For a failed rename, `filename2` is the target.
-                place = cause.filename2 or cause.filename
-                raise SystemExit(
-                    f"{place}: cannot be used ({cause.strerror}). Remove it, or correct its permissions."
-                ) from error
-            raise SystemExit(str(cause)) from error
+            raise SystemExit(_os_message(cause) if isinstance(cause, OSError) else str(cause)) from error
 
     return wrapped
+
+
+def _os_message(error: OSError) -> str:
+    # For a failed rename, `filename2` is the target. Errors of GDAL and of open files have no name.
+    place = error.filename2 or error.filename
+    if place is None:
+        return f"A file cannot be read or written ({error}). Check the free disk space and the permissions."
+    return f"{place}: cannot be used ({error.strerror}). Check the free disk space, the path and its permissions."

@@ -6,11 +6,8 @@ import hashlib
 import json
 import logging
 import re
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +22,7 @@ from rasterio.errors import RasterioError
 
 from seep_monai.errors import DataError, SeepError
 from seep_monai.files import write_text
+from seep_monai.interruption import sigterm_raises
 from seep_monai.scene.drawing import DrawingSettings, SceneDrawing
 from seep_monai.scene.map_page import map_page, quick_look_size
 from seep_monai.scene.outputs import map_description
@@ -141,7 +139,7 @@ class SceneRun:
             DataError: at the end, if rasters failed, with the message of each; or when stopped by Ctrl-C or SIGTERM.
         """
         failures = []
-        with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES), _stopped_by_sigterm():
+        with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES), sigterm_raises():
             for number, path in enumerate(paths, start=1):
                 logger.info("scene %d of %d: %s", number, len(paths), path)
                 try:
@@ -280,20 +278,3 @@ def start_time(name: str) -> str | None:
         return None
     day, hour = found.groups()
     return f"{day[:4]}-{day[4:6]}-{day[6:]}T{hour[:2]}:{hour[2:4]}:{hour[4:]}Z"
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, so that temporary files are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
