@@ -1,12 +1,15 @@
-"""Writing of files and folders. A file is written completely or not at all."""
+"""Writing of files and folders. A file is written completely or not at all, and is on the disk when that is said."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +100,65 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write the whole file or nothing: write to a temporary file in the same folder, then rename it."""
+    """Write the whole file or nothing: write to a temporary file in the same folder, then rename it.
+
+    Raises:
+        DataError: if it cannot be written. A file of this name stays as it was.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with naming_failed_writes(path):
+        try:
+            temporary.write_bytes(content)
+            move_into_place(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path, name: str) -> None:
+    """Remove temporary files of `write_bytes` that killed processes have left beside the file `name`."""
+    for path in folder.glob(f".{name}.*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Rename a complete file. Its content is on the disk before, its name after, so that a power cut loses neither."""
+    _flush(temporary)
+    temporary.replace(path)
+    _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems do not flush folders.
+        if not path.is_dir() or error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
+            raise
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def naming_failed_writes(path: Path) -> Iterator[None]:
+    """An OSError of the block becomes a DataError that names the file and, where it is full, its disk."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(failed_write(path, error)) from error
+
+
+def failed_write(path: Path, error: OSError) -> str:
+    """What is said of a file that could not be written."""
+    text = f"{path}: cannot be written ({error.strerror or error})"
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return f"{text}. Check the folder, its permissions and its disk."
+    disk = path.absolute().parent
+    while not disk.is_mount():
+        disk = disk.parent
+    free_mb = shutil.disk_usage(disk).free / 1e6
+    return f"{text}: the disk at {disk} has only {free_mb:.1f} MB left. Free space there, or choose another."
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

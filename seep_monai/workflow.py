@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import json
@@ -9,6 +10,7 @@ import logging
 import os
 import platform
 import pydoc
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +22,7 @@ from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
 import seep_monai
 from seep_monai.errors import ConfigError
+from seep_monai.files import failed_write
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +139,7 @@ def merged_config() -> dict[str, Any]:
 def start_log(run_dir: Path) -> None:
     """Also write the log to `run.log` in the run folder, until `stop_log`."""
     stop_log()
-    handler = logging.FileHandler(run_dir / "run.log", encoding="utf-8")
+    handler = _RunLog(run_dir / "run.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.set_name(_LOG_NAME)
     logging.getLogger().addHandler(handler)
@@ -151,6 +154,26 @@ def stop_log() -> None:
 
 
 _LOG_NAME = "seep_monai_run_log"
+
+
+class _RunLog(logging.FileHandler):
+    """run.log. Where it cannot be written, one line says so and the run goes on."""
+
+    _failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Called by `emit` in the handling of its error. `logging` would print a traceback for each line."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._failed:
+            self._failed = True
+            logger.warning("%s", failed_write(Path(self.baseFilename), error))
+
+    def close(self) -> None:
+        """Close the file. Lines that did not fit on the disk are lost."""
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 def _stack() -> Iterator[dict[str, Any]]:

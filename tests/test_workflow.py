@@ -159,18 +159,6 @@ def test_write_json_failing_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_write_text_interrupted_before_the_rename_leaves_no_temporary_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(self: Path, target: Path) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        files.write_text(tmp_path / "a.txt", "text")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_run_log_takes_messages_until_it_is_stopped(tmp_path: Path) -> None:
     workflow.start_log(tmp_path)
     logging.getLogger("seep_monai.somewhere").warning("before")
@@ -179,6 +167,19 @@ def test_run_log_takes_messages_until_it_is_stopped(tmp_path: Path) -> None:
     text = (tmp_path / "run.log").read_text()
     assert "WARNING seep_monai.somewhere: before" in text
     assert "after" not in text
+
+
+def test_run_log_on_a_full_disk_says_so_once_and_the_run_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "run.log").symlink_to("/dev/full")
+    workflow.start_log(tmp_path)
+    for number in range(3):
+        logging.getLogger("seep_monai.somewhere").warning("line %d", number)
+    workflow.stop_log()
+    assert len([text for text in caplog.messages if "run.log: cannot be written (No space left" in text]) == 1
+    assert "line 2" in caplog.messages
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_versions_name_this_package_and_torch() -> None:

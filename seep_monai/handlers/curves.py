@@ -93,7 +93,6 @@ class ValidationCurves:
         for name, tag in validation_tags().items():
             if not math.isnan(metrics[name]):
                 self.writer.add_scalar(tag, metrics[name], epoch)
-        self.writer.flush()
         logger.info(
             "epoch %d validation: seep Dice %.3f, seep IoU %.3f, seep AP50 %.3f, mAP50 %.3f",
             epoch,

@@ -15,6 +15,7 @@ from rasterio.windows import Window
 
 from seep_monai.classes import CLASS_COLOURS, NO_DATA_LABEL
 from seep_monai.errors import DataError
+from seep_monai.files import move_into_place
 from seep_monai.tiff import PROBABILITY_STEPS, TILE_PX
 
 Mask = npt.NDArray[np.bool_]
@@ -90,7 +91,7 @@ class SceneMaps:
             except rasterio.errors.RasterioError as error:
                 raise DataError(f"{path}: cannot be written ({error}). Check the free disk space.") from error
             (self.folder / f"{name}.tif").unlink()
-            part.replace(path)
+            move_into_place(part, path)
             paths.append(path)
         return paths
 

@@ -13,6 +13,7 @@ import pyogrio
 import shapely
 
 from seep_monai.classes import CLASS_COLOURS, SEEP_LABELS
+from seep_monai.files import move_into_place
 from seep_monai.scene.place import Place
 from seep_monai.scene.seep_objects import SeepObject, attributes
 
@@ -134,7 +135,7 @@ def _write(
         )
         if driver == "GPKG":
             _add_style(temporary)
-        temporary.replace(path)
+        move_into_place(temporary, path)
 
 
 def _add_style(path: Path) -> None:
