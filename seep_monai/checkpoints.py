@@ -1,10 +1,14 @@
 """Checkpoint files: the best weights with their description, and the last state for resuming a run.
 
-Every file is written under a temporary name and then renamed, so an incomplete file is never visible.
+Every file is written under a temporary name and then renamed, so an incomplete file is never visible. The best weights
+and their description are two files that change as one, by the renaming of `model.pt`: before it, `NEXT_FILE` describes
+the new weights beside the two former files; after it, `NEXT_FILE` takes the name of `model.json`. In each moment one of
+the two descriptions has the checksum of `model.pt`, and `description_file` picks that one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -19,10 +23,19 @@ from torch import nn
 
 from seep_monai.dataset.grid import SceneContext
 from seep_monai.errors import ConfigError, DataError, TrainingError
-from seep_monai.files import file_sha256, write_bytes
+from seep_monai.files import (
+    file_sha256,
+    move_into_place,
+    naming_failed_writes,
+    remove_unfinished,
+    write_bytes,
+    write_json,
+)
 
 MODEL_FILE = "model.pt"
 DESCRIPTION_FILE = "model.json"
+# Description of weights that are about to become `model.pt`.
+NEXT_FILE = "model.next.json"
 LAST_FILE = "last.pt"
 # Format version of model.json. Increase it when the meaning of a key changes.
 DESCRIPTION_FORMAT = 2
@@ -35,10 +48,62 @@ SHIPPED_PLACE = Path("models") / "simulated"
 
 def save_atomic(path: Path, content: Any) -> None:
     """`torch.save` that writes the whole file or nothing. Equal content gives equal bytes."""
-    # Serialised in memory, because torch stores the name of the file it writes to in the archive.
+    write_bytes(path, _serialised(content))
+
+
+def _serialised(content: Any) -> bytes:
+    # In memory, because torch stores the name of the file it writes to in the archive.
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def write_weights(folder: Path, weights: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> None:
+    """Write `model.pt` and `model.json` as one change: whenever the process ends, the folder holds a pair that fits.
+
+    Args:
+        folder: of both files.
+        weights: the state dict.
+        description: content of `model.json` besides the checksum of the weights.
+
+    Raises:
+        DataError: if they cannot be written. A pair that was there stays.
+    """
+    settle(folder)
+    content = _serialised(weights)
+    write_json(folder / NEXT_FILE, {**description, "sha256": hashlib.sha256(content).hexdigest()})
+    write_bytes(folder / MODEL_FILE, content)
+    with naming_failed_writes(folder / DESCRIPTION_FILE):
+        move_into_place(folder / NEXT_FILE, folder / DESCRIPTION_FILE)
+
+
+def settle(folder: Path) -> None:
+    """Complete or undo a change of `model.pt` and `model.json` that did not end, and remove unfinished files."""
+    with naming_failed_writes(folder / DESCRIPTION_FILE):
+        if description_file(folder).name == NEXT_FILE:
+            move_into_place(folder / NEXT_FILE, folder / DESCRIPTION_FILE)
+        (folder / NEXT_FILE).unlink(missing_ok=True)
+        for name in (MODEL_FILE, DESCRIPTION_FILE, NEXT_FILE, LAST_FILE):
+            remove_unfinished(folder, name)
+
+
+def description_file(ckpt_dir: str | os.PathLike[str]) -> Path:
+    """The file that describes `model.pt`: `model.json`, or `NEXT_FILE` if only that one has its checksum."""
+    folder = Path(str(ckpt_dir))
+    usual, new, model = (folder / name for name in (DESCRIPTION_FILE, NEXT_FILE, MODEL_FILE))
+    if not new.is_file() or not model.is_file():
+        return usual
+    actual = file_sha256(model)
+    return new if _stored(usual).get("sha256") != actual == _stored(new).get("sha256") else usual
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """The content of a description; empty if it is missing or unreadable."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
@@ -47,7 +112,7 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         DataError: if either file is missing or unreadable, or the checksum or the format does not match.
     """
-    model, description = Path(str(ckpt_dir)) / MODEL_FILE, Path(str(ckpt_dir)) / DESCRIPTION_FILE
+    model, description = Path(str(ckpt_dir)) / MODEL_FILE, description_file(ckpt_dir)
     for path in (model, description):
         if not path.is_file():
             raise DataError(
@@ -78,11 +143,7 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
 
 def is_shipped(ckpt_dir: str | os.PathLike[str]) -> bool:
     """Whether the folder holds the weights that ship, or a copy of them. False if `model.json` cannot be read."""
-    try:
-        content = json.loads((Path(str(ckpt_dir)) / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and bool(content.get(SHIPPED_KEY))
+    return bool(_stored(Path(str(ckpt_dir)) / DESCRIPTION_FILE).get(SHIPPED_KEY))
 
 
 def _restoring(ckpt_dir: str | os.PathLike[str]) -> str:
@@ -129,7 +190,8 @@ def read_last(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise DataError(
-            f"{path}: --resume True needs the last checkpoint of a run, but there is none. Leave out --resume."
+            f"{path}: --resume True needs the last checkpoint of a run, but there is none. To train, "
+            f"{how_to_go_on(path.parent)}."
         )
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -139,12 +201,21 @@ def read_last(path: Path) -> dict[str, Any]:
     return content
 
 
+def how_to_go_on(ckpt_dir: Path) -> str:
+    """What a user whose training was stopped does next: resume, or start again where there is no `last.pt` yet."""
+    if (ckpt_dir / LAST_FILE).is_file():
+        return "continue with --resume True"
+    option = " with --overwrite True" if (ckpt_dir / MODEL_FILE).is_file() else ""
+    return f"start again{option}: it has no checkpoint to resume from"
+
+
 def check_resume(
     ckpt_dir: Path,
     network: nn.Module,
     *,
     fingerprint: str,
     max_epochs: int,
+    epoch_length: int,
     key_metric: str,
     context: Mapping[str, Any] | None = None,
 ) -> None:
@@ -155,12 +226,13 @@ def check_resume(
         network: network of this run.
         fingerprint: fingerprint of this run's plan.
         max_epochs: number of epochs of this run.
+        epoch_length: batches of an epoch of this run.
         key_metric: key metric of this run.
         context: scene context of this run; must equal the one in `model.json`, if there is one.
 
     Raises:
         DataError: if `last.pt`, or the best weights that it refers to, are missing or unreadable.
-        TrainingError: if plan, network, key metric or context differ, or all epochs are done.
+        TrainingError: if plan, network, key metric, context or batches of an epoch differ, or all epochs are done.
     """
     path = ckpt_dir / LAST_FILE
     content = read_last(path)
@@ -178,6 +250,13 @@ def check_resume(
     if content["epoch"] >= max_epochs:
         raise TrainingError(
             f"{path}: has already {content['epoch']} of {max_epochs} epochs. Give a higher --max_epochs."
+        )
+    # Files of earlier versions were written at the ends of epochs alone, and do not hold the number of batches.
+    stored_length = content.get("epoch_length") or content["iteration"] // content["epoch"]
+    if stored_length != epoch_length:
+        raise TrainingError(
+            f"{path}: was trained with {stored_length} batches an epoch, but this run has {epoch_length}. Give the "
+            f"same --batch_size, {anew}"
         )
     shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
     if {key: tensor.shape for key, tensor in content["network"].items()} != shapes:
@@ -205,7 +284,8 @@ def check_free(ckpt_dir: Path, *, resume: bool, overwrite: bool) -> None:
         return
     found = [name for name in (MODEL_FILE, LAST_FILE) if (ckpt_dir / name).exists()]
     if found and not overwrite:
+        remedy = "Resume it with --resume True, replace" if LAST_FILE in found else "Replace"
         raise ConfigError(
-            f"{ckpt_dir / found[0]}: the folder already holds weights of another run. Resume it with --resume True, "
-            "replace the weights with --overwrite True, or choose another folder with --ckpt_dir DIR."
+            f"{ckpt_dir / found[0]}: the folder already holds weights of another run. {remedy} the weights with "
+            "--overwrite True, or choose another folder with --ckpt_dir DIR."
         )

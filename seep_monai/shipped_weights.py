@@ -25,7 +25,7 @@ from seep_monai.checkpoints import (
     is_shipped,
     load_weights,
     read_description,
-    save_atomic,
+    write_weights,
 )
 from seep_monai.dataset.split_file import PARTS
 from seep_monai.errors import ConfigError, DataError, listed
@@ -104,8 +104,7 @@ def ship(source: Path, target: Path, records: Sequence[Path], *, overwrite: bool
     content = {**description, "plan": plan, "simulation": simulation, SHIPPED_KEY: True}
 
     def write(folder: Path) -> None:
-        save_atomic(folder / MODEL_FILE, half)
-        files.write_json(folder / DESCRIPTION_FILE, content | {"sha256": files.file_sha256(folder / MODEL_FILE)})
+        write_weights(folder, half, content)
         n_bytes = sum(path.stat().st_size for path in folder.iterdir())
         if n_bytes > MOST_BYTES:
             raise DataError(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -109,16 +110,92 @@ def test_read_description_that_is_not_json_raises(tmp_path: Path, network: torch
         checkpoints.read_description(tmp_path)
 
 
+def pair(folder: Path) -> tuple[float, int]:
+    """The weight in `model.pt`, and the epoch in the description that is read with it."""
+    weight = torch.load(folder / "model.pt", weights_only=True)["weight"].item()
+    return weight, checkpoints.read_description(folder)["epoch"]
+
+
+def written(folder: Path, epoch: int) -> None:
+    checkpoints.write_weights(folder, {"weight": torch.tensor(float(epoch))}, {"format": 2, "epoch": epoch})
+
+
+@pytest.mark.parametrize("last_step", range(4))
+@pytest.mark.parametrize("n_before", [0, 1])
+def test_weights_written_up_to_any_step_are_a_pair_that_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_before: int, last_step: int
+) -> None:
+    # The steps are three renamings: of the new description, of the weights, of the description again.
+    for epoch in range(n_before):
+        written(tmp_path, epoch)
+    replace, n_left = Path.replace, last_step
+
+    def stopping(self: Path, target: Path) -> Path:
+        nonlocal n_left
+        n_left -= 1
+        if n_left < 0:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", stopping)
+        with contextlib.suppress(KeyboardInterrupt):
+            written(tmp_path, 5)
+    if last_step >= 2:
+        assert pair(tmp_path) == (5, 5)
+    elif n_before:
+        assert pair(tmp_path) == (0, 0)
+    else:
+        with pytest.raises(DataError, match="there is no such file"):
+            checkpoints.read_description(tmp_path)
+    written(tmp_path, 7)
+    assert pair(tmp_path) == (7, 7)
+    assert {path.name for path in tmp_path.iterdir()} == {"model.pt", "model.json"}
+
+
+def test_equal_weights_with_another_description_get_that_one(tmp_path: Path) -> None:
+    for epoch in (1, 2):
+        checkpoints.write_weights(tmp_path, {"weight": torch.tensor(3.0)}, {"format": 2, "epoch": epoch})
+    assert pair(tmp_path) == (3, 2)
+
+
+def test_settle_completes_a_change_and_removes_what_killed_processes_left(tmp_path: Path) -> None:
+    written(tmp_path, 1)
+    (tmp_path / "model.json").rename(tmp_path / "model.next.json")
+    for name in (".last.pt.17.tmp", ".model.pt.4711.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    checkpoints.settle(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"model.pt", "model.json"}
+    assert pair(tmp_path) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["last.pt", "model.pt"], "continue with --resume True"),
+        (["model.pt"], "start again with --overwrite True"),
+        ([], "start again: "),
+    ],
+)
+def test_how_to_go_on_is_what_is_accepted(tmp_path: Path, names: list[str], expected: str) -> None:
+    for name in names:
+        torch.save({}, tmp_path / name)
+    assert checkpoints.how_to_go_on(tmp_path).startswith(expected)
+    checkpoints.check_free(tmp_path, resume="resume" in expected, overwrite="overwrite" in expected)
+
+
 def test_load_weights_of_another_network_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
     checkpoints.save_atomic(tmp_path / "model.pt", torch.nn.Linear(3, 1).state_dict())
     with pytest.raises(DataError, match=r"model\.pt: expected weights of the network.*size mismatch"):
         checkpoints.load_weights(network, tmp_path / "model.pt")
 
 
-@pytest.mark.parametrize("name", ["model.pt", "last.pt"])
-def test_check_free_with_another_runs_weights_raises(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("last.pt", r"Resume it with --resume True.*--overwrite True"), ("model.pt", "Replace the")]
+)
+def test_check_free_with_another_runs_weights_raises(tmp_path: Path, name: str, remedy: str) -> None:
     (tmp_path / name).write_bytes(b"weights")
-    with pytest.raises(ConfigError, match=r"--resume True.*--overwrite True"):
+    with pytest.raises(ConfigError, match=remedy):
         checkpoints.check_free(tmp_path, resume=False, overwrite=False)
 
 

@@ -19,7 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seep_monai.checkpoints import DESCRIPTION_FILE, LAST_FILE, MODEL_FILE, read_description, read_last
+from seep_monai.checkpoints import (
+    DESCRIPTION_FILE,
+    LAST_FILE,
+    MODEL_FILE,
+    description_file,
+    read_description,
+    read_last,
+)
 from seep_monai.crossval.settings import SETTINGS_FILE, CrossValidationSettings, config_path
 from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError
 from seep_monai.files import make_folder, write_json
@@ -167,7 +174,7 @@ def _options(values: Mapping[str, str]) -> list[str]:
 
 def _has_all_epochs(models: Path, settings: CrossValidationSettings) -> bool:
     """Whether the training was stopped after its last epoch, before `trained.json` was written."""
-    if not (models / LAST_FILE).is_file() or not (models / DESCRIPTION_FILE).is_file():
+    if not (models / LAST_FILE).is_file() or not description_file(models).is_file():
         return False
     default = json.loads(config_path("train.json").read_text(encoding="utf-8"))["max_epochs"]
     try:

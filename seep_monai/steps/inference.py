@@ -11,7 +11,7 @@ from ignite.engine import Engine
 from monai.inferers import Inferer
 
 from seep_monai import checks, files
-from seep_monai.checkpoints import DESCRIPTION_FILE, read_description
+from seep_monai.checkpoints import description_file, read_description
 from seep_monai.errors import ConfigError, entry
 from seep_monai.instances.components import InstanceSettings
 from seep_monai.network.inferers import SymmetryInferer, WindowInferer
@@ -108,7 +108,7 @@ def scene_run(
 def window_inferer(inner: Inferer, ckpt_dir: str, batch_size: object) -> WindowInferer:
     """Windows of the size that the weights were trained with; 256 x 256 if there are no weights yet."""
     at_once = checks.whole_number("inferer#batch_size", batch_size, at_least=1)
-    if not (Path(str(ckpt_dir)) / DESCRIPTION_FILE).is_file():
+    if not description_file(ckpt_dir).is_file():
         return WindowInferer(inner, (256, 256), 32, at_once)
     return WindowInferer(inner, *_window_of(read_description(ckpt_dir)), at_once)
 

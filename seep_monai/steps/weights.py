@@ -74,7 +74,7 @@ def stored_network_settings(ckpt_dir: str, **overrides: Any) -> SegResNetSetting
     An override that is not None must equal the stored value.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    stored = Path(str(ckpt_dir)) / checkpoints.DESCRIPTION_FILE
+    stored = checkpoints.description_file(ckpt_dir)
     if not stored.is_file():
         return settings_from_json(given)
     network = settings_from_json(checkpoints.read_description(ckpt_dir)["network"])
