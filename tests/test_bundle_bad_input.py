@@ -234,6 +234,7 @@ def test_file_in_place_of_an_output_folder_is_named(dataset: Path, tmp_path: Pat
         ({"split#fold": 1, "max_epochs": 3}, "trained on another plan"),
         ({"max_epochs": 2}, "has already 2 of 2 epochs"),
         ({"key_metric": "mAP50", "max_epochs": 3}, "chosen by seep_dice"),
+        ({"batch_size": 2, "max_epochs": 3}, "was trained with 2 batches an epoch, but this run has 3"),
         ({"network_settings#init_filters": 16, "max_epochs": 3}, "holds another network"),
     ],
 )
@@ -267,7 +268,8 @@ def test_training_stopped_by_the_user_says_how_to_go_on(
     with pytest.raises(SystemExit) as caught:
         train(dataset, tmp_path)
     assert caught.value.code == 130
-    assert "stopped in epoch 1; continue with --resume True" in caplog.text
+    # The best weights were written before.
+    assert "stopped in epoch 1; start again with --overwrite True: it has no checkpoint" in caplog.text
 
 
 def test_nan_loss_stops_with_tiles_and_keeps_the_last_checkpoint(dataset: Path, trained: Path, tmp_path: Path) -> None:

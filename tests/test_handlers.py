@@ -46,9 +46,6 @@ class Scalars:
     def add_image(self, tag: str, pixels: np.ndarray, step: int) -> None:
         self.images[tag, step] = pixels
 
-    def flush(self) -> None:
-        pass
-
 
 def tile(name: str, *class_pixels: int) -> Tile:
     """A tile with the given pixels of classes 1, 2, ..."""
@@ -139,6 +136,18 @@ def test_stop_early_ends_when_patience_is_over(tmp_path: Path, patience: int, la
 
     StopEarly(best, patience).attach(engine)
     assert engine.run([0], max_epochs=9).epoch == last_epoch
+
+
+def test_stop_early_at_the_start_of_a_run_that_had_stopped(tmp_path: Path) -> None:
+    best = BestCheckpoint(torch.nn.Linear(1, 1), tmp_path, "seep_dice", {})
+    engine = Engine(lambda engine, batch: None)
+
+    @engine.on(Events.STARTED)
+    def resume() -> None:
+        engine.state.epoch, engine.state.iteration, best.best = 5, 5, Best(0.5, 3, 2)
+
+    StopEarly(best, 2).attach(engine)
+    assert engine.run([0], max_epochs=9).iteration == 5
 
 
 def test_stop_early_with_negative_patience_raises(tmp_path: Path) -> None:
@@ -250,7 +259,6 @@ def test_tile_pictures_of_a_leaky_plan_say_so() -> None:
 
 def test_run_writer_without_a_value_leaves_nothing(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path / "run")
-    writer.flush()
     writer.close()
     assert list(tmp_path.iterdir()) == []
 

@@ -59,6 +59,7 @@ BUNDLE_COMMANDS = {
             ("--max_epochs N", "number of epochs"),
             ("--initial_weights DIR", "weights to start from, or none (default: those that ship, if they fit)"),
             ("--resume True", "resume a stopped training"),
+            ("--train#checkpoint_interval_s S", "seconds between checkpoints within an epoch (default: 600; 0: none)"),
         ),
     ),
     "fit": BundleCommand(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from seep_monai.checkpoints import ANCESTRY_KEYS, DESCRIPTION_FILE, LAST_FILE, MODEL_FILE, Best, read_last, save_atomic
+from seep_monai.checkpoints import ANCESTRY_KEYS, LAST_FILE, Best, read_last, save_atomic, write_weights
+from seep_monai.checks import number
 from seep_monai.errors import ConfigError
-from seep_monai.files import file_sha256, write_json
+from seep_monai.handlers.random_states import RandomStates
 
 logger = logging.getLogger(__name__)
 
@@ -54,21 +57,21 @@ class BestCheckpoint:
             self.best.n_since += 1
             return
         self.best = Best(value, int(engine.state.epoch))
-        model = self.folder / MODEL_FILE
-        # Saved from the CPU, so a machine without a GPU can load the file.
-        save_atomic(model, {key: tensor.cpu() for key, tensor in self.network.state_dict().items()})
         description = dict(self.description)
         if hasattr(engine.state, "operating_point"):
             description["operating_point"] = engine.state.operating_point
         trained = {"key_metric": self.key_metric, "value": value, "epoch": self.best.epoch}
-        write_json(self.folder / DESCRIPTION_FILE, {**description, "trained": trained, "sha256": file_sha256(model)})
+        # Saved from the CPU, so a machine without a GPU can load the file.
+        weights = {key: tensor.cpu() for key, tensor in self.network.state_dict().items()}
+        write_weights(self.folder, weights, {**description, "trained": trained})
 
 
 class LastCheckpoint:
-    """Trainer handler that writes `last.pt` after each epoch, and restores it at the start if `resume` is set.
+    """Trainer handler that writes `last.pt` during and after each epoch, and restores it at the start of a resumed run.
 
     The file holds weights, optimiser, schedule, gradient scaler, random states, epoch, iteration and the best
-    validation. A resumed run gives the same weights as an uninterrupted one (bit for bit on the CPU).
+    validation; within an epoch also the number of batches and the random states at its start, so that the same batches
+    follow. A resumed run gives the same weights as an uninterrupted one (bit for bit on the CPU).
 
     Args:
         network: the network in training.
@@ -80,6 +83,7 @@ class LastCheckpoint:
         fingerprint: fingerprint of the plan, stored for the check before a run is resumed.
         resume: whether to restore `last.pt`.
         average: network with averaged weights; None or `network` itself if there is none.
+        checkpoint_interval_s: seconds between two writes within an epoch; 0: only after each epoch.
     """
 
     def __init__(
@@ -94,21 +98,41 @@ class LastCheckpoint:
         fingerprint: str,
         resume: bool = False,
         average: nn.Module | None = None,
+        checkpoint_interval_s: float = 0,
     ) -> None:
         self.average = None if average is network else average
         self.network, self.optimizer, self.lr_scheduler = network, optimizer, lr_scheduler
-        self.best, self.generator = best, generator
+        self.best, self.random = best, RandomStates(generator)
         self.path = Path(str(ckpt_dir)) / LAST_FILE
         self.fingerprint, self.resume = fingerprint, resume
+        self.interval_s = number("checkpoint_interval_s", checkpoint_interval_s, low=0, low_allowed=True)
+        self._written = 0.0
+        self._epoch_start: dict[str, Any] = {}
 
     def attach(self, engine: Engine) -> None:
-        """Attach to the trainer, after the validation handler."""
+        """Attach to the trainer, after the validation handler and all that changes the state in an iteration."""
+        self.random.add_loader(engine.data_loader)
         if self.resume:
             engine.add_event_handler(Events.STARTED, self.restore)
+        engine.add_event_handler(Events.EPOCH_STARTED, self.start_epoch)
+        if self.interval_s:
+            engine.add_event_handler(Events.ITERATION_COMPLETED, self.save_within_epoch)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
-    def save(self, engine: Engine) -> None:
-        """Write `last.pt`."""
+    def start_epoch(self, engine: Engine) -> None:
+        """Keep the random states from which the order of the epoch's tiles is drawn."""
+        self._epoch_start = self.random.capture()
+        self._written = time.monotonic()
+
+    def save_within_epoch(self, engine: Engine) -> None:
+        """Write `last.pt` if the interval has passed. After the last batch, the end of the epoch writes it."""
+        n_batches = engine.state.iteration % engine.state.epoch_length
+        if n_batches and time.monotonic() - self._written >= self.interval_s:
+            self.save(engine, n_batches)
+            self._written = time.monotonic()
+
+    def save(self, engine: Engine, n_batches: int = 0) -> None:
+        """Write `last.pt`, after so many batches of the current epoch (0: after the whole epoch)."""
         scaler = getattr(engine, "scaler", None)
         content = {
             "network": self.network.state_dict(),
@@ -117,15 +141,14 @@ class LastCheckpoint:
             # Only the number of steps is stored, because the length of the schedule is that of the new run.
             "scheduler_steps": int(self.lr_scheduler.last_epoch),
             "scaler": scaler.state_dict() if scaler is not None else None,
-            "epoch": int(engine.state.epoch),
+            # The number of complete epochs.
+            "epoch": int(engine.state.epoch) - bool(n_batches),
             "iteration": int(engine.state.iteration),
+            "epoch_length": engine.state.epoch_length,
             "best": asdict(self.best.best),
             "key_metric": self.best.key_metric,
-            "rng": {
-                "torch": torch.get_rng_state(),
-                "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-                "augment": self.generator.get_state(),
-            },
+            "rng": self.random.capture(),
+            "begun": {"n_batches": n_batches, "rng": self._epoch_start} if n_batches else None,
             "fingerprint": self.fingerprint,
             "ancestry": {key: self.best.description.get(key) for key in ANCESTRY_KEYS},
         }
@@ -157,9 +180,36 @@ class LastCheckpoint:
         self.best.best = Best(**content["best"])
         # A resumed run keeps the ancestry of the stored one.
         self.best.description |= content.get("ancestry", {})
-        self.generator.set_state(content["rng"]["augment"].cpu())
-        torch.set_rng_state(content["rng"]["torch"].cpu())
-        # With another number of GPUs the random states do not apply.
-        if len(content["rng"]["cuda"]) == torch.cuda.device_count() > 0:
-            torch.cuda.set_rng_state_all([state.cpu() for state in content["rng"]["cuda"]])
-        logger.info("resumed after epoch %d from %s", content["epoch"], self.path)
+        begun = content.get("begun")
+        if begun is None:
+            self.random.restore(content["rng"])
+        else:
+            # The loader draws the order of the tiles from these states once more.
+            self.random.restore(begun["rng"])
+            engine.state.dataloader = _BegunLoader(
+                engine.data_loader, begun["n_batches"], lambda: self.random.restore(content["rng"])
+            )
+        n_batches = begun["n_batches"] if begun else 0
+        logger.info("resumed after epoch %d and %d batches from %s", content["epoch"], n_batches, self.path)
+
+
+class _BegunLoader:
+    """A loader whose first pass leaves out the batches of an epoch that were seen before the checkpoint.
+
+    Args:
+        loader: the loader.
+        n_seen: number of these batches. They are loaded and dropped.
+        then: called after that, to restore the random states of the checkpoint.
+    """
+
+    def __init__(self, loader: Iterable[Any], n_seen: int, then: Callable[[], None]) -> None:
+        self.loader, self.n_seen, self.then = loader, n_seen, then
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = iter(self.loader)
+        if self.n_seen:
+            for _ in itertools.islice(batches, self.n_seen):
+                pass
+            self.then()
+            self.n_seen = 0
+        return batches

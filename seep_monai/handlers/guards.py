@@ -77,8 +77,10 @@ class StopEarly:
         self.best, self.patience = best, whole_number("patience", patience, at_least=0)
 
     def attach(self, engine: Engine) -> None:
-        """Attach to the trainer, after the validation handler."""
+        """Attach to the trainer, after the validation handler and `LastCheckpoint`."""
         if self.patience:
+            # At the start as well, because a run may be resumed that was killed while it stopped.
+            engine.add_event_handler(Events.STARTED, self)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:

@@ -32,6 +32,7 @@ from seep_monai.handlers.curves import validation_tags
 from seep_monai.handlers.writer import RunWriter
 from seep_monai.initial_weights import ancestry, start_from
 from seep_monai.instances.components import InstanceSettings
+from seep_monai.interruption import exit_code, sigterm_raises
 from seep_monai.network.losses import LossSettings, SeepLoss
 from seep_monai.network.segresnet import SegResNetSettings, settings_from_json
 from seep_monai.shipped_weights import check_not_shipped
@@ -41,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 LEAK_NOTE = "leaky: some scenes are in several parts, so all scores of this run are too high"
 SAMPLINGS = ("shuffle", "rarest_class")
-# Exit code of a program that the user stopped, by convention of the shell.
-_INTERRUPTED = 130
 
 
 @entry
@@ -224,6 +223,7 @@ def check_training(
     patience: object,
     warmup_share: object,
     max_grad_norm: object,
+    checkpoint_interval_s: object,
     checked: Sequence[object],
 ) -> None:
     """First step of a training: all checks that need no data.
@@ -243,6 +243,7 @@ def check_training(
     checks.whole_number("patience", patience, at_least=0)
     checks.number("warmup_share", warmup_share, low=0, high=1, low_allowed=True)
     checks.number("max_grad_norm", max_grad_norm, low=0)
+    checks.number("checkpoint_interval_s", checkpoint_interval_s, low=0, low_allowed=True)
     checks.folder_name("run_name", run_name)
     checks.usable_device(device)
     checked_class_names(class_names)
@@ -270,6 +271,7 @@ def train(
     if initial_weights is not None:
         start_from(trainer.network, initial_weights, plan)
     _check_run(trainer, plan, best, writer.log_dir, resume=checks.boolean("resume", resume))
+    checkpoints.settle(best.folder)
     folder = files.make_folder(writer.log_dir, option="--run_name")
     workflow.start_log(folder)
     files.write_json(folder / "versions.json", workflow.versions())
@@ -285,7 +287,8 @@ def train(
         logger.warning(LEAK_NOTE)
         writer.add_text("leaky", LEAK_NOTE)
     try:
-        trainer.run()
+        with sigterm_raises():
+            trainer.run()
         if best.best.epoch == 0:
             raise TrainingError(
                 f"{best.folder}: no validation had a defined {best.key_metric}, so there are no best weights. The last "
@@ -299,14 +302,12 @@ def train(
             best.folder,
             folder,
         )
-        plan_file, description_file = (
-            Path(str(output_dir)) / "datalist.json",
-            best.folder / checkpoints.DESCRIPTION_FILE,
+        log_files(
+            folder / "config.json", Path(str(output_dir)) / "datalist.json", best.folder / checkpoints.DESCRIPTION_FILE
         )
-        log_files(folder / "config.json", plan_file, description_file)
-    except KeyboardInterrupt:
-        logger.warning("stopped in epoch %d; continue with --resume True", trainer.state.epoch)
-        raise SystemExit(_INTERRUPTED) from None
+    except KeyboardInterrupt as stop:
+        logger.warning("stopped in epoch %d; %s", trainer.state.epoch, checkpoints.how_to_go_on(best.folder))
+        raise SystemExit(exit_code(stop)) from None
     except SeepError as error:
         # For run.log. `entry` prints the message on the terminal.
         logger.error("%s", error)
@@ -323,11 +324,13 @@ def _check_run(trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir:
             best.network,
             fingerprint=plan.training_fingerprint,
             max_epochs=trainer.state.max_epochs,
+            epoch_length=trainer.state.epoch_length,
             key_metric=best.key_metric,
             context=best.description["context"],
         )
     elif run_dir.is_dir() and any(run_dir.iterdir()):
-        raise ConfigError(f"run_name: {run_dir} holds another run. Give a new --run_name, or --resume True.")
+        or_resume = ", or --resume True" if (best.folder / checkpoints.LAST_FILE).is_file() else ""
+        raise ConfigError(f"run_name: {run_dir} holds another run. Give a new --run_name{or_resume}.")
 
 
 @entry
