@@ -18,6 +18,7 @@ COMMANDS = {
     "score": "score the predictions of any other model",
     "crossval": "cross-validate: train, fit and score a network per fold",
     "simulate": "make simulated tiles or scenes with known seeps",
+    "archive": "infer many scenes and write one catalogue of seeps",
     "tiles": "cut training tiles from rasters and labelled polygons",
 }
 _BUNDLE = ("train", "fit", "evaluate", "infer")

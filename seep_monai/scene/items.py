@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +61,12 @@ def find_inputs(
     if not paths:
         remedy = "Set --input to a TIFF, a .SAFE folder or a folder of these."
         raise DataError(f"{given[0]}: expected images, but found none. {remedy}")
-    names = [path.stem for path in paths]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(path.stem for path in paths).items() if count > 1)
     if twice:
         raise DataError(f"{given[0]}: expected one image per name, but several are named {listed(twice)}. Rename them.")
+    if treat_as == "raster":
+        # Without a look into each of what may be a hundred thousand files.
+        return Inputs((), tuple(paths))
     fits = {path: _fits_tile(path, tile_size) for path in paths}
     larger = [path.name for path in paths if not fits[path]]
     if treat_as == "tile" and larger:
@@ -72,8 +74,7 @@ def find_inputs(
             f"as: expected images no larger than a tile of {tile_size[0]} x {tile_size[1]} px for --as tile, but "
             f"{listed(larger)} are larger or no TIFFs. Use --as auto or --as raster."
         )
-    tiles = tuple(path for path in paths if fits[path] and treat_as != "raster")
-    return Inputs(tiles, tuple(path for path in paths if path not in tiles))
+    return Inputs(tuple(path for path in paths if fits[path]), tuple(path for path in paths if not fits[path]))
 
 
 def inference_items(

@@ -88,7 +88,7 @@ def open_layer(path: str | os.PathLike[str], *, layer: str | None = None) -> Vec
         layers = pyogrio.list_layers(path)
         name = _chosen_layer(path, [(str(n), kind) for n, kind in layers], layer)
         info = pyogrio.read_info(path, layer=name, force_feature_count=True)
-        crs = _system(info["crs"])
+        crs = known_system(info["crs"])
     except (RuntimeError, ValueError, CRSError) as error:
         if isinstance(error, DataError):
             raise
@@ -277,7 +277,7 @@ def _valid_polygon(ring: Floats) -> shapely.Polygon:
     return shapely.make_valid(shapely.Polygon(ring))
 
 
-def _system(text: str | None) -> CRS | None:
+def known_system(text: str | None) -> CRS | None:
     """The coordinate system, None also for GDAL's undefined ones and those without a place on Earth."""
     if text is None:
         return None

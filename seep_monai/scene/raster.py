@@ -93,6 +93,11 @@ class Raster:
             return {}
         return {"crs": self._source.crs, "transform": scaled_affine(self._source.transform, factor)}
 
+    def tag(self, name: str) -> str | None:
+        """A text in the metadata of the file, such as `TIFFTAG_DATETIME`; None: there is none."""
+        text = self._source.tags().get(name)
+        return None if text is None else str(text)
+
     def __enter__(self) -> Self:
         return self
 

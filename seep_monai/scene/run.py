@@ -34,7 +34,7 @@ from seep_monai.scene.vector_files import write_seeps
 logger = logging.getLogger(__name__)
 
 # By default GDAL takes 5 % of the memory. rasterio counts in bytes, unlike GDAL's own variable.
-_GDAL_CACHE_BYTES = 128 * 2**20
+GDAL_CACHE_BYTES = 128 * 2**20
 _LOG_EVERY_S = 30.0
 # Metadata of the class map from which `resume` knows the settings.
 SETTINGS_TAG = "SEEP_MONAI_SETTINGS"
@@ -42,6 +42,8 @@ SETTINGS_TAG = "SEEP_MONAI_SETTINGS"
 _WHITE = 2.5
 # Source: names of Sentinel-1 products, such as S1A_IW_GRDH_1SDV_20230415T143012_...
 _START_TIME = re.compile(r"(?:^|[_-])(\d{8})[tT](\d{6})(?:[_-]|$)")
+# Source: TIFF 6.0, tag DateTime.
+_TAG_TIME = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)")
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,21 @@ class SceneSettings:
         )
 
 
+@dataclass(frozen=True)
+class InferredScene:
+    """What an inference says of a scene besides its files.
+
+    Attributes:
+        taken: when the image was taken, ISO 8601; None: unknown.
+        n_pixels: of its maps.
+        n_seeps: of its polygons.
+    """
+
+    taken: str | None
+    n_pixels: int
+    n_seeps: int
+
+
 class SceneRun:
     """Runs the evaluator on the strips of each raster and writes the results.
 
@@ -139,11 +156,14 @@ class SceneRun:
             DataError: at the end, if rasters failed, with the message of each; or when stopped by Ctrl-C or SIGTERM.
         """
         failures = []
-        with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES), sigterm_raises():
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), sigterm_raises():
             for number, path in enumerate(paths, start=1):
                 logger.info("scene %d of %d: %s", number, len(paths), path)
                 try:
-                    self._infer(engine, path)
+                    if self.settings.resume and self._is_done(self.settings.output_dir / path.stem):
+                        logger.info("%s: results exist, left out", path.name)
+                        continue
+                    self.infer(engine, path)
                 except SeepError as error:
                     logger.error("%s", error)
                     failures.append(str(error))
@@ -161,12 +181,21 @@ class SceneRun:
         if failures:
             raise DataError(f"{len(failures)} of {len(paths)} rasters failed:\n" + "\n".join(failures))
 
-    def _infer(self, engine: Any, path: Path) -> None:
-        settings = self.settings
-        stem = settings.output_dir / path.stem
-        if settings.resume and self._is_done(stem):
-            logger.info("%s: results exist, left out", path.name)
-            return
+    def infer(self, engine: Any, path: Path, *, scene: str | None = None, taken: str | None = None) -> InferredScene:
+        """Infer one raster, also if its results exist.
+
+        Args:
+            engine: the evaluator.
+            path: of the raster.
+            scene: name of the scene and of its files; None: that of the raster.
+            taken: when the image was taken, ISO 8601; None: as the name of the scene says, else the raster's TIFF tag.
+
+        Raises:
+            SeepError: if it cannot be inferred.
+            OSError, RasterioError: if the results cannot be written.
+        """
+        settings, scene = self.settings, path.stem if scene is None else scene
+        stem = settings.output_dir / scene
         options = with_pixel_size(path, settings.options, settings.pixel_size_m, required=settings.size_required)
         times = [time.monotonic()]
         with Raster(path, options) as raster:
@@ -182,12 +211,14 @@ class SceneRun:
                 # Without it, the scene is not done: results of an earlier run and of this one never mix unnoticed.
                 Path(f"{stem}_seeps.gpkg").unlink(missing_ok=True)
                 drawing.finish(stem)
-            self._write(stem, raster, level, seeps)
+            taken = taken or start_time(scene) or tag_time(raster.tag("TIFFTAG_DATETIME"))
+            self._write(stem, raster, level, seeps, taken)
         times.append(time.monotonic())
         self.n_seeps += len(seeps)
         self.seconds = dict(zip(("level", "network", "objects", "files"), np.diff(times).tolist(), strict=True))
         steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
         logger.info("%s: %d x %d px, %d seeps: %s", path.name, *raster.shape, len(seeps), steps)
+        return InferredScene(taken, raster.shape[0] * raster.shape[1], len(seeps))
 
     def _margin_px(self, shape: tuple[int, int]) -> int:
         settings = self.settings
@@ -203,20 +234,19 @@ class SceneRun:
         finally:
             self._drawing = None
 
-    def _write(self, stem: Path, raster: Raster, level: float, seeps: Sequence[SeepObject]) -> None:
+    def _write(self, stem: Path, raster: Raster, level: float, seeps: Sequence[SeepObject], taken: str | None) -> None:
         """Write the map page and the polygons; the GeoPackage comes last, so that it stands for all."""
-        settings, scene = self.settings, raster.path.stem
+        settings, scene = self.settings, stem.name
         facts = [("level", f"{level:g} DN"), ("weights", settings.weights_sha256[:12])]
-        time_of = start_time(scene)
-        if time_of:
-            facts.insert(0, ("time", time_of))
+        if taken:
+            facts.insert(0, ("time", taken))
         if settings.weights_note:
             facts.append(("note", settings.weights_note))
         scale = quick_look_size(raster.shape)
         look = quick_look(raster, level, scale)
         page = map_page(look, scale, seeps, raster.place, settings.class_names, scene=scene, facts=facts)
         write_text(Path(f"{stem}.html"), page)
-        of_all: dict[str, Any] = {"scene": scene, "time": time_of, "model_sha256": settings.weights_sha256}
+        of_all: dict[str, Any] = {"scene": scene, "time": taken, "model_sha256": settings.weights_sha256}
         paths = write_seeps(stem, seeps, raster.place, settings.class_names, note=settings.weights_note, **of_all)
         where = "" if raster.place.crs is not None else "; in px, because the image has no georeference"
         logger.info("written: %s%s", ", ".join([f"{stem.name}.html", *(path.name for path in paths)]), where)
@@ -278,3 +308,16 @@ def start_time(name: str) -> str | None:
         return None
     day, hour = found.groups()
     return f"{day[:4]}-{day[4:6]}-{day[6:]}T{hour[:2]}:{hour[2:4]}:{hour[4:]}Z"
+
+
+def tag_time(text: str | None) -> str | None:
+    """The time in the TIFF tag DateTime, which is taken as UTC, ISO 8601; None without one.
+
+    >>> tag_time("2023:04:15 14:30:12")
+    '2023-04-15T14:30:12Z'
+    """
+    found = _TAG_TIME.match(text or "")
+    if found is None:
+        return None
+    year, month, day, hour = found.groups()
+    return f"{year}-{month}-{day}T{hour}Z"

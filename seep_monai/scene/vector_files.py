@@ -24,7 +24,7 @@ _STYLE_COLUMNS = (
     "styleName TEXT, styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT, ui TEXT, "
     "update_time DATETIME DEFAULT CURRENT_TIMESTAMP"
 )
-_TYPES: dict[str, type] = {
+FIELDS: dict[str, type] = {
     "class": np.int32,
     "class_name": object,
     "score": np.float64,
@@ -117,7 +117,7 @@ def _write(
     **options: Any,
 ) -> None:
     columns: list[np.ndarray] = [
-        np.array([record[name] for record in records], dtype) for name, dtype in _TYPES.items()
+        np.array([record[name] for record in records], dtype) for name, dtype in FIELDS.items()
     ]
     # GDAL wants the final suffix, and a GeoPackage is a database that is written in place: in a folder beside it, then
     # renamed.
@@ -127,19 +127,19 @@ def _write(
             temporary,
             geometry=np.array(shapely.to_wkb(np.array(geometries, object)), object),
             field_data=columns,
-            fields=list(_TYPES),
+            fields=list(FIELDS),
             layer=LAYER,
             driver=driver,
             geometry_type="MultiPolygon",
             **options,
         )
         if driver == "GPKG":
-            _add_style(temporary)
+            add_style(temporary)
         move_into_place(temporary, path)
 
 
-def _add_style(path: Path) -> None:
-    """The table from which QGIS takes its default style: polygons coloured by class."""
+def add_style(path: Path) -> None:
+    """Add the table from which QGIS takes its default style: polygons coloured by class."""
     with sqlite3.connect(path) as database:
         database.execute(f"CREATE TABLE layer_styles ({_STYLE_COLUMNS})")
         column = database.execute("SELECT column_name FROM gpkg_geometry_columns").fetchone()[0]

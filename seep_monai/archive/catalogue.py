@@ -1,0 +1,121 @@
+"""The catalogue of an archive: `catalogue/` (STAC), `seeps.gpkg`, and `seeps.parquet` if it is asked for."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seep_monai.archive.attempts import SCENES, read_record
+from seep_monai.archive.duplicates import PassScene, duplicates, passes
+from seep_monai.archive.inference import Model
+from seep_monai.archive.seep_table import GeoPackageWriter, SeepTable, SeepWriter, read_seeps
+from seep_monai.archive.stac import CATALOG_FILE, CATALOGUE, catalog, item
+from seep_monai.errors import listed
+from seep_monai.files import fill_folder, write_json
+
+logger = logging.getLogger(__name__)
+
+SEEPS_FILE = "seeps.gpkg"
+PARQUET_FILE = "seeps.parquet"
+# Choice: as many seeps are written at once.
+_ROWS_AT_ONCE = 20_000
+
+
+def write_catalogue(out: Path, settings: str, model: Model, *, geoparquet: bool = False) -> tuple[int, int]:
+    """Write the catalogue of all scenes whose outputs are whole. Each part appears whole.
+
+    The same scenes give the same catalogue, in whatever order, by whatever engine and in however many runs they were
+    inferred.
+
+    Args:
+        out: folder of the archive.
+        settings: of the task, JSON.
+        model: the weights.
+        geoparquet: write `seeps.parquet` too.
+
+    Returns:
+        Number of scenes and of seeps.
+    """
+    records = read_records(out, settings)
+
+    def write(folder: Path) -> None:
+        write_json(folder / CATALOG_FILE, catalog(list(records)))
+        for name, record in records.items():
+            (folder / name).mkdir()
+            text = json.dumps(item(record, model, out), allow_nan=False)
+            (folder / name / f"{name}.json").write_text(text, encoding="utf-8")
+
+    fill_folder(out / CATALOGUE, write, record=CATALOG_FILE, overwrite=True)
+    return len(records), _write_seeps(out, records, model, geoparquet=geoparquet)
+
+
+def read_records(out: Path, settings: str) -> dict[str, dict[str, Any]]:
+    """The records of all scenes whose outputs are whole, by name, sorted."""
+    folders = sorted((out / SCENES).iterdir()) if (out / SCENES).is_dir() else []
+    found = {folder.name: read_record(folder, settings) for folder in folders}
+    broken = [name for name, record in found.items() if record is None]
+    if broken:
+        logger.warning("%d scenes are left out, because their outputs are not whole: %s", len(broken), listed(broken))
+    return {name: record for name, record in found.items() if record is not None}
+
+
+def _write_seeps(out: Path, records: Mapping[str, Mapping[str, Any]], model: Model, *, geoparquet: bool) -> int:
+    n_seeps = 0
+    with ExitStack() as files:
+        description = f"potential seeps, weights {model.sha256[:12]}"
+        writers: list[SeepWriter] = [files.enter_context(GeoPackageWriter(out / SEEPS_FILE, description))]
+        if geoparquet:
+            from seep_monai.archive.geoparquet import GeoParquetWriter
+
+            writers.append(files.enter_context(GeoParquetWriter(out / PARQUET_FILE)))
+        for table in _gathered(_marked_passes(out, records)):
+            n_seeps += len(table)
+            for writer in writers:
+                writer.add(table)
+    return n_seeps
+
+
+def _marked_passes(out: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterator[SeepTable]:
+    """The seeps of each pass, with duplicates marked; scenes without a coordinate system are left out."""
+    scenes = [PassScene.of(name, record["time"], record["platform"]) for name, record in records.items()]
+    unplaced = []
+    for group in passes(scenes):
+        tables, owners = [], []
+        for index, scene in enumerate(group):
+            table = read_seeps(out / SCENES / scene.name / f"{scene.name}_seeps.gpkg", records[scene.name])
+            if table is None:
+                unplaced.append(scene.name)
+            elif len(table):
+                tables.append(table)
+                owners.append(np.full(len(table), index, np.int64))
+        if tables:
+            whole = SeepTable.joined(tables)
+            original = duplicates(whole.polygons, np.concatenate(owners), group)
+            marked = original >= 0
+            whole.columns["duplicate_of"][marked] = whole.columns["id"][original[marked]]
+            yield whole
+    if unplaced:
+        logger.warning(
+            "%d scenes have no coordinate system, and their seeps are not in %s: %s",
+            len(unplaced),
+            SEEPS_FILE,
+            listed(unplaced),
+        )
+
+
+def _gathered(tables: Iterator[SeepTable]) -> Iterator[SeepTable]:
+    """The tables, small ones joined, since each write to a file costs."""
+    waiting: list[SeepTable] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= _ROWS_AT_ONCE:
+            yield SeepTable.joined(waiting)
+            waiting = []
+    if waiting:
+        yield SeepTable.joined(waiting)
