@@ -241,7 +241,7 @@ class _Run:
         self.logged, spent = now, now - self.started
         left = timedelta(seconds=round(spent / self.n_ended * (self.n_scenes - self.n_ended)))
         logger.info(
-            "%d of %d scenes, %d running, %.2f Mpx/s, %s left",
+            "%d of %d scenes, %d running, %.3g Mpx/s, %s left",
             self.n_ended,
             self.n_scenes,
             n_running,

@@ -13,8 +13,6 @@ from typing import Any
 from seep_monai.archive.attempts import ListedScene
 from seep_monai.errors import ConfigError
 
-logger = logging.getLogger(__name__)
-
 # Ids that an archive sets itself.
 _OWN_IDS = ("input", "output_dir", "resume", "as", "run", "inference", "bundle_root")
 _LOADED: dict[tuple[str, str], tuple[Any, ...]] = {}
@@ -138,6 +136,9 @@ def _workflow(config_file: str, options: str, source: str, out: str) -> Any:
         "as": "raster",
         "run": ["$steps.load_best(@network, @ckpt_dir, @device)"],
     }
+    # Each worker would print all options.
+    for name in ("scripts", "workflows"):
+        logging.getLogger(f"monai.bundle.{name}").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # MONAI's word on configs from strangers.
         warnings.filterwarnings("ignore", message="parsing config_file")

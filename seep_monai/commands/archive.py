@@ -30,6 +30,7 @@ def main(words: Sequence[str]) -> None:
     scenes = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
     arguments, options = parser.parse_known_args(words[len(scenes) :])
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("pyogrio").setLevel(logging.WARNING)
     try:
         if arguments.status is not None:
             print(status(arguments.status))
@@ -91,7 +92,7 @@ def status(out: Path) -> str:
     n_pixels = sum(row.pixels for row in rows)
     n_seeps = sum(row.seeps for row in rows)
     if seconds:
-        lines.append(f"{n_pixels / 1e6:.1f} Mpx, {n_pixels / seconds / 1e6:.2f} Mpx/s a worker, {n_seeps} seeps")
+        lines.append(f"{n_pixels / 1e6:.1f} Mpx, {n_pixels / seconds / 1e6:.3g} Mpx/s a worker, {n_seeps} seeps")
     lines += [f"{count} x {reason}" for reason, count in failures_by_reason(rows)]
     return "\n".join(lines)
 
