@@ -100,4 +100,4 @@ def run(listed: list[ListedScene], task: Any, out: Path, n_workers: int = 2, sha
 if __name__ == "__main__":
     # A driver that tests kill: OUT N_SCENES SECONDS.
     drawn = scenes(*(f"s{k:02d}" for k in range(int(sys.argv[2]))))
-    print(run(drawn, DrawTask(seconds=float(sys.argv[3])), Path(sys.argv[1])))
+    run(drawn, DrawTask(seconds=float(sys.argv[3])), Path(sys.argv[1]))
