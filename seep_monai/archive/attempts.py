@@ -16,6 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -102,12 +103,11 @@ def attempt(task: Task, place: Place, scene: ListedScene) -> Outcome:
     """Try a scene. Errors are an outcome; only the death of the process is not."""
     with _ONE_SCENE:
         mine = place.run / scene.name
-        mine.mkdir(parents=True, exist_ok=True)
-        deaths = sum(1 for _ in mine.iterdir())
+        deaths = len(list(mine.iterdir())) if mine.is_dir() else 0
         if deaths >= MOST_DEATHS:
             return Outcome("set aside", deaths, error=killed(deaths))
         folder = mine / uuid.uuid4().hex
-        folder.mkdir()
+        folder.mkdir(parents=True)
         _forget_peak_memory()
         started = time.monotonic()
         try:
@@ -121,6 +121,9 @@ def attempt(task: Task, place: Place, scene: ListedScene) -> Outcome:
             return Outcome("failed", deaths, seconds, peak_mib, error=_reason(error))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                # Not empty if another worker has died.
+                mine.rmdir()
         return Outcome("done", deaths, seconds, peak_mib, int(result["pixels"]), int(result["seeps"]))
 
 
