@@ -50,9 +50,9 @@ def main(words: Sequence[str]) -> None:
 
 
 def _make_tiles(arguments: argparse.Namespace, settings: SceneSettings) -> None:
-    given = [name for name in GEOREFERENCE if getattr(arguments, name) is not None]
+    given = [name for name in (*GEOREFERENCE, "dates") if getattr(arguments, name) is not None]
     if given:
-        raise SeepError(f"--{given[0]}: requires --scenes, because tiles have no georeference. Remove it.")
+        raise SeepError(f"--{given[0]}: requires --scenes, because tiles have no place. Remove it.")
     n_tiles = 400 if arguments.n_tiles is None else arguments.n_tiles
     make_sample_data(
         arguments.out,
@@ -76,10 +76,19 @@ def _make_scenes(arguments: argparse.Namespace, settings: SceneSettings) -> None
     if given:
         raise SeepError(f"--{given[0]}: applies to tiles, but --scenes writes whole scenes. Remove one of the two.")
     # Imported here, because the simulation of tiles must not require GDAL.
+    from seep_monai.simulate.archive_sample import ArchivePlan, make_archive
+    from seep_monai.simulate.georeference import AffineReference
     from seep_monai.simulate.scene_sample import ScenePlan, make_scenes
 
-    plan = ScenePlan(arguments.seed, arguments.scenes, settings, _georeference(arguments, settings))
-    make_scenes(arguments.out, plan, overwrite=arguments.overwrite)
+    georeference = _georeference(arguments, settings)
+    if arguments.dates is None:
+        plan = ScenePlan(arguments.seed, arguments.scenes, settings, georeference)
+        make_scenes(arguments.out, plan, overwrite=arguments.overwrite)
+        return
+    if not isinstance(georeference, AffineReference):
+        raise SeepError("--dates: requires places on a map grid. Give --epsg, --pixel_size and --upper_left.")
+    archive = ArchivePlan(arguments.seed, arguments.scenes, arguments.dates, settings, georeference)
+    make_archive(arguments.out, archive, overwrite=arguments.overwrite)
 
 
 def _georeference(arguments: argparse.Namespace, settings: SceneSettings) -> Georeference:
@@ -109,8 +118,8 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         epilog="Tiles: OUT/train_images_256/SCENE.TILE.tif (uint16, 256 x 256, 0 = outside the swath), "
         "OUT/train_masks_256 with the same names (uint8, 0 = no seep, 1..7 = seep class). Scenes (--scenes): "
-        "OUT/images/SCENE.tif, OUT/masks/SCENE.tif, OUT/slicks/SCENE.geojson. Both: OUT/simulation.json, from which "
-        "every scene can be reproduced. The same options and seed give the same files.",
+        "OUT/images/SCENE.tif, OUT/masks/SCENE.tif, OUT/slicks/SCENE.geojson, with --dates OUT/vents.geojson. All: "
+        "OUT/simulation.json, from which every scene can be reproduced. The same options and seed give the same files.",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="output folder")
     parser.add_argument("--n_tiles", type=int, help="number of tiles (default: 400)")
@@ -183,6 +192,12 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
 
 def _add_raster_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--scenes", type=int, metavar="N", help="write N whole scenes instead of tiles")
+    group.add_argument(
+        "--dates",
+        type=int,
+        metavar="D",
+        help="an archive: N frames beside each other with the same vents and platforms on D dates; requires --epsg",
+    )
     group.add_argument("--epsg", type=int, help="EPSG code of an affine georeference")
     group.add_argument("--pixel_size", type=float, help="in units of --epsg, or in m with --gcp_centre (default: 40)")
     group.add_argument("--upper_left", nargs=2, type=float, metavar=("X", "Y"), help="outer corner of the first pixel")

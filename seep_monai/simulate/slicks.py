@@ -115,6 +115,11 @@ class Slick:
         )
         return replace(self, ribbons=tuple(ribbons))
 
+    def moved(self, down: float, right: float) -> Slick:
+        """The slick at another place, in px."""
+        ribbons = (replace(ribbon, rows=ribbon.rows + down, cols=ribbon.cols + right) for ribbon in self.ribbons)
+        return replace(self, origin=(self.origin[0] + down, self.origin[1] + right), ribbons=tuple(ribbons))
+
 
 @dataclass(frozen=True, eq=False)
 class Films:
