@@ -79,6 +79,30 @@ def test_origin_is_the_end_at_a_bright_target() -> None:
     assert seep.centre_line[0][0] > 60
 
 
+def test_distance_of_a_bright_target_is_that_from_the_origin() -> None:
+    classes, image = tile((1, slice(28, 31), slice(10, 50)))
+    image[29, 3:5] = 2.0
+    [seep] = objects_of(classes, image)
+    column, row = seep.centre_line[0] - 0.5
+    assert seep.target_px == pytest.approx(math.hypot(column - 4, row - 29))
+    assert attributes(seep, UTM)["target_km"] == pytest.approx(0.04 / 0.9996 * seep.target_px, rel=1e-3)
+
+
+def test_bright_target_far_away_is_none() -> None:
+    classes, image = tile((1, slice(28, 31), slice(40, 80)))
+    image[29, 3:5] = 2.0
+    [seep] = objects_of(classes, image)
+    assert math.isnan(seep.target_px)
+    assert math.isnan(attributes(seep, UTM)["target_km"])
+
+
+def test_other_end_of_a_bar_is_where_the_line_stops() -> None:
+    [seep] = objects_of(*tile((1, slice(20, 24), slice(10, 60))))
+    found = attributes(seep, UTM)
+    assert (found["end_lon"], found["end_lat"]) == pytest.approx(tuple(UTM.to_lon_lat(seep.centre_line[-1:])[0]))
+    assert abs(found["end_lon"] - found["origin_lon"]) * 111.2 * math.cos(math.radians(59.5)) > 1.7
+
+
 def test_centre_line_of_an_l_goes_through_its_corner() -> None:
     mask = np.zeros((40, 40), bool)
     mask[5:35, 5:8] = mask[32:35, 5:35] = True

@@ -24,6 +24,8 @@ from seep_monai.scene.place import Place
 
 _EARTH = Geod(ellps="WGS84")
 _STEPS = ((0, 1), (1, -1), (1, 0), (1, 1))
+# Choice: 25 px, 1 km at the 40 m pixels of the training; a platform leaks within that distance of its mark.
+NEAR_TARGET_PX = 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,7 @@ class SeepObject:
         centre_line: (n, 2) column and row of pixel centres along its longest path, from its origin on.
         contrast_db: 20 log10 of its mean DN over that of the sea around it; NaN if there is too little sea.
         touches_edge: whether it touches the edge of the image or no-data.
+        target_px: distance of its origin from the nearest bright target; NaN if there is none within 25 px.
     """
 
     label: int
@@ -48,6 +51,7 @@ class SeepObject:
     centre_line: npt.NDArray[np.float64]
     contrast_db: float
     touches_edge: bool
+    target_px: float = math.nan
 
 
 def seep_objects(found: Instances, image: Floats, *, valid: Mask, sea: Mask) -> list[SeepObject]:
@@ -75,6 +79,7 @@ def seep_objects(found: Instances, image: Floats, *, valid: Mask, sea: Mask) -> 
         mask = table.labels[window] == row + 1
         ratio = ring_ratio(image[window], mask, sea[window])
         line = _from_origin(centre_line(mask), image[window], mask, sea[window])
+        line += (window[0].start, window[1].start)
         near_edge = edge[window[0].start : window[0].stop + 2, window[1].start : window[1].stop + 2]
         objects.append(
             SeepObject(
@@ -82,9 +87,10 @@ def seep_objects(found: Instances, image: Floats, *, valid: Mask, sea: Mask) -> 
                 score=float(score),
                 class_prob=probabilities[row],
                 polygon=polygons[row + 1],
-                centre_line=line[:, ::-1] + (window[1].start + 0.5, window[0].start + 0.5),
+                centre_line=line[:, ::-1] + np.float64(0.5),
                 contrast_db=20 * math.log10(ratio) if ratio > 0 else math.nan,
                 touches_edge=bool((binary_dilation(np.pad(mask, 1), np.ones((3, 3))) & near_edge).any()),
+                target_px=_target_px(line[0], image, sea),
             )
         )
     return objects
@@ -135,9 +141,12 @@ def attributes(seep: SeepObject, place: Place) -> dict[str, Any]:
     """Size, direction and place of an object; what needs a coordinate system is NaN without one.
 
     Keys: `area_km2`, `length_km`, `width_m`, `orientation_deg` (of the line from end to end, clockwise from north, 0 to
-    180), `lon`, `lat` (centre of gravity), `origin_lon`, `origin_lat`. Areas and lengths are geodesic on WGS 84.
+    180), `lon`, `lat` (centre of gravity), `origin_lon`, `origin_lat`, `end_lon`, `end_lat` (other end of the line),
+    `target_km` (from the origin to the nearest bright target; NaN if there is none near). Areas and lengths are
+    geodesic on WGS 84.
     """
-    keys = ("area_km2", "length_km", "width_m", "orientation_deg", "lon", "lat", "origin_lon", "origin_lat")
+    sizes = ("area_km2", "length_km", "width_m", "orientation_deg")
+    keys = (*sizes, "lon", "lat", "origin_lon", "origin_lat", "end_lon", "end_lat", "target_km")
     if place.crs is None:
         return dict.fromkeys(keys, math.nan)
     on_earth = shapely.transform(seep.polygon, place.to_lon_lat)
@@ -145,10 +154,12 @@ def attributes(seep: SeepObject, place: Place) -> dict[str, Any]:
     line = place.to_lon_lat(seep.centre_line)
     length_m = _EARTH.line_length(line[:, 0], line[:, 1])
     azimuth = _EARTH.inv(*line[0], *line[-1])[0] if length_m > 0 else math.nan
+    pixel_m = math.sqrt(area_m2 / seep.polygon.area)
     # A pixel's own length comes on top of the distance between the outer centres.
-    length_m += math.sqrt(area_m2 / seep.polygon.area)
+    length_m += pixel_m
     centre = place.to_lon_lat(np.array(shapely.centroid(seep.polygon).coords))[0]
-    values = (area_m2 / 1e6, length_m / 1e3, area_m2 / length_m, azimuth % 180, *centre, *line[0])
+    target_km = seep.target_px * pixel_m / 1e3
+    values = (area_m2 / 1e6, length_m / 1e3, area_m2 / length_m, azimuth % 180, *centre, *line[0], *line[-1], target_km)
     return dict(zip(keys, map(float, values), strict=True))
 
 
@@ -163,6 +174,17 @@ def _class_probabilities(found: Instances) -> npt.NDArray[np.float64]:
 
 def _farthest(distance: Floats) -> int:
     return int(np.argmax(np.where(np.isfinite(distance), distance, -1)))
+
+
+def _target_px(origin: npt.NDArray[np.int64], image: Floats, sea: Mask) -> float:
+    """Distance of (row, column) from the nearest bright target; NaN if there is none within `NEAR_TARGET_PX`."""
+    box = tuple(slice(max(0, int(x) - NEAR_TARGET_PX), int(x) + NEAR_TARGET_PX + 1) for x in origin)
+    near, water = image[box], sea[box]
+    if not water.any():
+        return math.nan
+    bright = np.argwhere(near > float(np.median(near[water])) + TARGET_LOG_RATIO) + [part.start for part in box]
+    distances = np.hypot(*(bright - origin).T)
+    return float(distances.min()) if (distances <= NEAR_TARGET_PX).any() else math.nan
 
 
 def _from_origin(line: npt.NDArray[np.int64], image: Floats, mask: Mask, sea: Mask) -> npt.NDArray[np.int64]:

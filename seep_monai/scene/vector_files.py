@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ FIELDS: dict[str, type] = {
     "lat": np.float64,
     "origin_lon": np.float64,
     "origin_lat": np.float64,
+    "end_lon": np.float64,
+    "end_lat": np.float64,
+    "target_km": np.float64,
     "touches_edge": bool,
     "scene": object,
     "time": object,
@@ -73,16 +76,20 @@ def write_seeps(
     """
     same = {"scene": scene, "time": time, "model_sha256": model_sha256}
     records = [_record(seep, place, class_names) | same for seep in seeps]
+    columns: dict[str, np.ndarray] = {
+        name: np.array([record[name] for record in records], dtype) for name, dtype in _TYPES.items()
+    }
+    kind: dict[str, Any] = {"layer": LAYER, "geometry_type": "MultiPolygon"}
     to_map = place.to_map if place.crs is not None else _upright
     described = {} if note is None else {"DESCRIPTION": note}
     package, geojson = Path(f"{stem}_seeps.gpkg"), Path(f"{stem}_seeps.geojson")
     if place.crs is not None:
         geometries = [_oriented(seep.polygon, place.to_lon_lat) for seep in seeps]
         options = {"RFC7946": "YES", **described}
-        _write(geojson, geometries, records, driver="GeoJSON", crs="EPSG:4326", layer_options=options)
+        write_layer(geojson, geometries, columns, driver="GeoJSON", crs="EPSG:4326", layer_options=options, **kind)
     geometries = [_oriented(seep.polygon, to_map) for seep in seeps]
     crs = "EPSG:4326" if place.crs is not None and place.crs.to_epsg() == 4326 else place.crs and place.crs.to_wkt()
-    _write(package, geometries, records, driver="GPKG", crs=crs, layer_options=described)
+    write_layer(package, geometries, columns, driver="GPKG", crs=crs, layer_options=described, style=add_style, **kind)
     return [package] if place.crs is None else [package, geojson]
 
 
@@ -108,17 +115,27 @@ def _upright(pixels: np.ndarray) -> np.ndarray:
     return pixels * (1, -1)
 
 
-def _write(
+def write_layer(
     path: Path,
-    geometries: Sequence[shapely.Geometry],
-    records: Sequence[dict[str, Any]],
+    geometries: Sequence[shapely.Geometry] | np.ndarray,
+    columns: Mapping[str, np.ndarray],
     *,
+    layer: str,
     driver: str,
+    style: Callable[[Path], None] | None = None,
     **options: Any,
 ) -> None:
-    columns: list[np.ndarray] = [
-        np.array([record[name] for record in records], dtype) for name, dtype in FIELDS.items()
-    ]
+    """Write a vector file of one layer, whole or not at all.
+
+    Args:
+        path: of the file.
+        geometries: (n,).
+        columns: (n,) values by the name of the field.
+        layer: name of the layer.
+        driver: of GDAL.
+        style: called with the file before it gets its name.
+        options: of `pyogrio.raw.write`, such as `geometry_type` and `crs`.
+    """
     # GDAL wants the final suffix, and a GeoPackage is a database that is written in place: in a folder beside it, then
     # renamed.
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
@@ -126,15 +143,14 @@ def _write(
         pyogrio.raw.write(
             temporary,
             geometry=np.array(shapely.to_wkb(np.array(geometries, object)), object),
-            field_data=columns,
-            fields=list(FIELDS),
-            layer=LAYER,
+            field_data=list(columns.values()),
+            fields=list(columns),
+            layer=layer,
             driver=driver,
-            geometry_type="MultiPolygon",
             **options,
         )
-        if driver == "GPKG":
-            add_style(temporary)
+        if style is not None:
+            style(temporary)
         move_into_place(temporary, path)
 
 
