@@ -23,7 +23,8 @@ from rasterio.transform import Affine
 
 from seep_monai.classes import CLASS_COLOURS, DEFAULT_CLASS_NAMES, SEEP_LABELS
 from seep_monai.errors import DataError
-from seep_monai.scene.map_page import LIMITS, map_page, quick_look_size
+from seep_monai.scene.map_page import map_page, quick_look_size
+from seep_monai.scene.page_frame import LIMITS
 from seep_monai.scene.place import CubicFit, Place
 from seep_monai.scene.seep_objects import SeepObject, attributes, label_polygons
 
@@ -113,7 +114,7 @@ def polygon_of(parts: list[list[list[int]]]) -> shapely.MultiPolygon:
 def fields_of(page: Page, i: int = 0) -> dict[str, float]:
     """The fields of a seep that its pop-up shows."""
     names = [name for name, _, _ in page.data["fields"]]
-    return {name: v for name, v in zip(names, page.data["seeps"][i][4], strict=True) if v is not None}
+    return {name: v for name, v in zip(names, page.data["marks"][i][4], strict=True) if v is not None}
 
 
 def test_page_is_well_formed_and_fetches_nothing() -> None:
@@ -160,7 +161,7 @@ def test_data_give_the_polygons_back(seed: int) -> None:
     # Random pixels have holes, parts that touch at corners, and parts inside holes.
     mask = np.random.default_rng(seed).random(SHAPE) < 0.5
     expected = seep(mask)
-    found = polygon_of(page_of([expected]).data["seeps"][0][3])
+    found = polygon_of(page_of([expected]).data["marks"][0][3])
     assert found.is_valid
     assert found.area == mask.sum()
     assert found.normalize() == expected.polygon.normalize()
@@ -170,7 +171,7 @@ def test_point_within_an_edge_is_no_corner() -> None:
     expected = seep(bar(slice(5, 9), slice(5, 40)))
     more = shapely.MultiPolygon([shapely.Polygon([(20, 5), (40, 5), (40, 7), (40, 9), (5, 9), (5, 6), (5, 5)])])
     given = dataclasses.replace(expected, polygon=more)
-    [[ring]] = page_of([given]).data["seeps"][0][3]
+    [[ring]] = page_of([given]).data["marks"][0][3]
     assert len(ring) == 2 + 3
     assert polygon_of([[ring]]).normalize() == expected.polygon.normalize()
 
@@ -197,10 +198,10 @@ def test_seeps_are_listed_by_falling_score_with_their_class() -> None:
     scores = (0.2, 0.9, 0.55)
     seeps = [seep(mask, k, score) for k, mask, score in zip((1, 7, 3), masks, scores, strict=True)]
     page = page_of(seeps)
-    assert [row[:2] for row in page.data["seeps"]] == [[7, 0.9], [3, 0.55], [1, 0.2]]
+    assert [row[:2] for row in page.data["marks"]] == [[7, 0.9], [3, 0.55], [1, 0.2]]
     assert [fields_of(page, i)["fid"] for i in range(3)] == [2, 3, 1]
-    assert [polygon_of(row[3]).area for row in page.data["seeps"]] == [70, 70, 70]
-    assert page.data["seeps"][0][2] == [5.5, 5.5]
+    assert [polygon_of(row[3]).area for row in page.data["marks"]] == [70, 70, 70]
+    assert page.data["marks"][0][2] == [5.5, 5.5]
 
 
 def test_slider_starts_where_every_seep_passes() -> None:
@@ -299,7 +300,7 @@ def test_without_seeps_the_scene_is_shown_with_a_sentence() -> None:
     page = page_of([], facts=[("level", "81 DN")])
     assert "No seeps were found in this scene." in page.text
     assert page.of("input") == []
-    assert (page.data["seeps"], page.data["fields"]) == ([], [])
+    assert (page.data["marks"], page.data["fields"]) == ([], [])
     assert page.data["picture"].startswith("data:image/jpeg")
     assert "level81 DN" in page.text
 

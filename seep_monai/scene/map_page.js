@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("map-data").textContent);
-  const [width, height] = data.size;
+  const [width, height] = data.size, [marksName, numberName] = data.words;
   // Rows count down and latitudes up.
   const at = (column, row) => L.latLng(-row, column);
   const bounds = L.latLngBounds(at(0, 0), at(width, height));
@@ -26,14 +26,26 @@
   };
   fit();
   map.on("resize", fit);
-  const picture = L.imageOverlay(data.picture, bounds, { alt: "SAR image" }).addTo(map);
-  // Enlarged pixels keep their edges, on which the polygons lie.
-  const sharpen = () => picture.getElement().classList.toggle("sharp", 2 ** map.getZoom() * data.scale > 1.5);
-  map.on("zoomend", sharpen);
-  sharpen();
+  if (data.picture) addPicture();
+  if (data.area) addArea();
   if (data.pixel_m) L.control.scale({ imperial: false, maxWidth: 140 }).addTo(map);
   addCursor();
-  if (data.seeps.length) addSeeps();
+  if (data.marks.length) addMarks();
+
+  function addPicture() {
+    const picture = L.imageOverlay(data.picture, bounds, { alt: "SAR image" }).addTo(map);
+    // Enlarged pixels keep their edges, on which the polygons lie.
+    const sharpen = () => picture.getElement().classList.toggle("sharp", 2 ** map.getZoom() * data.scale > 1.5);
+    map.on("zoomend", sharpen);
+    sharpen();
+  }
+
+  /* What the scenes cover. A canvas knows no style sheet. */
+  function addArea() {
+    const style = getComputedStyle(document.documentElement), of = (name) => style.getPropertyValue(name).trim();
+    L.polygon(data.area.map((rings) => rings.map(places)), { weight: 1, color: of("--line"), fillColor: of("--paper"),
+      fillOpacity: 1, interactive: false }).addTo(map);
+  }
 
   function addCursor() {
     const control = L.control({ position: "bottomright" });
@@ -43,26 +55,29 @@
     map.on("mousemove click", ({ latlng }) => {
       const column = Math.floor(latlng.lng), row = Math.floor(-latlng.lat);
       const inside = column >= 0 && row >= 0 && column < width && row < height;
-      box.textContent = inside ? `column ${column}, row ${row}` : "";
+      box.textContent = inside ? placeName(latlng.lng, -latlng.lat, column, row) : "";
     });
     map.on("mouseout", () => { box.textContent = ""; });
   }
 
-  function addSeeps() {
+  function addMarks() {
     const slider = document.getElementById("score"), least = document.getElementById("least");
     const all = document.getElementById("all"), boxes = [...document.querySelectorAll(".legend input")];
     const group = L.featureGroup().addTo(map);
     const popup = L.popup({ maxWidth: 300, autoPanPaddingTopLeft: [52, 10], autoPanPaddingBottomRight: [10, 10] });
     const origin = L.circleMarker([0, 0], { radius: 5, weight: 2, color: "#fff", fillColor: "#000", fillOpacity: 1,
       interactive: false });
+    const ellipse = L.polygon([], { weight: 1.5, color: "#888", fillOpacity: 0.15, interactive: false });
     const list = document.getElementById("list");
     let selected = null;
     // A browser lays out thousands of entries in seconds.
     let most = 200;
 
-    const seeps = data.seeps.map(([label, score, start, parts, values]) => {
-      const shape = L.polygon(parts.map((rings) => rings.map(corners)), { smoothFactor: 0.5, color: data.classes[label - 1][1] });
-      const seep = { label, score, values, shape, origin: at(...start), visible: true };
+    const seeps = data.marks.map(([label, score, start, parts, values, site]) => {
+      const color = data.classes[label - 1][1];
+      const shape = parts ? L.polygon(parts.map((rings) => rings.map(corners)), { smoothFactor: 0.5, color })
+        : L.circleMarker(at(...start), { radius: 4 + 8 * score, color });
+      const seep = { label, score, values, shape, site, origin: at(...start), visible: true };
       shape.seep = seep;
       shape.setStyle(style(seep));
       group.addLayer(shape);
@@ -92,16 +107,18 @@
     }
 
     function entry(seep) {
-      const size = data.fields.findIndex(([name]) => name === "area_km2" || name === "area_px");
-      const parts = [swatch(seep), text("span", seep.score.toFixed(2)), text("span", className(seep), "name"),
-        text("span", shown(size, seep.values[size]), "number")];
+      const sizes = data.shown.map((wanted) => data.fields.findIndex(([name]) => name === wanted));
+      const parts = [swatch(seep), text("span", seep.score.toFixed(2)), text("span", title(seep), "name"),
+        ...sizes.map((i) => text("span", shown(i, seep.values[i]), "number"))];
+      if (seep.site) parts.push(timeLine(seep.site));
       return listed(parts, () => {
         touched = true;
         map.getContainer().scrollIntoView({ block: "nearest" });
         // The pop-up stands above the seep, not on it.
         const above = Math.min(330, map.getSize().y / 2);
-        const options = { paddingTopLeft: [60, above], paddingBottomRight: [60, 30], maxZoom: 1, animate: false };
-        map.fitBounds(seep.shape.getBounds(), options);
+        const options = { paddingTopLeft: [60, above], paddingBottomRight: [60, 30], maxZoom: data.picture ? 1 : 4, animate: false };
+        const around = seep.shape.getBounds ? seep.shape.getBounds() : L.polygon(places(seep.site.near)).getBounds();
+        map.fitBounds(around, options);
         select(seep, top(seep.shape));
       });
     }
@@ -142,6 +159,7 @@
       }
       if (!seep) {
         origin.remove();
+        ellipse.remove();
         return;
       }
       seep.shape.setStyle(style(seep)).bringToFront();
@@ -150,7 +168,8 @@
       popup.options.maxHeight = map.getSize().y - 60;
       popup.setLatLng(place).setContent(fields(seep));
       if (!popup.isOpen()) popup.openOn(map);
-      origin.setLatLng(seep.origin).addTo(map).bringToFront();
+      if (seep.site) ellipse.setLatLngs(places(seep.site.ellipse)).addTo(map);
+      else origin.setLatLng(seep.origin).addTo(map).bringToFront();
     }
 
     function update() {
@@ -169,7 +188,7 @@
       fill();
       if (selected && !selected.visible) popup.remove();
       least.textContent = low.toFixed(2);
-      document.getElementById("count").textContent = `${count} of ${seeps.length} seeps`;
+      document.getElementById("count").textContent = `${count} of ${seeps.length} ${marksName}`;
     }
   }
 
@@ -184,16 +203,27 @@
     return ring;
   }
 
-  /* The uppermost corner of a polygon. */
+  function places(ring) {
+    return ring.map(([column, row]) => at(column, row));
+  }
+
+  function placeName(x, y, column, row) {
+    if (!data.corner) return `column ${column}, row ${row}`;
+    const [lon, lat, perColumn, perRow] = data.corner;
+    return `${(lat + perRow * y).toFixed(3)}°, ${(lon + perColumn * x).toFixed(3)}°`;
+  }
+
+  /* The uppermost corner of a polygon, or the place of a dot. */
   function top(shape) {
+    if (!shape.getLatLngs) return shape.getLatLng();
     return shape.getLatLngs().flat(2).reduce((best, corner) => (corner.lat > best.lat ? corner : best));
   }
 
   function fields(seep) {
     const box = document.createElement("div"), head = document.createElement("h3");
     const table = document.createElement("table");
-    head.append(swatch(seep), text("span", className(seep), "name"));
-    const rows = [["class", String(seep.label)], ["score", seep.score.toFixed(2)]];
+    head.append(swatch(seep), text("span", title(seep), "name"));
+    const rows = [["class", String(seep.label)], [numberName, seep.score.toFixed(2)]];
     data.fields.forEach(([, label], i) => {
       if (seep.values[i] === null) return;
       const last = rows[rows.length - 1], value = shown(i, seep.values[i]);
@@ -205,7 +235,43 @@
       row.append(text("th", label), text("td", value));
     }
     box.append(head, table);
+    if (seep.site) box.append(timeLine(seep.site), dates());
     return box;
+  }
+
+  /* A bar for each pass, high where it shows a slick. */
+  function timeLine({ days, seen }) {
+    const name = "http://www.w3.org/2000/svg", line = document.createElementNS(name, "svg");
+    const span = Math.max(data.days, 1), bars = ["", ""];
+    let day = 0;
+    days.forEach((step, i) => {
+      day += step;
+      const x = (5 + 990 * day / span).toFixed(1), isSeen = Number(seen[i]);
+      bars[isSeen] += isSeen ? `M${x} 0v20` : `M${x} 13v7`;
+    });
+    line.setAttribute("viewBox", "0 0 1000 20");
+    line.setAttribute("preserveAspectRatio", "none");
+    line.setAttribute("role", "img");
+    line.setAttribute("aria-label", `${[...seen].filter((bar) => bar === "1").length} of ${seen.length} passes show a slick`);
+    line.classList.add("timeline");
+    bars.forEach((path, i) => {
+      const bar = document.createElementNS(name, "path");
+      bar.setAttribute("d", path);
+      bar.classList.add(i ? "seen" : "unseen");
+      line.append(bar);
+    });
+    return line;
+  }
+
+  function dates() {
+    const box = document.createElement("div");
+    box.className = "dates";
+    box.append(...data.dates.map((date) => text("span", date)));
+    return box;
+  }
+
+  function title(seep) {
+    return seep.site ? seep.site.title : className(seep);
   }
 
   function className(seep) {
@@ -222,7 +288,7 @@
     const unit = data.fields[i][2];
     if (value === null) return "";
     if (unit === "column" || unit === "row") return `${unit} ${value}`;
-    return unit.startsWith("°") ? value + unit : `${value} ${unit}`;
+    return unit.startsWith("°") ? value + unit : `${value} ${unit}`.trim();
   }
 
   function text(tag, content, name = "") {

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from html import escape
-from importlib.resources import files
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,18 +14,14 @@ import shapely
 from PIL import Image
 from pyproj import Geod
 
-from seep_monai.classes import CLASS_COLOURS, SEEP_LABELS
 from seep_monai.errors import DataError
+from seep_monai.scene.page_frame import PageWords, document, rounded
 from seep_monai.scene.place import Place
 from seep_monai.scene.seep_objects import SeepObject, attributes
 
 # Choice: the picture of speckle is then about 3 MB, and a screen shows less.
 MOST_PX = 2048
-LIMITS = "Potential seeps: low wind, rain, algae and ships make dark marks as well."
-
 _EARTH = Geod(ellps="WGS84")
-# A browser refuses to fetch anything for the page.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _JPEG_QUALITY = 85
 # Name of a field -> its label, its unit, and how it is rounded. The names are those of the polygon files.
 # Neighbours with one label share a row of the pop-up.
@@ -103,22 +94,35 @@ def map_page(
         raise DataError(f"scale: expected a number of at least 1, but got {scale}.")
     height, width = (size * scale for size in quick_look.shape)
     along_columns, along_rows = _pixel_m(place, (width / 2, height / 2))
+    listed = _listed(seeps, place)
+    size_name = "area_px" if place.crs is None else "area_km2"
     content = {
         "size": [width, height],
         "scale": scale,
         "pixel_m": along_columns,
-        "classes": [[class_names[k - 1], f"rgb({','.join(map(str, CLASS_COLOURS[k]))})"] for k in SEEP_LABELS],
-        **_listed(seeps, place),
+        **listed,
+        "shown": [name for name, *_ in listed["fields"] if name == size_name],
         "picture": _data_url(quick_look),
     }
     rows = list(facts)
     if along_columns and along_rows:
         rows.append(("pixel at the centre", f"{along_columns:.4g} m x {along_rows:.4g} m"))
-    return _document(scene, _panel(seeps, class_names), rows, content)
+    return document(_words(scene), class_names, rows, content)
+
+
+def _words(scene: str) -> PageWords:
+    return PageWords(
+        title=scene,
+        marks="seeps",
+        number="score",
+        map_label="Map of the scene",
+        empty="No seeps were found in this scene.",
+        details="Scene and model",
+    )
 
 
 def _listed(seeps: Sequence[SeepObject], place: Place) -> dict[str, Any]:
-    """`fields` that any seep has: name, label, unit; `seeps` by falling score: class, score, origin, parts, values.
+    """`fields` that any seep has: name, label, unit; `marks` by falling score: class, score, origin, parts, values.
 
     An undefined value is null.
     """
@@ -135,7 +139,7 @@ def _listed(seeps: Sequence[SeepObject], place: Place) -> dict[str, Any]:
         for seep, values in zip(seeps, known, strict=True)
     ]
     rows.sort(key=lambda row: -row[1])
-    return {"fields": [[name, *_FIELDS[name][:2]] for name in names], "seeps": rows}
+    return {"fields": [[name, *_FIELDS[name][:2]] for name in names], "marks": rows}
 
 
 def _values(seep: SeepObject, number: int, place: Place) -> dict[str, float]:
@@ -151,13 +155,8 @@ def _values(seep: SeepObject, number: int, place: Place) -> dict[str, float]:
         values |= {"origin_column": float(column), "origin_row": float(row)}
     values |= {"contrast_db": seep.contrast_db, "fid": number}
     return {
-        name: _rounded(values[name], _FIELDS[name][2]) for name in _FIELDS if math.isfinite(values.get(name, math.nan))
+        name: rounded(values[name], _FIELDS[name][2]) for name in _FIELDS if math.isfinite(values.get(name, math.nan))
     }
-
-
-def _rounded(value: float, how: str) -> float:
-    number = float(f"{value:{how}}")
-    return int(number) if number.is_integer() else number
 
 
 def _ring_steps(ring: shapely.LinearRing) -> list[int]:
@@ -192,69 +191,3 @@ def _data_url(quick_look: npt.NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     Image.fromarray(quick_look).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _panel(seeps: Sequence[SeepObject], class_names: Sequence[str]) -> str:
-    """The slider, the legend and the empty list; without seeps a sentence."""
-    if not seeps:
-        return '<section><p class="empty">No seeps were found in this scene.</p></section>'
-    # Down, so that the lowest score passes.
-    lowest = math.floor(min(seep.score for seep in seeps) * 100) / 100
-    counts = Counter(seep.label for seep in seeps)
-    boxes = "".join(_legend_entry(label, class_names[label - 1], counts[label]) for label in SEEP_LABELS)
-    return (
-        '<section><label class="score" for="score"><span>Score at least <b id="least"></b></span>'
-        '<b id="count" aria-live="polite"></b></label>'
-        f'<input id="score" type="range" min="{lowest:.2f}" max="1" step="0.01" value="{lowest:.2f}"></section>\n'
-        '<section><h2><label><input id="all" type="checkbox"> Classes</label></h2>'
-        f'<div class="legend">{boxes}</div></section>\n<ol id="list"></ol>'
-    )
-
-
-def _legend_entry(label: int, name: str, count: int) -> str:
-    colour = ",".join(map(str, CLASS_COLOURS[label]))
-    state = ' class="none"' if not count else ""
-    box = f'<input type="checkbox" value="{label}"{" checked" if count else " disabled"}>'
-    swatch = f'<span class="swatch" style="background:rgb({colour})"></span>'
-    text = f'<span class="name">{escape(name)}</span><span class="number">{count}</span>'
-    return f"<label{state}>{box}{swatch}{text}</label>"
-
-
-def _document(scene: str, panel: str, facts: Sequence[tuple[str, str]], content: Mapping[str, Any]) -> str:
-    here = files("seep_monai.scene")
-    licence = (here / "leaflet/LICENSE").read_text(encoding="utf-8")
-    # A browser asks for a script's source map, and for the icons in a style sheet.
-    leaflet = re.sub(r"//# sourceMappingURL=\S*", "", (here / "leaflet/leaflet.js").read_text(encoding="utf-8"))
-    leaflet_style = re.sub(r"url\([^)]*\)", "none", (here / "leaflet/leaflet.css").read_text(encoding="utf-8"))
-    style, script = ((here / f"map_page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    table = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts)
-    details = f"<details><summary>Scene and model</summary><table>{table}</table></details>" if facts else ""
-    # Within a script element text ends at "</script"; JSON can write any "<" in another way.
-    data = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{escape(scene)}: potential seeps</title>
-<style>
-{leaflet_style}
-{style}</style>
-</head>
-<body>
-<header><h1>{escape(scene)}</h1><p class="note">{LIMITS}</p></header>
-<div id="map" aria-label="Map of the scene" style="--ratio:{content["size"][1] / content["size"][0]:.4f}"></div>
-<aside>
-<noscript><section>The map needs JavaScript.</section></noscript>
-{panel}
-{details}
-</aside>
-<script id="map-data" type="application/json">{data}</script>
-<script>/*
-{licence}*/
-{leaflet}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
