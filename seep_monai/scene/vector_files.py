@@ -77,7 +77,7 @@ def write_seeps(
     same = {"scene": scene, "time": time, "model_sha256": model_sha256}
     records = [_record(seep, place, class_names) | same for seep in seeps]
     columns: dict[str, np.ndarray] = {
-        name: np.array([record[name] for record in records], dtype) for name, dtype in _TYPES.items()
+        name: np.array([record[name] for record in records], dtype) for name, dtype in FIELDS.items()
     }
     kind: dict[str, Any] = {"layer": LAYER, "geometry_type": "MultiPolygon"}
     to_map = place.to_map if place.crs is not None else _upright
