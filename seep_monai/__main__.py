@@ -20,6 +20,8 @@ COMMANDS = {
     "simulate": "make simulated tiles or scenes with known seeps",
     "archive": "infer many scenes and write one catalogue of seeps",
     "tiles": "cut training tiles from rasters and labelled polygons",
+    "export": "write trained weights for other programs: torch.export, ONNX, TorchScript",
+    "pack": "pack the bundle, weights and this package into one zip",
 }
 _BUNDLE = ("train", "fit", "evaluate", "infer")
 

@@ -119,24 +119,40 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
                 f"{path}: expected trained weights, but there is no such file. Train first, or give --ckpt_dir DIR. "
                 f"{_restoring(ckpt_dir)}".rstrip()
             )
-    try:
-        content: dict[str, Any] = json.loads(description.read_text(encoding="utf-8"))
-        stored = content["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        remedy = _restoring(ckpt_dir) or "Train again, or give another folder."
-        raise DataError(
-            f"{description}: expected JSON with the key sha256, but it cannot be read ({error!r}). {remedy}"
-        ) from error
-    if content.get("format") != DESCRIPTION_FORMAT:
-        raise DataError(
-            f"{description}: expected format {DESCRIPTION_FORMAT}, but got {content.get('format', 'none')}: another "
-            "version of seep_monai wrote it. Train again, or install the version that its key versions names."
-        )
+    content = checked_description(description, description.read_bytes(), remedy=_restoring(ckpt_dir))
+    stored = content["sha256"]
     actual = file_sha256(model)
     if stored != actual:
         remedy = _restoring(ckpt_dir) or "Put the two files of one training run together."
         raise DataError(
             f"{description}: describes weights with sha256 {stored[:12]}..., but {model} has {actual[:12]}.... {remedy}"
+        )
+    return content
+
+
+def checked_description(path: Path, text: str | bytes, *, remedy: str = "") -> dict[str, Any]:
+    """The content of `model.json`, of the file or of an exported network that carries it.
+
+    Args:
+        path: of the file, for messages.
+        text: the JSON.
+        remedy: what to do if it cannot be read; by default to train again.
+
+    Raises:
+        DataError: if it is no JSON with a checksum, or of another format version.
+    """
+    try:
+        content: dict[str, Any] = json.loads(text)
+        content["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: expected JSON with the key sha256, but it cannot be read ({error!r}). "
+            f"{remedy or 'Train again, or give another folder.'}"
+        ) from error
+    if content.get("format") != DESCRIPTION_FORMAT:
+        raise DataError(
+            f"{path}: expected format {DESCRIPTION_FORMAT}, but got {content.get('format', 'none')}: another "
+            "version of seep_monai wrote it. Train again, or install the version that its key versions names."
         )
     return content
 

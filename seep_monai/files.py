@@ -36,6 +36,20 @@ def make_folder(path: object, *, option: str) -> Path:
     return folder
 
 
+def check_new_file(path: Path, *, suffix: str, option: str, overwrite: bool) -> None:
+    """Check that a file of this suffix may be written. Its folder is created.
+
+    Raises:
+        ConfigError: if the suffix is another one, the file exists and `overwrite` is not set, or the folder cannot be
+            written.
+    """
+    if path.suffix != suffix:
+        raise ConfigError(f"{path}: expected a file {suffix}. Choose another with {option}.")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path}: exists. Choose another file with {option}, or replace it with --overwrite.")
+    make_folder(path.parent, option=option)
+
+
 def fill_folder(out: Path, write: Callable[[Path], None], *, record: str, overwrite: bool) -> None:
     """Let `write` fill a temporary folder beside `out`, and rename it to `out` when it is complete.
 

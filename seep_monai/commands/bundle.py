@@ -104,6 +104,7 @@ BUNDLE_COMMANDS = {
             ("--land FILE", "rasters: polygons of land, which is no-data"),
             ("--resume True", "rasters: leave out those whose results exist"),
             _SHIPPED,
+            ("--model FILE", "a file of seep-monai export in place of these weights"),
             (
                 "--instances#score_threshold P",
                 "drop seeps with a lower score (default: the stored operating point)",

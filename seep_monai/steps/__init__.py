@@ -58,6 +58,8 @@ from seep_monai.steps.training import (
 )
 from seep_monai.steps.weights import (
     inference_instances,
+    inference_network,
+    inference_weights,
     load_best,
     read_description,
     starting_weights,
@@ -89,6 +91,8 @@ __all__ = [
     "infer",
     "inference_context",
     "inference_instances",
+    "inference_network",
+    "inference_weights",
     "inferer",
     "inputs_to_infer",
     "instance_settings",

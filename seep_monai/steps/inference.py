@@ -11,7 +11,6 @@ from ignite.engine import Engine
 from monai.inferers import Inferer
 
 from seep_monai import checks, files
-from seep_monai.checkpoints import description_file, read_description
 from seep_monai.errors import ConfigError, entry
 from seep_monai.instances.components import InstanceSettings
 from seep_monai.network.inferers import SymmetryInferer, WindowInferer
@@ -21,6 +20,7 @@ from seep_monai.scene.items import Inputs, checked_level, find_inputs, inference
 from seep_monai.shipped_weights import note_of
 from seep_monai.steps.neighbours import trained_context
 from seep_monai.steps.tracking import closing_run, log_files, log_metrics
+from seep_monai.steps.weights import description_path, stored_description
 
 if TYPE_CHECKING:
     from seep_monai.scene.run import SceneRun
@@ -105,12 +105,12 @@ def scene_run(
 
 
 @entry
-def window_inferer(inner: Inferer, ckpt_dir: str, batch_size: object) -> WindowInferer:
+def window_inferer(inner: Inferer, weights: str, batch_size: object) -> WindowInferer:
     """Windows of the size that the weights were trained with; 256 x 256 if there are no weights yet."""
     at_once = checks.whole_number("inferer#batch_size", batch_size, at_least=1)
-    if not description_file(ckpt_dir).is_file():
+    if not description_path(weights).is_file():
         return WindowInferer(inner, (256, 256), 32, at_once)
-    return WindowInferer(inner, *_window_of(read_description(ckpt_dir)), at_once)
+    return WindowInferer(inner, *_window_of(stored_description(weights)), at_once)
 
 
 @entry

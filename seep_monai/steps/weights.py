@@ -13,9 +13,12 @@ from torch import nn
 from seep_monai import checkpoints, checks, initial_weights, shipped_weights
 from seep_monai.dataset.transforms import NORMALISATION_VERSION
 from seep_monai.errors import ConfigError, entry
+from seep_monai.export.exported_network import ExportedNetwork, checked_format, read_exported_description
+from seep_monai.export.formats import format_of
 from seep_monai.instances.components import InstanceSettings
 from seep_monai.network.segresnet import SegResNetSettings, settings_from_json
 from seep_monai.objects.classifier import CLASSIFIED, ObjectClassifier
+from seep_monai.steps.setup import place_network
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,26 @@ logger = logging.getLogger(__name__)
 def weights_folder(bundle_root: str) -> str:
     """The default of `ckpt_dir` where weights are read: `models` of the bundle, or the weights that ship."""
     return str(shipped_weights.default_folder(Path(str(bundle_root)) / "models"))
+
+
+@entry
+def inference_weights(ckpt_dir: str, model: str | None) -> str:
+    """Where an inference finds its weights: the exported file `model` if it is given, else the folder `ckpt_dir`."""
+    if model is not None:
+        checked_format(Path(str(model)))
+    return str(ckpt_dir if model is None else model)
+
+
+def description_path(weights: str) -> Path:
+    """The file that holds the description: `model.json` in a folder of weights, or an exported file."""
+    place = Path(str(weights))
+    return place if format_of(place) is not None else checkpoints.description_file(place)
+
+
+def stored_description(weights: str) -> dict[str, Any]:
+    """The content of `model.json` in a folder of weights, or the same in an exported file."""
+    place = Path(str(weights))
+    return checkpoints.read_description(place) if format_of(place) is None else read_exported_description(place)
 
 
 @entry
@@ -45,48 +68,66 @@ def starting_weights(choice: str, network: SegResNetSettings, resume: object) ->
 
 
 @entry
-def read_description(ckpt_dir: str, band: int | None = None) -> dict[str, Any]:
+def read_description(weights: str, band: int | None = None) -> dict[str, Any]:
     """The content of `model.json`, checked against `model.pt`.
 
     Args:
-        ckpt_dir: folder of both.
+        weights: folder of both, or an exported file.
         band: band of images with several. It must be that of the training, unless the training images had one band.
     """
-    description = checkpoints.read_description(ckpt_dir)
+    description = stored_description(weights)
     if band is not None and description["band"] is None:
         description["band"] = checks.whole_number("band", band, at_least=1)
     checks.check_agreement(checkpoints.DESCRIPTION_FILE, description, {"band": band})
     if description["normalisation_version"] != NORMALISATION_VERSION:
         raise ConfigError(
-            f"{ckpt_dir}: expected weights with normalisation {NORMALISATION_VERSION}, but got "
+            f"{weights}: expected weights with normalisation {NORMALISATION_VERSION}, but got "
             f"{description['normalisation_version']}. Train again, or install the version in model.json."
         )
     note = shipped_weights.note_of(description)
     if note:
-        logger.info("%s: %s", ckpt_dir, note)
+        logger.info("%s: %s", weights, note)
     return description
 
 
 @entry
-def stored_network_settings(ckpt_dir: str, **overrides: Any) -> SegResNetSettings:
+def stored_network_settings(weights: str, **overrides: Any) -> SegResNetSettings:
     """The settings in `model.json`, or the defaults if there are no weights yet.
 
-    An override that is not None must equal the stored value.
+    Args:
+        weights: folder of `model.json`, or an exported file.
+        overrides: must equal the stored values if they are not None.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    stored = checkpoints.description_file(ckpt_dir)
-    if not stored.is_file():
+    if not description_path(weights).is_file():
         return settings_from_json(given)
-    network = settings_from_json(checkpoints.read_description(ckpt_dir)["network"])
+    network = settings_from_json(stored_description(weights)["network"])
     settings_from_json(given)
-    checks.check_agreement(str(stored), network.to_json(), given, group="network_settings#")
+    checks.check_agreement(str(description_path(weights)), network.to_json(), given, group="network_settings#")
     return network
 
 
 @entry
-def load_best(network: nn.Module, ckpt_dir: str, device: torch.device | str) -> None:
-    """Load `model.pt` into the network."""
-    checkpoints.load_weights(network, Path(str(ckpt_dir)) / checkpoints.MODEL_FILE, device)
+def inference_network(network: nn.Module, weights: str, device: torch.device | str, amp: object = False) -> nn.Module:
+    """The network on the device; that of the exported file, if `weights` is one.
+
+    Raises:
+        ConfigError: if an exported network should compute in bf16 on a CPU.
+    """
+    if format_of(str(weights)) is None:
+        return place_network(network, device, amp)
+    on_cpu = checks.usable_device(device).type == "cpu"
+    if on_cpu and checks.boolean("amp", amp):
+        raise ConfigError("amp: expected False, because exported networks compute in float32 on a CPU, but got True.")
+    # As `place_network` does, so that the results are the same.
+    return ExportedNetwork(weights, device, torch.channels_last if on_cpu else torch.contiguous_format)
+
+
+@entry
+def load_best(network: nn.Module, weights: str, device: torch.device | str) -> None:
+    """Load `model.pt` of the folder `weights` into the network. An exported network has its own weights."""
+    if not isinstance(network, ExportedNetwork):
+        checkpoints.load_weights(network, Path(str(weights)) / checkpoints.MODEL_FILE, device)
 
 
 @entry

@@ -1,0 +1,1 @@
+"""Exported networks, their comparison with PyTorch, and packed bundles."""
