@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
 from shipped_bundle import ship_into, write_training
 
+from seep_monai.export.wheels import installed_wheel
 from seep_monai.shipped_weights import NOTE
 from seep_monai.tiff import read_tiff, write_tiff
 from seep_monai.workflow import BUNDLE_ROOT_VARIABLE
@@ -85,6 +88,16 @@ def test_wheel_carries_the_bundle_and_nothing_of_ones_own(site: Path) -> None:
     bundle = site / "seep_monai" / "bundle"
     names = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
     assert names - {"configs/logging.conf"} == BUNDLE
+
+
+def test_wheel_of_an_installation_is_the_wheel_that_was_installed(wheel: Path, site: Path) -> None:
+    name, data = installed_wheel(Distribution.at(next(site.glob("*.dist-info"))))
+    assert name == wheel.name
+    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(io.BytesIO(data)) as second:
+        contents = [{name: archive.read(name) for name in archive.namelist()} for archive in (first, second)]
+    records = [content.pop(f"{name.removesuffix('-py3-none-any.whl')}.dist-info/RECORD") for content in contents]
+    assert contents[0] == contents[1]
+    assert sorted(records[0].splitlines()) == sorted(records[1].splitlines())
 
 
 def test_wheel_names_both_licences(site: Path) -> None:
