@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
 from seep_monai.errors import TiffError
 
@@ -25,11 +25,11 @@ TAG_DTYPES = {
 }
 
 
-def tags_of(value_of: Callable[[int], Any]) -> GeoTags:
+def tags_of(value_of: Callable[[int], npt.NDArray[Any] | None]) -> GeoTags:
     """The GeoTIFF tags that are present, as tuples of numbers or text.
 
     Args:
-        value_of: returns the value of a tag number (numbers, text or bytes), or None if the tag is absent.
+        value_of: returns the values of a tag number (numbers, or bytes of text), or None if the tag is absent.
     """
     found = {code: value_of(code) for code in TAG_DTYPES}
     return {code: _plain(value) for code, value in found.items() if value is not None}
@@ -55,10 +55,10 @@ def tags_to_write(geo_tags: GeoTags, no_data: float | None = None) -> list[tuple
     return tags if no_data is None else [*tags, (NO_DATA, "s", 0, f"{no_data:.17g}".encode(), True)]
 
 
-def _plain(value: Any) -> tuple[float, ...] | str:
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    return value if isinstance(value, str) else tuple(np.atleast_1d(value).tolist())
+def _plain(values: npt.NDArray[Any]) -> tuple[float, ...] | str:
+    if values.dtype.kind == "S":
+        return values.tobytes().rstrip(b"\0").decode("latin-1")
+    return tuple(values.tolist())
 
 
 def _packed(value: tuple[float, ...] | str) -> tuple[float, ...] | bytes:

@@ -5,35 +5,34 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import os
-import struct
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import tifffile
 
 from seep_monai import geo
 from seep_monai.errors import TiffError
+from seep_monai.tiff_blocks import read_band
+from seep_monai.tiff_structure import DESCRIPTION, Page, read_layout, read_pages
 
 DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 Compression = Literal["zlib", "deflate"]
 PathLike = str | os.PathLike[str]
 
-_DESCRIPTION = 270
-# Tags that affect pixels, georeference or no-data: a lost one must raise an error.
-_NEEDED_TAGS = {256, 257, 258, 259, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 339, geo.NO_DATA, *geo.TAG_DTYPES}
-_REDUCED_OR_MASK = 0b101
 # Choice: 256 x 256 px, GDAL's default tile, so that a window of a large compressed scene can be read by itself.
 TILE_PX = 256
 # Part of the description of the maps that inference writes.
 OUTPUT_MARK = '"software": "seep_monai"'
 # The probability of a raster is a whole number of 1/250, 0 to 250; 255 is no-data.
 PROBABILITY_STEPS = 250
-_COPY_AGAIN = "The file is damaged or was not copied completely: copy it again."
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,14 @@ class TiffImage:
         no_data: value of the GDAL no-data tag, may be NaN; None without the tag.
         geo_tags: the file's GeoTIFF tags by number, unchanged.
         description: the ImageDescription tag, None without one.
+        palette: whether pixels are numbers of colours in a table.
     """
 
     array: np.ndarray
     no_data: float | None
     geo_tags: geo.GeoTags
     description: str | None
+    palette: bool = False
 
 
 def read_tiff(path: PathLike, *, band: int | None = None) -> TiffImage:
@@ -64,19 +65,30 @@ def read_tiff(path: PathLike, *, band: int | None = None) -> TiffImage:
         TiffError: if the file is missing, not a TIFF, truncated, damaged, or of an unsupported dtype or compression; or
             if it has several bands and `band` does not select one.
     """
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            page, sample = _chosen_band(_image_pages(tiff, path), band, path)
-            _check_dtype(page, path)
-            _check_complete(page, tiff.filehandle.size, path)
-            return _image(page, sample, path)
-    except (TiffError, MemoryError):
-        raise
-    except OSError as error:
-        raise _error(path, "a TIFF file", _one_line(error), "Check the path and its permissions.") from error
-    except Exception as error:  # on damaged files, tifffile and the codecs raise many types
-        remedy = "Run: pip install imagecodecs" if "imagecodecs" in str(error) else _COPY_AGAIN
-        raise _error(path, "a readable TIFF file", _one_line(error), remedy) from error
+    with _reading(path), Path(path).open("rb") as file:
+        page, sample = _chosen_band(read_pages(file, path), band)
+        layout = read_layout(page)
+        no_data = _parsed_no_data(page.text(geo.NO_DATA), path)
+        # Sparse files omit blocks. These hold no-data, or 0 if no-data is unknown.
+        fill = 0 if no_data is None else no_data if _fits(no_data, layout.dtype) else None
+        return TiffImage(
+            array=read_band(page.source, layout, sample, fill),
+            no_data=no_data,
+            geo_tags=geo.tags_of(page.values),
+            description=page.text(DESCRIPTION),
+            palette=layout.palette,
+        )
+
+
+def read_head(path: PathLike) -> tuple[tuple[int, int], str]:
+    """(rows, columns) of the first page of a TIFF file, and its description, empty without one.
+
+    Raises:
+        TiffError: as `read_tiff`, for what is read.
+    """
+    with _reading(path), Path(path).open("rb") as file:
+        first = read_pages(file, path)[0]
+        return first.shape, first.text(DESCRIPTION) or ""
 
 
 def write_tiff(
@@ -149,6 +161,22 @@ def valid_mask(array: np.ndarray, no_data: float | None) -> np.ndarray:
         return array != value
 
 
+def kind_fault(dtype: np.dtype | str, path: object, *, palette: bool) -> str | None:
+    """The error message if the pixels of an image are no measured values, else None.
+
+    Args:
+        dtype: of the file.
+        path: the file that the message names.
+        palette: whether pixels are numbers of colours.
+    """
+    if palette:
+        remedy = "Write grey values first: gdal_translate -expand gray IN.tif OUT.tif"
+        return f"{path}: expected an amplitude or intensity, but got numbers of colours (a palette). {remedy}"
+    if np.dtype(dtype) == bool:
+        return f"{path}: expected an amplitude or intensity, but got one bit a pixel, as in a mask. Give the image."
+    return None
+
+
 def finite_fault(dn: np.ndarray, valid: np.ndarray, path: object) -> str | None:
     """The error message if valid pixels are NaN or infinite, else None.
 
@@ -168,70 +196,29 @@ def finite_fault(dn: np.ndarray, valid: np.ndarray, path: object) -> str | None:
     )
 
 
-def _image_pages(tiff: tifffile.TiffFile, path: PathLike) -> list[Any]:
-    """The pages that hold bands: all except overviews and masks; the first page always counts."""
-    pages: list[Any] = list(tiff.pages)
-    file, form = tiff.filehandle, tiff.tiff
-    for page in pages:
-        # tifffile drops tags and pages that it cannot read and only logs it, so the tag lists are parsed here.
-        file.seek(page.offset)
-        n_tags = struct.unpack(form.tagnoformat, file.read(form.tagnosize))[0]
-        *entries, following = struct.unpack(
-            f"{form.byteorder}{f'H{form.tagsize - 2}x' * n_tags}{form.offsetformat[1:]}",
-            file.read(form.tagsize * n_tags + form.offsetsize),
-        )
-        lost = sorted(code for code in _NEEDED_TAGS.intersection(entries) if code not in page.tags)
-        if lost:
-            raise _error(path, "all tags inside the file", f"tags {lost} beyond its end", _COPY_AGAIN)
-    if following != 0:
-        raise _error(path, "all pages inside the file", f"a page after page {len(pages)} beyond its end", _COPY_AGAIN)
-    return [page for i, page in enumerate(pages) if i == 0 or not page.subfiletype & _REDUCED_OR_MASK]
+@contextmanager
+def _reading(path: PathLike) -> Iterator[None]:
+    """Turn what the system raises into a TiffError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise _error(path, "a TIFF file", _one_line(error), "Check the path and its permissions.") from error
+    except MemoryError as error:
+        remedy = "Cut it into smaller images, or use a machine with more memory."
+        raise _error(path, "an image that fits into memory", "none that does", remedy) from error
 
 
-def _chosen_band(pages: list[Any], band: int | None, path: PathLike) -> tuple[Any, int]:
+def _chosen_band(pages: list[Page], band: int | None) -> tuple[Page, int]:
     """The page that holds a band, and the 0-based index of the band's sample in it."""
-    places = [(page, sample) for page in pages for sample in range(page.samplesperpixel)]
-    if band is None and len(places) == 1:
-        return places[0]
-    if band is None or not 1 <= band <= len(places):
-        got = f"{len(places)} bands on {len(pages)} pages and band={band}"
-        raise _error(path, "one band", got, f"Choose one with band=1..{len(places)}.")
-    return places[band - 1]
-
-
-def _check_dtype(page: Any, path: PathLike) -> None:
-    dtype = page.dtype
-    if dtype is None or dtype.name not in DTYPES or page.bitspersample != 8 * dtype.itemsize or page.imagedepth != 1:
-        got = f"{page.bitspersample} bits as {dtype.name if dtype else 'an unknown type'}, depth {page.imagedepth}"
-        raise _error(path, f"{', '.join(DTYPES)}", got, "Convert it: gdal_translate -ot Float32 IN.tif OUT.tif")
-
-
-def _check_complete(page: Any, file_size: int, path: PathLike) -> None:
-    """Raise TiffError if pixels lie beyond the end of the file; tifffile may return zeros for them."""
-    offsets, counts, n_segments = page.dataoffsets, page.databytecounts, math.prod(page.chunked)
-    if min(len(offsets), len(counts)) < n_segments:
-        raise _error(path, f"{n_segments} strips or tiles", f"{len(offsets)}", _COPY_AGAIN)
-    end = max(offset + count for offset, count in zip(offsets, counts, strict=False))
-    if page.is_contiguous and any(counts):
-        end = max(end, offsets[0] + page.nbytes)
-    if end > file_size:
-        raise _error(path, f"{end} bytes or more", f"{file_size}, so it is truncated", _COPY_AGAIN)
-
-
-def _image(page: Any, sample: int, path: PathLike) -> TiffImage:
-    no_data = _parsed_no_data(page.tags.valueof(geo.NO_DATA), path)
-    # Sparse files omit tiles. These hold no-data, or 0 if no-data is unknown or does not fit the dtype.
-    page.nodata = no_data if no_data is not None and _fits(no_data, page.dtype) else 0
-    stored = any(page.databytecounts)
-    bands = page.asarray(squeeze=False) if stored else np.full(page.shaped, page.nodata, page.dtype)
-    # (planar samples, depth, H, W, contiguous samples)
-    array = bands[sample, 0, :, :, 0] if bands.shape[4] == 1 else bands[0, 0, :, :, sample]
-    return TiffImage(
-        array=np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")),
-        no_data=no_data,
-        geo_tags=geo.tags_of(page.tags.valueof),
-        description=page.description if _DESCRIPTION in page.tags else None,
-    )
+    # The first page always counts.
+    holding = [page for i, page in enumerate(pages) if i == 0 or page.holds_bands]
+    ends = np.cumsum([page.n_samples for page in holding]).tolist()
+    chosen = 1 if band is None else band
+    if not 1 <= chosen <= ends[-1] or (band is None and ends[-1] > 1):
+        got = f"{ends[-1]} bands on {len(holding)} pages and band={band}"
+        raise pages[0].source.error("one band", got, f"Choose one with band=1..{ends[-1]}.")
+    i = bisect.bisect_left(ends, chosen)
+    return holding[i], chosen - 1 - (ends[i - 1] if i else 0)
 
 
 def _parsed_no_data(text: str | None, path: PathLike) -> float | None:
@@ -243,6 +230,8 @@ def _parsed_no_data(text: str | None, path: PathLike) -> float | None:
 
 
 def _fits(no_data: float, dtype: np.dtype) -> bool:
+    if dtype.kind == "b":
+        return no_data in (0, 1)
     return dtype.kind == "f" or (no_data % 1 == 0 and np.iinfo(dtype).min <= no_data <= np.iinfo(dtype).max)
 
 

@@ -189,12 +189,12 @@ def test_score_scenes_are_counted_by_the_pattern(case: Case) -> None:
 @pytest.mark.parametrize(
     ("kind", "array", "message"),
     [
-        ("labels", np.full(SHAPE, 8, np.uint8), r"labels.000001\.000001\.tif: expected labels 0\.\.7 and 255"),
+        ("labels", np.full(SHAPE, 8, np.uint8), r"labels.000001\.000001\.tif: expected mask values .*found 8"),
         ("labels", np.full(SHAPE, -1, np.int16), "found -1"),
         ("labels", np.full(SHAPE, np.nan, np.float32), "found nan"),
         ("labels", np.full(SHAPE, 1.5, np.float32), "found 1.5"),
         ("labels", np.zeros((5, 6), np.uint8), "expected the mask's size"),
-        ("masks", np.full(SHAPE, 255, np.uint8), r"masks.000001\.000001\.tif: expected labels 0\.\.7, but found 255"),
+        ("masks", np.full(SHAPE, 255, np.uint8), r"masks.000001\.000001\.tif: expected mask values .*found 255"),
         ("probabilities", np.full(SHAPE, np.nan, np.float32), "leave no NaN there"),
         ("probabilities", np.full(SHAPE, 200, np.uint8), "divide bytes by 255"),
         ("probabilities", np.zeros((5, 6), np.float32), "expected the mask's size"),

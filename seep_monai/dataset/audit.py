@@ -11,14 +11,16 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
-from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
+from seep_monai.classes import N_CLASSES, NO_DATA_LABEL
 from seep_monai.dataset.level import LevelCounter
+from seep_monai.dataset.masks import read_mask
 from seep_monai.dataset.pairs import Pair
 from seep_monai.errors import DataError, SeepError, listed
 from seep_monai.instances.components import class_components
-from seep_monai.tiff import finite_fault, read_tiff, valid_mask
+from seep_monai.tiff import finite_fault, kind_fault, read_tiff, valid_mask
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class Tile:
         image: path of the image.
         mask: path of the mask.
         shape: (rows, columns) in px.
-        class_pixels: valid pixels of each label 0..7.
+        class_pixels: valid pixels of each label 0..7. Pixels of an unknown class (255) are in none.
         class_instances: 8-connected components of each label 1..7 among the valid pixels.
     """
 
@@ -96,23 +98,25 @@ def audit_pair(pair: Pair, *, size_multiple: int, band: int | None = None) -> tu
             NaN or infinite values. The message lists all faults of the pair.
         TiffError: if a file cannot be read.
     """
-    image, mask = read_tiff(pair.image, band=band), read_tiff(pair.mask).array
+    image = read_tiff(pair.image, band=band)
     dn, valid = image.array, valid_mask(image.array, image.no_data)
+    mask, mask_fault = _mask_or_fault(pair.mask)
     faults = [
-        _size_fault(dn, mask, pair, size_multiple=size_multiple),
-        _label_fault(mask, pair.mask),
-        finite_fault(dn, valid, pair.image),
+        _size_fault(dn.shape, dn.shape if mask is None else mask.shape, pair, size_multiple=size_multiple),
+        mask_fault,
+        kind_fault(dn.dtype, pair.image, palette=image.palette) or finite_fault(dn, valid, pair.image),
     ]
-    if any(faults):
+    if mask is None or any(faults):
         raise DataError(" ".join(fault for fault in faults if fault))
-    labels = np.where(valid, mask, 0).astype(np.uint8)
+    known = valid & (mask != NO_DATA_LABEL)
+    labels = np.where(known, mask, 0)
     tile = Tile(
         name=pair.name,
         scene=pair.scene,
         image=pair.image,
         mask=pair.mask,
         shape=(dn.shape[0], dn.shape[1]),
-        class_pixels=tuple(np.bincount(labels[valid], minlength=N_CLASSES).tolist()),
+        class_pixels=tuple(np.bincount(labels[known], minlength=N_CLASSES).tolist()),
         class_instances=tuple(np.bincount(class_components(labels).classes, minlength=N_CLASSES)[1:].tolist()),
     )
     return tile, dn[valid]
@@ -149,25 +153,23 @@ def _audit_scene(scene: str, pairs: Iterable[Pair], found: _Findings, *, size_mu
         found.problems.append(f"{found.tiles[-1].image.parent}: scene {scene}: {error}")
 
 
-def _size_fault(dn: np.ndarray, mask: np.ndarray, pair: Pair, *, size_multiple: int) -> str | None:
-    if dn.shape != mask.shape:
-        return f"{pair.mask}: expected the image's size {dn.shape}, but got {mask.shape}. Cut both on the same grid."
-    if any(size % size_multiple for size in dn.shape):
+def _size_fault(image: tuple[int, ...], mask: tuple[int, ...], pair: Pair, *, size_multiple: int) -> str | None:
+    if image != mask:
+        return f"{pair.mask}: expected the image's size {image}, but got {mask}. Cut both on the same grid."
+    if any(size % size_multiple for size in image):
         return (
             f"{pair.image}: expected rows and columns that are multiples of {size_multiple} px (the network halves "
-            f"them), but got {dn.shape}. Cut or pad the tiles."
+            f"them), but got {image}. Cut or pad the tiles."
         )
     return None
 
 
-def _label_fault(mask: np.ndarray, path: Path) -> str | None:
-    wrong = [str(value) for value in np.unique(mask).tolist() if value not in range(N_CLASSES)]
-    if not wrong:
-        return None
-    return (
-        f"{path}: expected mask values 0 (no seep) and 1..{N_SEEP_CLASSES}, but found {listed(wrong)}. "
-        "Map the values before training."
-    )
+def _mask_or_fault(path: Path) -> tuple[npt.NDArray[np.uint8] | None, str | None]:
+    """The mask, or what is wrong with its values."""
+    try:
+        return read_mask(path), None
+    except DataError as error:
+        return None, str(error)
 
 
 def _shape_problems(tiles: Sequence[Tile]) -> list[str]:

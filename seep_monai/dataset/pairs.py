@@ -93,13 +93,22 @@ def scenes_of(names: Sequence[str], scene_pattern: str = DEFAULT_SCENE_PATTERN) 
     return [match.group(1) for match in matches if match is not None]
 
 
+def is_tiff(path: Path) -> bool:
+    """Whether the name is that of a TIFF. On foreign disks macOS adds `._NAME` to each file, which is no image.
+
+    >>> is_tiff(Path("a.TIF")), is_tiff(Path("._a.tif")), is_tiff(Path("a.png"))
+    (True, False, False)
+    """
+    return path.suffix.lower() in TIFF_SUFFIXES and not path.name.startswith("._")
+
+
 def _tiffs_by_name(folder: Path, *, what: str, option: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(
             f"{folder}: expected a folder of {what} (.tif), but there is none. Give the data with --dataset_dir or "
             f"{option}, or create sample data: seep-monai simulate data/sample"
         )
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in TIFF_SUFFIXES)
+    files = sorted(filter(is_tiff, folder.iterdir()))
     if not files:
         raise DataError(f"{folder}: expected {what} named *.tif, but found none. Set {option} to the right folder.")
     by_name: dict[str, Path] = {}

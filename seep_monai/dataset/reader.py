@@ -20,7 +20,7 @@ from seep_monai.tiff import TiffImage, read_tiff
 
 @dataclass(frozen=True)
 class TiffMeta:
-    """The part of a `TiffImage` that MONAI metadata keep, and the dtype of its file (MONAI converts pixels to float32).
+    """The part of a `TiffImage` that MONAI metadata keep, and the dtype of its file (MONAI converts to float32).
 
     Each attribute is a metadata key with a JSON text as value ("null" for None), because only text survives MONAI's
     collate for a batch of mixed files. Decollate before calling `from_meta`.
@@ -29,9 +29,10 @@ class TiffMeta:
     no_data: float | None = None
     geo_tags: geo.GeoTags = field(default_factory=dict)
     source_dtype: str | None = None
+    palette: bool = False
 
     def to_meta(self) -> dict[str, str]:
-        """The three metadata entries."""
+        """The metadata entries."""
         return {key: json.dumps(value) for key, value in vars(self).items()}
 
     @classmethod
@@ -77,7 +78,7 @@ class TiffReader(ImageReader):
         return img.array, {
             "original_channel_dim": "no_channel",
             "spatial_shape": np.array(img.array.shape),
-            **TiffMeta(img.no_data, img.geo_tags, img.array.dtype.name).to_meta(),
+            **TiffMeta(img.no_data, img.geo_tags, img.array.dtype.name, img.palette).to_meta(),
         }
 
 

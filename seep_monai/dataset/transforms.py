@@ -14,7 +14,7 @@ from monai.transforms import MapTransform, Transform
 from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.reader import TiffMeta
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.tiff import finite_fault, no_data_value, valid_mask
+from seep_monai.tiff import finite_fault, kind_fault, no_data_value, valid_mask
 
 # Stored in model.json, because weights work only with the normalisation they were trained with.
 NORMALISATION_VERSION = 1
@@ -65,7 +65,8 @@ class NormaliseByScene(Transform):
         # The loader converts to float32. Without a tag, the no-data value depends on the dtype of the file.
         no_data = no_data_value(source.no_data, source.source_dtype)
         valid = valid_mask(dn.numpy(), no_data)
-        fault = finite_fault(dn.numpy(), valid, image.meta.get("filename_or_obj", "image"))
+        path = image.meta.get("filename_or_obj", "image")
+        fault = kind_fault(source.source_dtype, path, palette=source.palette) or finite_fault(dn.numpy(), valid, path)
         if fault:
             raise DataError(fault)
         normalised = normalise(dn, valid, level)

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from seep_monai.classes import DEFAULT_CLASS_NAMES, N_CLASSES, NO_DATA_LABEL
+from seep_monai.classes import DEFAULT_CLASS_NAMES, NO_DATA_LABEL
 from seep_monai.coco.results import MaskTable, beside_truth, mask_table, painted, read_image_ids, read_results
-from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, scenes_of
+from seep_monai.dataset.masks import read_mask
+from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, is_tiff, scenes_of
 from seep_monai.errors import DataError, listed
 from seep_monai.instances.components import (
     ClassMap,
@@ -84,7 +85,8 @@ class LabelPredictions:
     def tile(self, name: str, valid: npt.NDArray[np.bool_]) -> Prediction:
         """See `Predictions`."""
         path = self.labels[name]
-        labels = read_label_map(path, shape=valid.shape, extra=(NO_DATA_LABEL,))
+        labels = read_mask(path, with_no_data=True)
+        _check_size(path, labels.shape, valid.shape)
         classes = np.where(valid & (labels != NO_DATA_LABEL), labels, 0).astype(np.uint8)
         drawn = classes > 0
         inside: npt.NDArray[np.floating] = np.ones(np.count_nonzero(drawn))
@@ -141,7 +143,7 @@ def find_masks(masks_dir: PathLike) -> dict[str, Path]:
     folder = Path(masks_dir)
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of masks (.tif), but there is none. Correct --masks_dir.")
-    files = sorted((path for path in folder.iterdir() if path.suffix.lower() in TIFF_SUFFIXES), key=lambda p: p.stem)
+    files = sorted(filter(is_tiff, folder.iterdir()), key=lambda path: path.stem)
     if not files:
         raise DataError(f"{folder}: expected masks named *.tif, but found none. Correct --masks_dir.")
     by_name = {path.stem: path for path in files}
@@ -176,10 +178,11 @@ def score_predictions(
     images = None if images_dir is None else _files_of(list(masks), images_dir, "", option="--images_dir")
     tiles = ScoredTiles()
     for name, path in tqdm(masks.items(), desc="score", unit="tile", leave=False, disable=not sys.stderr.isatty()):
-        truth = read_label_map(path)
+        truth = read_mask(path)
         log_dn, valid = None, np.ones(truth.shape, bool)
         if images is not None:
             log_dn, valid = _read_image(images[name], shape=truth.shape)
+        valid &= truth != NO_DATA_LABEL
         truth[~valid] = NO_DATA_LABEL
         prediction = predictions.tile(name, valid)
         known = without_no_data(truth, truth=truth)
@@ -206,30 +209,6 @@ def score_predictions(
     counts = {"n_tiles": len(masks), "n_scenes": len(set(scene_of.values()))}
     by_area = {"false_alarms_per_1000_km2": false_alarms_by_area(tiles, pixel_size_m)}
     return {"format": METRICS_FORMAT, **counts, **origin, **summarised(tiles, DEFAULT_CLASS_NAMES), **by_area}
-
-
-def read_label_map(path: Path, *, shape: tuple[int, ...] | None = None, extra: tuple[int, ...] = ()) -> ClassMap:
-    """(H, W) uint8 labels of a TIFF.
-
-    Args:
-        path: the file, of any dtype.
-        shape: required size; None: any.
-        extra: values allowed in addition to 0..7.
-
-    Raises:
-        DataError: on another size or other values.
-        TiffError: if the file cannot be read.
-    """
-    array = read_tiff(path).array
-    _check_size(path, array.shape, shape)
-    with np.errstate(invalid="ignore"):
-        labels = array.astype(np.uint8)  # the next line finds NaN and values out of range
-    strange = (labels != array) | ((labels >= N_CLASSES) & ~np.isin(labels, extra))
-    if strange.any():
-        found = listed([f"{value:g}" for value in np.unique(array[strange])])
-        allowed = f"0..{N_CLASSES - 1}" + "".join(f" and {value} (no-data)" for value in extra)
-        raise DataError(f"{path}: expected labels {allowed}, but found {found}. Map the values to the eight classes.")
-    return labels
 
 
 def _read_probability(path: Path, *, drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
@@ -259,8 +238,8 @@ def _read_image(path: Path, *, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.f
     return np.log(dn, dtype=np.float64), valid
 
 
-def _check_size(path: Path, size: tuple[int, ...], expected: tuple[int, ...] | None) -> None:
-    if expected is not None and size != expected:
+def _check_size(path: Path, size: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if size != expected:
         raise DataError(f"{path}: expected the mask's size {expected}, but got {size}. Predict at full resolution.")
 
 
@@ -268,7 +247,7 @@ def _files_of(names: Sequence[str], folder: PathLike, ending: str, *, option: st
     """The file of each name: `<name><ending>.tif`, else `<name>.tif`."""
     if not Path(folder).is_dir():
         raise DataError(f"{folder}: expected a folder, but there is none. Correct {option}.")
-    present = {path.stem: path for path in Path(folder).iterdir() if path.suffix.lower() in TIFF_SUFFIXES}
+    present = {path.stem: path for path in Path(folder).iterdir() if is_tiff(path)}
     files = {name: present.get(name + ending, present.get(name)) for name in names}
     missing = [name for name, path in files.items() if path is None]
     if missing:

@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tifffile
 from tqdm import tqdm
 
 from seep_monai.dataset.level import LevelCounter
-from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, scenes_of
-from seep_monai.errors import ConfigError, DataError, listed
-from seep_monai.tiff import OUTPUT_MARK, finite_fault, read_tiff, valid_mask
+from seep_monai.dataset.pairs import DEFAULT_SCENE_PATTERN, TIFF_SUFFIXES, is_tiff, scenes_of
+from seep_monai.errors import ConfigError, DataError, TiffError, listed
+from seep_monai.tiff import OUTPUT_MARK, finite_fault, kind_fault, read_head, read_tiff, valid_mask
 
 # The folder of a Sentinel-1 product.
 SAFE_SUFFIX = ".SAFE"
-_SUFFIXES = (*TIFF_SUFFIXES, ".vrt")
 
 
 @dataclass(frozen=True)
@@ -126,12 +124,16 @@ def checked_level(level: object) -> float | None:
 def _images_of(path: Path) -> list[Path]:
     """The images of one given path."""
     if path.is_dir() and path.suffix.upper() != SAFE_SUFFIX:
-        return sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES or p.suffix.upper() == SAFE_SUFFIX)
+        return sorted(filter(_is_image, path.iterdir()))
     if path.exists():
         return [path]
     if any(sign in path.name for sign in "*?["):
-        return sorted(path.parent.glob(path.name))
+        return sorted(found for found in path.parent.glob(path.name) if not found.name.startswith("._"))
     raise DataError(f"{path}: expected an image or a folder, but there is none. Set --input to a path that exists.")
+
+
+def _is_image(path: Path) -> bool:
+    return is_tiff(path) or path.suffix.lower() == ".vrt" or path.suffix.upper() == SAFE_SUFFIX
 
 
 def _is_output(path: Path) -> bool:
@@ -139,9 +141,8 @@ def _is_output(path: Path) -> bool:
     if not path.stem.endswith(("_classes", "_probability")) or path.suffix.lower() not in TIFF_SUFFIXES:
         return False
     try:
-        with tifffile.TiffFile(path) as tiff:
-            return OUTPUT_MARK in (tiff.pages.first.description or "")
-    except Exception:  # tifffile raises many types on damaged files, which are reported when they are read
+        return OUTPUT_MARK in read_head(path)[1]
+    except TiffError:  # reported when it is read
         return False
 
 
@@ -150,11 +151,10 @@ def _fits_tile(path: Path, tile_size: tuple[int, int]) -> bool:
     if path.suffix.lower() not in TIFF_SUFFIXES:
         return False
     try:
-        with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages.first
-            return page.imagelength <= tile_size[0] and page.imagewidth <= tile_size[1]
-    except Exception:
+        height, width = read_head(path)[0]
+    except TiffError:
         return False
+    return height <= tile_size[0] and width <= tile_size[1]
 
 
 def _scene_levels(paths: Sequence[Path], scenes: list[str], band: int | None) -> dict[str, float]:
@@ -171,7 +171,7 @@ def _scene_level(scene: str, paths: list[Path], band: int | None, progress: tqdm
     for path in paths:
         image = read_tiff(path, band=band)
         valid = valid_mask(image.array, image.no_data)
-        fault = finite_fault(image.array, valid, path)
+        fault = kind_fault(image.array.dtype, path, palette=image.palette) or finite_fault(image.array, valid, path)
         if fault:
             raise DataError(fault)
         counter.add(image.array[valid])

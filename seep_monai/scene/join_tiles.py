@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES
+from seep_monai.classes import NO_DATA_LABEL
 from seep_monai.dataset.borders import find_columns
 from seep_monai.dataset.grid import scene_columns, tile_number
+from seep_monai.dataset.masks import read_mask
 from seep_monai.dataset.pairs import Pair, find_pairs
 from seep_monai.errors import DataError, listed
 from seep_monai.files import fill_folder, write_json
@@ -125,7 +126,8 @@ def _write(folder: Path, scenes: dict[str, Tiles], columns: dict[str, int], band
         image, no_data = with_no_data(image, valid)
         tag = 0.0 if no_data is None else no_data
         write_tiff(folder / IMAGES_DIR / f"{scene}.tif", image, no_data=tag, compression="zlib")
-        write_tiff(folder / MASKS_DIR / f"{scene}.tif", mask, compression="zlib")
+        unknown = float(NO_DATA_LABEL) if NO_DATA_LABEL in mask else None
+        write_tiff(folder / MASKS_DIR / f"{scene}.tif", mask, no_data=unknown, compression="zlib")
         entry = {"scene": scene, "shape": list(image.shape), "columns": columns[scene], "n_tiles": len(tiles)}
         listing.append(entry)
         logger.info("%s: %d tiles in %d columns", scene, len(tiles), columns[scene])
@@ -142,14 +144,12 @@ def _joined(
     image, valid, mask = np.zeros(shape, first.dtype), np.zeros(shape, bool), np.zeros(shape, np.uint8)
     for number, pair in tiles.items():
         place = cell_window(divmod(number - 1, columns), (height, width))
-        tile, label = read_tiff(pair.image, band=band), read_tiff(pair.mask).array
+        tile, label = read_tiff(pair.image, band=band), read_mask(pair.mask)
         for array, path in ((tile.array, pair.image), (label, pair.mask)):
             if array.shape != first.shape or (array is tile.array and array.dtype != first.dtype):
                 raise DataError(
                     f"{path}: expected {first.shape} px of {first.dtype}, as in the other tiles of its scene, but got "
                     f"{array.shape} of {array.dtype}. Cut them on one grid."
                 )
-        if label.min() < 0 or label.max() >= N_CLASSES:
-            raise DataError(f"{pair.mask}: expected 0..{N_SEEP_CLASSES}, but got {label.min()}..{label.max()}.")
         image[place], valid[place], mask[place] = tile.array, valid_mask(tile.array, tile.no_data), label
     return image, valid, mask

@@ -221,6 +221,8 @@ def read_place(path: str | os.PathLike[str]) -> Place:
             f"{path}: expected at least {_N_TERMS} ground control points, but got {len(points)}. Warp the image to a "
             "map grid first (gdalwarp)."
         )
+    if not np.isfinite([(point.col, point.row, point.x, point.y) for point in points]).all():
+        raise DataError(f"{path}: expected finite ground control points, but some are not. Warp the image anew.")
     system = CRS.from_user_input(points_crs)
     return Place(system, cubic=_fit(points, degrees=system.is_geographic))
 

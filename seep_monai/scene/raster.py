@@ -19,11 +19,13 @@ from rasterio.windows import Window as RasterWindow
 from scipy.ndimage import minimum_filter
 
 from seep_monai.dataset.level import LevelCounter
+from seep_monai.dataset.pairs import TIFF_SUFFIXES
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.rectangles import Window, clipped, copy_overlap, row_blocks, shape_of, with_margin, within
 from seep_monai.scene.land import LandMask
 from seep_monai.scene.place import Place, pixel_factor, pixel_size_m, read_place, scaled, scaled_affine
 from seep_monai.tiff import finite_fault, valid_mask
+from seep_monai.tiff_structure import size_fault
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +72,14 @@ class Raster:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                self._source = rasterio.open(measurement_of(self.path))
+                # A name of a TIFF opens nothing else, such as a list of addresses.
+                driver = "GTiff" if self.path.suffix.lower() in TIFF_SUFFIXES else None
+                self._source = rasterio.open(measurement_of(self.path), driver=driver)
         except rasterio.errors.RasterioIOError as error:
             reason = str(error).rstrip(".")
             raise DataError(f"{path}: expected a raster that GDAL can open, but: {reason}. Check the file.") from error
         self._band = self._checked_band()
+        self._check_size()
         factor = self.options.factor
         self.shape = (self._source.height // factor, self._source.width // factor)
         if min(self.shape) < 1:
@@ -134,6 +139,18 @@ class Raster:
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from error
 
+    def _check_size(self) -> None:
+        """Raise DataError if the files of the raster could not hold its pixels."""
+        files = [Path(file) for file in self._source.files]
+        if not all(file.is_file() for file in files):
+            # Read from elsewhere, by a VRT.
+            return
+        pixel_bytes = np.dtype(self._source.dtypes[self._band - 1]).itemsize
+        rows, columns = self._source.shape
+        fault = size_fault((rows, columns), rows * columns * pixel_bytes, sum(file.stat().st_size for file in files))
+        if fault:
+            raise DataError(f"{self.path}: {fault}")
+
     def _checked_band(self) -> int:
         band, count = self.options.band, self._source.count
         if not 1 <= (band or 1) <= count or (band is None and count > 1):
@@ -158,7 +175,7 @@ class Raster:
             flags = self._source.mask_flag_enums[self._band - 1]
             masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
             mask = self._source.read_masks(self._band, window=in_file) > 0 if masked else True
-        except (rasterio.errors.RasterioError, rasterio.errors.RasterioIOError) as error:
+        except (rasterio.errors.RasterioError, rasterio.errors.RasterioIOError, MemoryError) as error:
             raise DataError(
                 f"{self.path}: rows {window[0].start} to {window[0].stop} cannot be read ({error}). The file is "
                 "damaged or was not copied completely: copy it again."
