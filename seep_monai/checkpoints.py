@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,14 @@ import torch
 from torch import nn
 
 from seep_monai.dataset.grid import SceneContext
-from seep_monai.errors import ConfigError, DataError, TrainingError
+from seep_monai.description import check_description
+from seep_monai.errors import ConfigError, DataError, TrainingError, listed
 from seep_monai.files import (
     file_sha256,
     move_into_place,
     naming_failed_writes,
+    parsed_json,
+    read_json,
     remove_unfinished,
     write_bytes,
     write_json,
@@ -100,8 +103,8 @@ def description_file(ckpt_dir: str | os.PathLike[str]) -> Path:
 def _stored(path: Path) -> dict[str, Any]:
     """The content of a description; empty if it is missing or unreadable."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path)
+    except DataError:
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -142,18 +145,20 @@ def checked_description(path: Path, text: str | bytes, *, remedy: str = "") -> d
         DataError: if it is no JSON with a checksum, or of another format version.
     """
     try:
-        content: dict[str, Any] = json.loads(text)
-        content["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+        content = parsed_json(text.decode() if isinstance(text, bytes) else text, path)
+    except (DataError, UnicodeDecodeError) as error:
+        raise DataError(f"{error} {remedy}".rstrip()) from error
+    if not isinstance(content, dict) or not isinstance(content.get("sha256"), str):
         raise DataError(
-            f"{path}: expected JSON with the key sha256, but it cannot be read ({error!r}). "
+            f"{path}: expected an object with the key sha256, but there is none. "
             f"{remedy or 'Train again, or give another folder.'}"
-        ) from error
+        )
     if content.get("format") != DESCRIPTION_FORMAT:
         raise DataError(
             f"{path}: expected format {DESCRIPTION_FORMAT}, but got {content.get('format', 'none')}: another "
             "version of seep_monai wrote it. Train again, or install the version that its key versions names."
         )
+    check_description(content, path, ships=bool(content.get(SHIPPED_KEY)))
     return content
 
 
@@ -179,10 +184,22 @@ def load_weights(network: nn.Module, path: Path, device: torch.device | str = "c
         DataError: if the file is unreadable or its weights do not fit the network.
     """
     try:
-        network.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+        network.load_state_dict(_loaded(path, device))
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise DataError(f"{path}: expected weights of the network that model.json describes, but: {reason}") from error
+    strange = [name for name, weights in network.state_dict().items() if not torch.isfinite(weights).all()]
+    if strange:
+        raise DataError(f"{path}: expected finite weights, but {listed(strange, 3)} are not. Train again.")
+
+
+def _loaded(path: Path, device: torch.device | str) -> Any:
+    """The content of a file that `torch.save` wrote: tensors and plain values, no code."""
+    with zipfile.ZipFile(path) as archive:
+        n_bytes = sum(member.file_size for member in archive.infolist())
+    if n_bytes > path.stat().st_size:
+        raise ValueError(f"its members have {n_bytes} bytes, more than the file")
+    return torch.load(path, map_location=device, weights_only=True)
 
 
 @dataclass
@@ -210,7 +227,7 @@ def read_last(path: Path) -> dict[str, Any]:
             f"{how_to_go_on(path.parent)}."
         )
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = _loaded(path, "cpu")
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise DataError(f"{path}: expected a checkpoint, but it cannot be read ({reason}).") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from seep_monai.errors import ConfigError, DataError
+
+# Choice: our files have six brackets in each other.
+_MOST_BRACKETS = 100
 
 
 def make_folder(path: object, *, option: str) -> Path:
@@ -178,6 +182,56 @@ def failed_write(path: Path, error: OSError) -> str:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """`write_text` of JSON with an indent of four. Raises ValueError for NaN and infinity, which are not JSON."""
     write_text(path, json.dumps(content, indent=4, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, *, what: str = "a JSON file") -> Any:
+    """The content of a JSON file.
+
+    Args:
+        path: of the file.
+        what: what is expected, for messages.
+
+    Raises:
+        DataError: if the file cannot be read or is not JSON in UTF-8. NaN and infinity are not JSON, texts that cannot
+            be written again and hundreds of brackets in each other are not accepted.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: expected {what}, but got {error.strerror}. Check the path.") from error
+    except ValueError as error:
+        raise DataError(f"{path}: expected {what}, but it cannot be read ({error}). Write it again.") from error
+    return parsed_json(text, path, what=what)
+
+
+def parsed_json(text: str, path: Path, *, what: str = "a JSON file") -> Any:
+    """The content of a JSON text; as `read_json`, whose file `path` is named in messages."""
+    try:
+        content = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        _check_depth(content)
+        if "\\ud" in text.lower():
+            json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: expected {what}, but it cannot be read ({error}). Write it again.") from error
+    return content
+
+
+def _check_depth(content: Any) -> None:
+    """Raise ValueError for so many brackets in each other that Python could not write the content again."""
+    level = [content] if isinstance(content, dict | list) else []
+    for _ in range(_MOST_BRACKETS):
+        values = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [value for inner in values for value in inner if isinstance(value, dict | list)]
+        if not level:
+            return
+    raise ValueError(f"more than {_MOST_BRACKETS} brackets in each other")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value
 
 
 def file_sha256(path: Path) -> str:

@@ -5,7 +5,6 @@ They were trained on simulated tiles alone. `model.pt` holds float16, half the s
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -183,10 +182,10 @@ def _simulation(records: Sequence[Path], seen: set[str]) -> list[dict[str, Any]]
 
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = files.read_json(path)
         for key in ("seep_monai", "seed", "n_scenes", "n_tiles", "empty_share", "settings", "scenes"):
             content[key]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (DataError, KeyError, TypeError) as error:
         raise DataError(
             f"{path}: expected the record of simulated tiles (simulation.json), but it cannot be read ({error!r})."
         ) from error

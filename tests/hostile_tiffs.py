@@ -97,7 +97,7 @@ def _entry(content: bytearray, rng: np.random.Generator) -> bytearray:
     """Another number, type, count or value in one tag."""
     try:
         known = entries(content)
-    except (struct.error, IndexError):
+    except (struct.error, OverflowError):
         return _byte(content, rng)
     chosen = [entry for entry in known if entry[0] in TAGS] or known
     if not chosen:

@@ -41,6 +41,7 @@ def write_training(folder: Path, *, seed: int = 0, **changes: Any) -> Path:
         "band": None,
         "class_names": list(DEFAULT_CLASS_NAMES),
         "instance_settings": DEFAULT_SETTINGS.to_json(),
+        "plan_fingerprint": "1" * 64,
         "plan": {**plan, "settings": split, "fingerprint": "1" * 64, "counts": {}},
         **changes,
         "sha256": file_sha256(folder / "model.pt"),

@@ -43,7 +43,7 @@ class FileWriter:
             write_weights(models, number, b"whole" if code == 0 else b"half", epoch=2 if code == 0 else 1)
         elif code == 0 and words[0] == "fitting":
             description = json.loads((models / "model.json").read_text())
-            (models / "model.json").write_text(json.dumps(description | {"objects": {}}))
+            (models / "model.json").write_text(json.dumps(description | {"objects": {}, "map_threshold": 0.5}))
         elif code == 0:
             write_scores(models.parent, number, json.loads((models / "model.json").read_text())["sha256"])
         return code

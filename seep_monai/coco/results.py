@@ -6,7 +6,6 @@ without one image per mask.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import defaultdict
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from seep_monai.classes import N_SEEP_CLASSES
 from seep_monai.coco.rle import Ints, Runs, decoded_counts, label_runs, meeting_pieces, runs_of_counts
 from seep_monai.errors import DataError
+from seep_monai.files import read_json
 from seep_monai.instances.components import ClassMap, Components
 
 _NEEDED = ("image_id", "category_id", "segmentation", "score")
@@ -111,7 +111,7 @@ def read_results(path: str | os.PathLike[str]) -> dict[int, list[Mapping[str, An
         DataError: if the file cannot be read or has another structure, or if a record lacks a key, has a category
             outside 0..6, a score that is not finite, or no RLE mask.
     """
-    content = _read_json(Path(path))
+    content = read_json(Path(path))
     records = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(records, list):
         raise DataError(f"{path}: expected a list of results or an object with 'annotations', but got neither.")
@@ -130,7 +130,7 @@ def read_image_ids(path: str | os.PathLike[str]) -> dict[str, int]:
     Raises:
         DataError: if the file cannot be read, an image lacks `id` or `file_name`, or an id or name is not unique.
     """
-    content = _read_json(Path(path))
+    content = read_json(Path(path))
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list) or not images or not all(_is_image(image) for image in images):
         raise DataError(f"{path}: expected 'images' with a whole 'id' and a 'file_name' each. Give a COCO file.")
@@ -201,12 +201,3 @@ def _is_image(image: object) -> bool:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: expected a JSON file, but got {error.strerror}. Check the path.") from error
-    except ValueError as error:
-        raise DataError(f"{path}: expected JSON, but got {error}. Write the file again.") from error

@@ -29,7 +29,7 @@ from seep_monai.checkpoints import (
 )
 from seep_monai.crossval.settings import SETTINGS_FILE, CrossValidationSettings, config_path
 from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError
-from seep_monai.files import make_folder, write_json
+from seep_monai.files import make_folder, read_json, write_json
 from seep_monai.report.scored_tiles_file import SCORED_TILES_FILE, read_origin
 
 logger = logging.getLogger(__name__)
@@ -191,8 +191,8 @@ def _is_trained(place: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))["weights_sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+        noted = read_json(path)["weights_sha256"]
+    except (DataError, KeyError, TypeError) as error:
         raise DataError(f"{path}: cannot be read ({error!r}). Remove {place} to train the fold again.") from error
     found = read_description(place / "models")["sha256"]
     if noted != found:
@@ -217,7 +217,7 @@ def _noted(path: Path) -> dict[str, str] | None:
     if not path.is_file():
         return None
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(read_json(path))
     except (ValueError, TypeError) as error:
         raise DataError(
             f"{path}: cannot be read ({error}). Remove it, and evaluate again with --score_only."

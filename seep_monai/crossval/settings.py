@@ -12,7 +12,7 @@ from typing import Any
 from seep_monai.checkpoints import read_description
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.files import file_sha256, write_json
+from seep_monai.files import file_sha256, read_json, write_json
 from seep_monai.initial_weights import AUTO, initial_folder
 from seep_monai.objects.classifier import CLASSIFIED
 from seep_monai.workflow import bundle_source
@@ -187,9 +187,9 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         content["overrides"].keys()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DataError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path}: expected the settings of a cross-validation, but it cannot be read ({error})."
         ) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from seep_monai.checks import number
 from seep_monai.errors import ConfigError, DataError
+from seep_monai.files import read_json
 
 # Written by `seep-monai tiles` and `seep-monai simulate`.
 RECORDS = ("tiles.json", "simulation.json")
@@ -22,9 +22,9 @@ def recorded_pixel_size(dataset_dir: str | Path) -> float | None:
         if not path.is_file():
             continue
         try:
-            size = json.loads(path.read_text(encoding="utf-8")).get("pixel_size_m")
+            size = read_json(path).get("pixel_size_m")
             return None if size is None else number("pixel_size_m", size, low=0)
-        except (OSError, ValueError, AttributeError, ConfigError) as error:
+        except (DataError, AttributeError, ConfigError) as error:
             raise DataError(
                 f"{path}: expected a JSON record with a pixel_size_m above 0 or null, but it cannot be read ({error}). "
                 "Write the data set again, or give --pixel_size_m and delete the file."

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from seep_monai.dataset.audit import Audit, Tile
 from seep_monai.errors import DataError, listed
+from seep_monai.files import read_json
 
 Part = Literal["training", "validation", "test"]
 PARTS: tuple[str, ...] = get_args(Part)
+_ENTRY_KEYS = ("image", "label", "scene")
 
 
 def read_lists(path: str | os.PathLike[str]) -> dict[str, list[dict[str, str]]]:
@@ -21,21 +23,27 @@ def read_lists(path: str | os.PathLike[str]) -> dict[str, list[dict[str, str]]]:
     Raises:
         DataError: if the file is missing or not JSON, a list is missing, or an entry is invalid.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected a JSON split file, but it cannot be read ({error}).") from error
+    content = read_json(Path(path), what="a JSON split file")
     if not isinstance(content, dict) or not content.get("training") or not content.get("validation"):
         raise DataError(
             f'{path}: expected non-empty lists "training" and "validation" of {{"image", "label", "scene"}} entries.'
         )
+    return part_lists(content, str(path))
+
+
+def part_lists(content: Mapping[str, Any], source: str) -> dict[str, list[dict[str, str]]]:
+    """The lists of all parts in the content of a decathlon file (empty if absent).
+
+    Raises:
+        DataError: if an entry is invalid.
+    """
     lists = {part: content.get(part) or [] for part in PARTS}
     for part, entries in lists.items():
         wrong = [entry for entry in entries if not _is_entry(entry)] if isinstance(entries, list) else [entries]
         if wrong:
             raise DataError(
-                f'{path}: expected entries {{"image": path, "label": path, "scene": name}} in "{part}" (the last two '
-                f"may be left out), but got {wrong[0]!r}."
+                f'{source}: expected entries {{"image": path, "label": path, "scene": name}} in "{part}" (the last '
+                f"two may be left out), but got {repr(wrong[0])[:200]}."
             )
     return lists
 
@@ -48,6 +56,7 @@ def parts_from_lists(
     Raises:
         DataError: if an entry is not in the data set, occurs twice, or has another label or scene than the data set.
     """
+    # Paths are compared with those of the data set and never opened, so that a list cannot name other files.
     # The path as written is looked up before the resolved one, because a tile may be a link to another tile.
     by_path = {tile.image.resolve(): tile for tile in audit.tiles} | {_written(t.image): t for t in audit.tiles}
     found: dict[str, list[tuple[dict[str, str], Tile | None]]] = {part: [] for part in lists}
@@ -63,7 +72,7 @@ def _is_entry(entry: object) -> bool:
     return (
         isinstance(entry, dict)
         and "image" in entry
-        and all(isinstance(entry[key], str) for key in ("image", "label", "scene") if key in entry)
+        and all(isinstance(entry[key], str) and "\0" not in entry[key] for key in _ENTRY_KEYS if key in entry)
     )
 
 

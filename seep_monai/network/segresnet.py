@@ -18,6 +18,8 @@ from seep_monai.errors import ConfigError
 _NORM_GROUPS = 8
 # Choice: the share of seep pixels in the real tiles is 1.8 %.
 _SEEP_PRIOR = 0.02
+# Choice: a gigabyte of weights. The default network has 1.6 million.
+_MOST_LEVELS, _MOST_BLOCK_PX, _MOST_WEIGHTS = 8, 16, 2**28
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class SegResNetSettings:
             )
         number("dropout_prob", self.dropout_prob, low=0, high=1, low_allowed=True)
         whole_number("block_px", self.block_px, at_least=1)
+        if len(self.blocks_down) > _MOST_LEVELS or self.block_px > _MOST_BLOCK_PX or self.least_weights > _MOST_WEIGHTS:
+            raise ConfigError(
+                f"network_settings: expected at most {_MOST_LEVELS} levels, block_px of {_MOST_BLOCK_PX} and "
+                f"{_MOST_WEIGHTS} weights, but got {str(self.to_json())[:200]}. Give a smaller network."
+            )
 
     @property
     def size_multiple(self) -> int:
@@ -68,6 +75,13 @@ class SegResNetSettings:
         (8, 16)
         """
         return self.block_px * 2 ** (len(self.blocks_down) - 1)
+
+    @property
+    def least_weights(self) -> int:
+        """Number of weights of the residual blocks, two convolutions of 3 x 3 each; the network has some more."""
+        up = (*self.blocks_up[::-1], 0)
+        blocks = zip(self.blocks_down, up, strict=True)
+        return sum((down + up) * 18 * (self.init_filters << level) ** 2 for level, (down, up) in enumerate(blocks))
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that can be written to JSON."""

@@ -85,10 +85,14 @@ class ObjectClassifier:
             measured = tuple(content["match_measures"]), tuple(content["naming_measures"])
             regressions = [SoftmaxRegression.from_json(content[key]) for key in ("match", "naming")]
             priors = np.array(content["class_priors"], np.float64)
-            levels, tta, unit = tuple(content["levels"]), bool(content["tta"]), str(content["unit"])
+            levels, tta, unit = tuple(map(float, content["levels"])), bool(content["tta"]), str(content["unit"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"object classifier: cannot be read ({error!r}). Fit it again (run fitting).") from error
-        if measured != (MATCH_MEASURES, NAMING_MEASURES) or len(priors) != N_SEEP_CLASSES:
+        shapes = [(len(regression.mean), len(regression.bias)) for regression in regressions]
+        expected = [(len(MATCH_MEASURES), 2), (len(NAMING_MEASURES), N_SEEP_CLASSES)]
+        if not levels or not all(0 < level < 1 for level in levels) or not (priors >= 0).all():
+            raise DataError("object classifier: expected levels and priors from 0 to 1. Fit it again (run fitting).")
+        if measured != (MATCH_MEASURES, NAMING_MEASURES) or priors.shape != (N_SEEP_CLASSES,) or shapes != expected:
             raise DataError(
                 "object classifier: expected the measures of this version, but it was fitted to other measures. "
                 "Fit it again (run fitting)."

@@ -70,8 +70,10 @@ class SoftmaxRegression:
                 f"regression: expected mean, scale, weights and bias, but it cannot be read ({error!r})."
             ) from error
         mean, scale, weights = arrays
-        shapes = [(len(bias), len(mean)), (len(bias), 2 * len(mean))]
-        if mean.shape != scale.shape or weights.shape not in shapes:
+        shapes = [(bias.size, mean.size), (bias.size, 2 * mean.size)]
+        if not all(np.isfinite(array).all() for array in arrays) or not (scale > 0).all() or (bias == np.inf).any():
+            raise DataError("regression: expected finite mean and weights, scale above 0, but got others.")
+        if mean.ndim != 1 or mean.shape != scale.shape or weights.shape not in shapes:
             raise DataError(
                 f"regression: expected weights of {bias.shape} outcomes by {mean.shape} inputs, but got "
                 f"{weights.shape}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from seep_monai.classes import SEEP_LABELS
 from seep_monai.dataset.statistics import count_classes
+from seep_monai.files import read_json
 from seep_monai.instances.components import ANY_SEEP
 from seep_monai.metrics.average_precision import AT_50, RECALL_LEVELS, group_detections
 from seep_monai.metrics.operating_point import score_curve
@@ -103,7 +103,7 @@ def evaluation_page(
     }
     config = run_dir / "config.json"
     if config.is_file():
-        settings["config of the training"] = json.loads(config.read_text(encoding="utf-8"))
+        settings["config of the training"] = read_json(config)
     return Report(
         metrics=metrics,
         class_names=evaluation.class_names,

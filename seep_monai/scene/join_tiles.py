@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from seep_monai.dataset.grid import scene_columns, tile_number
 from seep_monai.dataset.masks import read_mask
 from seep_monai.dataset.pairs import Pair, find_pairs
 from seep_monai.errors import DataError, listed
-from seep_monai.files import fill_folder, write_json
+from seep_monai.files import fill_folder, read_json, write_json
 from seep_monai.rectangles import cell_window
 from seep_monai.scene.cut_tiles import RECORD_NAME as TILES_RECORD
 from seep_monai.scene.no_data import with_no_data
@@ -110,7 +109,7 @@ def _recorded_columns(path: Path) -> dict[str, int]:
     if not path.is_file():
         return {}
     try:
-        return {str(scene["scene"]): int(scene["columns"]) for scene in json.loads(path.read_text("utf-8"))["scenes"]}
+        return {str(scene["scene"]): int(scene["columns"]) for scene in read_json(path)["scenes"]}
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path}: expected the file that seep-monai tiles writes, but it cannot be read ({error!r}). Remove it."

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from pyproj import CRS, Geod, Transformer
+from pyproj.exceptions import CRSError, ProjError
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
@@ -132,15 +133,29 @@ class Place:
         """(n, 2) longitude and latitude in degrees of WGS 84.
 
         Raises:
-            DataError: if the image has no coordinate system.
+            DataError: if the image has no coordinate system, or one without a place on Earth.
         """
         if self.crs is None:
             raise DataError("place: expected a coordinate system, but the image has none. Give it a georeference.")
-        places = self.to_map(pixels)
-        if self.crs == _WGS84:
-            return places
-        transformer = Transformer.from_crs(self.crs, _WGS84, always_xy=True)
-        return np.stack(transformer.transform(places[:, 0], places[:, 1]), axis=1)
+        return transformed(self.to_map(pixels), self.crs, _WGS84)
+
+
+def transformed(places: Floats, source: CRS | None, target: CRS | None) -> Floats:
+    """(n, 2) x and y in another coordinate system; the same where there is none.
+
+    Raises:
+        DataError: if there is no way from one to the other.
+    """
+    if source == target or source is None or target is None:
+        return places.copy()
+    try:
+        transformer = Transformer.from_crs(source, target, always_xy=True)
+    except ProjError as error:
+        raise DataError(
+            f"coordinate system: expected one that can be transformed to {target.name}, but got {source.name} "
+            f"({error}). Give the image or the polygons another one."
+        ) from error
+    return np.stack(transformer.transform(places[:, 0], places[:, 1]), axis=1)
 
 
 def pixel_size_m(place: Place, shape: tuple[int, int]) -> float:
@@ -210,11 +225,14 @@ def read_place(path: str | os.PathLike[str]) -> Place:
             with rasterio.open(path) as source:
                 crs, affine = source.crs, source.transform
                 points, points_crs = source.gcps
-    except rasterio.errors.RasterioIOError as error:
+        on_grid = crs is not None and affine != Affine.identity()
+        chosen = crs if on_grid else points_crs
+        system = CRS.from_user_input(chosen) if chosen else None
+    except (rasterio.errors.RasterioIOError, rasterio.errors.CRSError, CRSError) as error:
         raise DataError(f"{path}: expected an image that GDAL can open, but: {error}.") from error
-    if crs is not None and affine != Affine.identity():
-        return Place(CRS.from_user_input(crs), affine)
-    if not points or not points_crs:
+    if on_grid:
+        return Place(system, affine)
+    if not points or system is None:
         return Place()
     if len(points) < _N_TERMS:
         raise DataError(
@@ -223,7 +241,6 @@ def read_place(path: str | os.PathLike[str]) -> Place:
         )
     if not np.isfinite([(point.col, point.row, point.x, point.y) for point in points]).all():
         raise DataError(f"{path}: expected finite ground control points, but some are not. Warp the image anew.")
-    system = CRS.from_user_input(points_crs)
     return Place(system, cubic=_fit(points, degrees=system.is_geographic))
 
 

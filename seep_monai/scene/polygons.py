@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pyogrio
 import shapely
-from pyproj import CRS, Transformer
+from pyproj import CRS
 from pyproj.exceptions import CRSError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from seep_monai.errors import DataError, listed
 from seep_monai.rectangles import shape_of
-from seep_monai.scene.place import Floats, Place
+from seep_monai.scene.place import Floats, Place, transformed
 
 Geometries = npt.NDArray[np.object_]
 
@@ -31,6 +31,8 @@ _PIECE_PX, _MIN_PIECES = 256, 64
 _MANY_VERTICES = 1000
 # Not a whole number, so that no edge along pixel corners lies on the cut, and no pixel's centre is affected.
 _CUT_PX = 1.25
+# Choice: the Earth has places of up to 1e8 m, and geometry is exact enough far beyond.
+_FAR = 1e10
 # Source: shapely.GeometryType.
 _POLYGON, _FIRST_COLLECTION = 3, 4
 
@@ -61,7 +63,7 @@ class VectorLayer:
             bbox: left, lower, right and upper limit of the features to read; None: all.
 
         Raises:
-            DataError: if the file cannot be read.
+            DataError: if the file cannot be read, or coordinates are those of no place.
         """
         try:
             _, _, wkb, values = pyogrio.raw.read(
@@ -70,6 +72,11 @@ class VectorLayer:
             geometries = shapely.from_wkb(wkb)
         except (RuntimeError, ValueError, shapely.errors.GEOSException) as error:
             raise _unreadable(self.path, error) from error
+        # False for NaN, too.
+        if not (np.abs(shapely.get_coordinates(geometries)) < _FAR).all():
+            raise DataError(
+                f"{self.path}: expected coordinates below {_FAR:g}, but some are not. Correct the polygons."
+            )
         return np.asarray(geometries, object), None if field is None else values[0]
 
 
@@ -154,7 +161,7 @@ def outlines(layer: VectorLayer, place: Place, shape: tuple[int, int]) -> list[t
     height, width = shape
     box = shapely.box(-_MARGIN_PX, -_MARGIN_PX, width + _MARGIN_PX, height + _MARGIN_PX)
     ring = shapely.get_coordinates(shapely.segmentize(box, _piece_px(shape)))
-    places = _transformed(place.to_map(ring), place.crs, crs)
+    places = transformed(place.to_map(ring), place.crs, crs)
     if not np.isfinite(places).all():
         return []
     if not crs.is_geographic:
@@ -201,7 +208,7 @@ class PixelPolygons:
             found = [_near(parts, owners, *outline, shape, bent=bent) for outline in outlines(layer, place, shape)]
             parts = np.concatenate([np.empty(0, object), *(near for near, _ in found)])
             owners = np.concatenate([np.empty(0, np.int64), *(of for _, of in found)])
-            pixels = shapely.transform(parts, lambda xy: place.to_pixels(_transformed(xy, layer.crs, place.crs)))
+            pixels = shapely.transform(parts, lambda xy: place.to_pixels(transformed(xy, layer.crs, place.crs)))
         if not np.isfinite(shapely.get_coordinates(pixels)).all():
             raise DataError(
                 f"{layer.path}: expected a raster whose control points give each place of a polygon a pixel, but some "
@@ -260,13 +267,6 @@ def _near(
         pixel_size = np.sqrt(outline.area / ((shape[0] + 2 * _MARGIN_PX) * (shape[1] + 2 * _MARGIN_PX)))
         parts = shapely.segmentize(parts, _piece_px(shape) * pixel_size)
     return shapely.transform(parts, lambda places: np.add(places, (turn, 0))), owners
-
-
-def _transformed(places: Floats, source: CRS | None, target: CRS | None) -> Floats:
-    if source == target or source is None or target is None:
-        return places.copy()
-    x, y = Transformer.from_crs(source, target, always_xy=True).transform(places[:, 0], places[:, 1])
-    return np.stack([x, y], axis=1)
 
 
 def _piece_px(shape: tuple[int, int]) -> float:

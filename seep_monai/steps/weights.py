@@ -12,7 +12,7 @@ from torch import nn
 
 from seep_monai import checkpoints, checks, initial_weights, shipped_weights
 from seep_monai.dataset.transforms import NORMALISATION_VERSION
-from seep_monai.errors import ConfigError, entry
+from seep_monai.errors import ConfigError, DataError, entry
 from seep_monai.export.exported_network import ExportedNetwork, checked_format, read_exported_description
 from seep_monai.export.formats import format_of
 from seep_monai.instances.components import InstanceSettings
@@ -102,6 +102,15 @@ def stored_network_settings(weights: str, **overrides: Any) -> SegResNetSettings
     if not description_path(weights).is_file():
         return settings_from_json(given)
     network = settings_from_json(stored_description(weights)["network"])
+    # An exported file holds its network; model.json describes one.
+    model = Path(str(weights)) / checkpoints.MODEL_FILE
+    # Two bytes a weight at least: a wrong description is found before its network is built.
+    if model.is_file() and 2 * network.least_weights > model.stat().st_size:
+        raise DataError(
+            f"{description_path(weights)}: describes a network of {network.least_weights} weights or more, which "
+            f"{model.stat().st_size} bytes of {checkpoints.MODEL_FILE} cannot hold. Put the two files of one training "
+            "together."
+        )
     settings_from_json(given)
     checks.check_agreement(str(description_path(weights)), network.to_json(), given, group="network_settings#")
     return network
