@@ -175,6 +175,8 @@ def test_tiles_that_are_all_no_data_are_left_out_and_said(
         ({"split#split_file": 12}, "12: expected a JSON split file"),
         ({"scene_pattern": "("}, "scene_pattern"),
         ({"max_epoch": 7}, "Did you mean --max_epochs?"),
+        ({"checkpoint_interval_s": 60}, "Did you mean --train#checkpoint_interval_s?"),
+        ({"train#checkpoint_interval_s": -1}, "checkpoint_interval_s: expected a finite number"),
         ({"resume": True}, "--resume True needs the last checkpoint"),
         ({"loss#shares": {"dice": 1}}, "loss#shares"),
         ({"loss#shares": {"seep_ce": "a"}}, "loss#shares"),
