@@ -1,20 +1,18 @@
-"""Our figures and pycocotools' on random sets: a few hundred here, more with SEEP_SOAK_SETS (see scripts/soak.sh)."""
+"""Average precision and recall of random sets of tiles, beside those of pycocotools."""
 
 from __future__ import annotations
 
-import logging
-import os
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import soak
 from random_sets import coco_scores, random_set
 
 from seep_monai.metrics import IOU_THRESHOLDS, instance_scores, tile_rows
 from seep_monai.metrics.average_precision import group_detections
 
-logger = logging.getLogger(__name__)
-
-N_SETS = int(os.environ.get("SEEP_SOAK_SETS", "200"))
+N_SETS = soak.trials(small=200, full=10_000)
 CHUNK = 100
 
 
@@ -49,9 +47,20 @@ def test_recall_on_a_level_above_the_fraction_equals_pycocotools() -> None:
     assert our_scores(tiles)["AP_1"] == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.fixture(scope="module")
+def differences() -> Iterator[list[float]]:
+    """The differences of the sets that are done, recorded behind the last one."""
+    found: list[float] = []
+    yield found
+    soak.record(
+        "Average precision and recall are those of pycocotools",
+        f"{len(found):,} random sets: largest difference {max(found, default=0):.2g}",
+    )
+
+
 @pytest.mark.parametrize("first", range(0, N_SETS, CHUNK))
-def test_random_sets_equal_pycocotools(first: int) -> None:
+def test_random_sets_equal_pycocotools(first: int, differences: list[float]) -> None:
     found = {seed: difference(seed) for seed in range(first, min(first + CHUNK, N_SETS))}
     worst = max(found, key=found.__getitem__)
-    logger.info("sets %d..%d: largest difference %.3g (set %d)", first, max(found), found[worst], worst)
     assert found[worst] <= 1e-9, f"set {worst}"
+    differences.extend(found.values())

@@ -1,4 +1,7 @@
-"""The wheel alone: it carries the bundle and the weights that ship, runs from any folder and is never written to."""
+"""The wheel alone: it carries the bundle and the weights that ship, runs from any folder and is never written to.
+
+The source distribution holds besides what it takes to run the tests.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from importlib.metadata import Distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.metadata import Metadata
 from shipped_bundle import ship_into, write_training
 
+import seep_monai
 from seep_monai.export.wheels import installed_wheel
 from seep_monai.shipped_weights import NOTE
 from seep_monai.tiff import read_tiff, write_tiff
@@ -25,6 +31,8 @@ from seep_monai.workflow import BUNDLE_ROOT_VARIABLE
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = {"LICENSE", "docs/README.md", "models/simulated/model.pt", "models/simulated/model.json"}
 BUNDLE |= {f"configs/{name}.json" for name in ("train", "evaluate", "fit_objects", "inference", "metadata")}
+# Beside the folders.
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in", "constraints.txt")
 # What `seep-monai infer` and `python -m monai.bundle run` do. One process, since torch takes seconds to import.
 INFERRING = """
 import sys
@@ -40,9 +48,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the wheel is made of, with small weights that ship, and weights and results of one's own."""
     folder = tmp_path_factory.mktemp("checkout") / "seep"
     folder.mkdir()
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in SOURCES:
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / "seep_monai", folder / "seep_monai", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("tests", "scripts"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "bundle", folder / "bundle", ignore=shutil.ignore_patterns("eval", "models"))
     ship_into(folder / "bundle", write_training(folder / "bundle" / "models" / "first"))
     for own in ("models/model.pt", "models/simulated/last.pt", "eval/metrics.json"):
@@ -66,6 +76,10 @@ def site(wheel: Path) -> Path:
     return wheel.parent / "site"
 
 
+def _version() -> str:
+    return seep_monai.__version__
+
+
 def _run(*words: str, folder: Path = ROOT, packages: Path | None = None) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop(BUNDLE_ROOT_VARIABLE, None)
@@ -79,6 +93,25 @@ def _run(*words: str, folder: Path = ROOT, packages: Path | None = None) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def source(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked source distribution."""
+    folder = tmp_path_factory.mktemp("sdist")
+    _run("-c", f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})", folder=checkout)
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+        archive.extractall(folder, filter="data")
+    return next(path for path in folder.iterdir() if path.is_dir())
+
+
+def files_of(folder: Path) -> set[str]:
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix() for path in found if "__pycache__" not in path.parts}
+
+
+def package_files() -> set[str]:
+    return {f"seep_monai/{name}" for name in files_of(ROOT / "seep_monai")}
+
+
 def checksums(folder: Path) -> dict[Path, str]:
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -86,8 +119,26 @@ def checksums(folder: Path) -> dict[Path, str]:
 
 def test_wheel_carries_the_bundle_and_nothing_of_ones_own(site: Path) -> None:
     bundle = site / "seep_monai" / "bundle"
-    names = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
-    assert names - {"configs/logging.conf"} == BUNDLE
+    assert files_of(bundle) - {"configs/logging.conf"} == BUNDLE
+
+
+def test_wheel_holds_the_package_and_nothing_else(site: Path) -> None:
+    others = {name for name in files_of(site) if not name.startswith("seep_monai/bundle/")} - package_files()
+    assert package_files() <= files_of(site)
+    assert {name.split("/")[0] for name in others} == {f"seep_monai-{_version()}.dist-info"}
+
+
+def test_description_of_the_wheel_is_valid(site: Path) -> None:
+    text = (next(site.glob("*.dist-info")) / "METADATA").read_text()
+    metadata = Metadata.from_email(text, validate=True)
+    assert (metadata.description_content_type, str(metadata.version)) == ("text/markdown", _version())
+
+
+def test_source_distribution_holds_what_builds_and_tests_it_and_nothing_of_ones_own(source: Path) -> None:
+    held = {name for name in files_of(source) if ".egg-info/" not in name}
+    beside = {f"{folder}/{name}" for folder in ("tests", "scripts") for name in files_of(ROOT / folder)}
+    bundle = {f"bundle/{name}" for name in {*BUNDLE, "configs/logging.conf"}}
+    assert held - {"PKG-INFO", "setup.cfg"} == {*SOURCES, *package_files(), *beside, *bundle}
 
 
 def test_wheel_of_an_installation_is_the_wheel_that_was_installed(wheel: Path, site: Path) -> None:
