@@ -26,6 +26,8 @@ _NEEDED_TAGS = {
     *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _STRIP_OFFSETS, _N_SAMPLES, _STRIP_ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR),
     *(_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _FORMAT, geo.NO_DATA, *geo.TAG_DTYPES),
 }
+# Others are not looked at.
+_READ_TAGS = [*_NEEDED_TAGS, DESCRIPTION, _SUBFILE_TYPE, _PHOTOMETRIC, _FILL_ORDER, _COLOURS, _DEPTH]
 # Source: TIFF 6.0, section 2; 13 and 16 to 18 from TIFF Technical Note 1 and BigTIFF.
 _TYPES = {1: "u1", 2: "S1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 11: "f4", 12: "f8", 13: "u4"}
 _TYPES |= {16: "u8", 17: "i8", 18: "u8"}
@@ -191,9 +193,9 @@ def read_pages(file: BinaryIO, path: str | os.PathLike[str]) -> list[Page]:
         if offset in seen or len(pages) == _MOST_PAGES:
             raise source.error(f"at most {_MOST_PAGES} different pages", "more, or a circle of pages", COPY_AGAIN)
         seen.add(offset)
-        page, offset = _read_page(source, offset, n_page=len(pages))
+        page, n_entries, offset = _read_page(source, offset, n_page=len(pages))
         pages.append(page)
-        n_tags += len(page.tags)
+        n_tags += n_entries
         # Pages that share their bytes would make a small file endless.
         if 12 * n_tags > source.size:
             raise source.error("pages with bytes of their own", "pages that overlap", COPY_AGAIN)
@@ -274,8 +276,8 @@ def _opened(file: BinaryIO, path: str | os.PathLike[str]) -> Source:
     return replace(source, big=big)
 
 
-def _read_page(source: Source, offset: int, *, n_page: int) -> tuple[Page, int]:
-    """The page at an offset and the offset of the next one, 0 after the last."""
+def _read_page(source: Source, offset: int, *, n_page: int) -> tuple[Page, int, int]:
+    """The page at an offset, the number of its tags, and the offset of the next one, 0 after the last."""
     count_type, offset_type, entry_bytes = ("u8", "u8", 20) if source.big else ("u2", "u4", 12)
     first = offset + np.dtype(count_type).itemsize
     try:
@@ -288,7 +290,8 @@ def _read_page(source: Source, offset: int, *, n_page: int) -> tuple[Page, int]:
     fields = [("code", "u2"), ("type", "u2"), ("count", offset_type), ("value", offset_type)]
     entries = np.frombuffer(content, np.dtype([(name, source.order + kind) for name, kind in fields]))
     tags, lost = {}, []
-    for i, (code, kind, count, value) in enumerate(entries.tolist()):
+    read = np.flatnonzero(np.isin(entries["code"], _READ_TAGS))
+    for i, (code, kind, count, value) in zip(read.tolist(), entries[read].tolist(), strict=True):
         if kind not in _TYPES:
             if code in _NEEDED_TAGS:
                 raise source.error(f"numbers or text in tag {code}", f"type {kind}", COPY_AGAIN)
@@ -296,7 +299,7 @@ def _read_page(source: Source, offset: int, *, n_page: int) -> tuple[Page, int]:
         dtype = np.dtype(source.order + _TYPES[kind])
         inside = count * dtype.itemsize <= np.dtype(offset_type).itemsize
         place = first + (i + 1) * entry_bytes - np.dtype(offset_type).itemsize if inside else value
-        if code in tags and code in _NEEDED_TAGS:
+        if code in tags:
             raise source.error(f"tag {code} once in a page", "several", COPY_AGAIN)
         if place + count * dtype.itemsize <= source.size:
             tags[code] = Tag(dtype, count, place)
@@ -304,7 +307,7 @@ def _read_page(source: Source, offset: int, *, n_page: int) -> tuple[Page, int]:
             lost.append(code)
     if lost:
         raise source.error("all tags inside the file", f"tags {sorted(lost)} beyond its end", COPY_AGAIN)
-    return Page(source, tags), following
+    return Page(source, tags), n_tags, following
 
 
 def _dtype_of(page: Page) -> np.dtype:

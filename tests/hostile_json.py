@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -103,6 +102,3 @@ def _places(content: Any) -> Any:
         yield content, key
         if isinstance(value, dict | list):
             yield from _places(value)
-
-
-Use = Callable[[], object]

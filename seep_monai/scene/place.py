@@ -28,6 +28,14 @@ Floats = npt.NDArray[np.float64]
 # quadratic to 143 m, an affine transform to kilometres.
 _ORDER = 3
 _N_TERMS = (_ORDER + 1) * (_ORDER + 2) // 2
+# What rasterio and pyproj raise on damaged files.
+UNREADABLE = (
+    rasterio.errors.RasterioError,
+    rasterio.errors.RasterioIOError,
+    rasterio.errors.CRSError,
+    CRSError,
+    UnicodeDecodeError,
+)
 _WGS84 = CRS.from_epsg(4326)
 _EARTH = Geod(ellps="WGS84")
 # Choice: Newton's method squares the error with every step, and a step below this leaves far less than .01 px.
@@ -228,7 +236,7 @@ def read_place(path: str | os.PathLike[str]) -> Place:
         on_grid = crs is not None and affine != Affine.identity()
         chosen = crs if on_grid else points_crs
         system = CRS.from_user_input(chosen) if chosen else None
-    except (rasterio.errors.RasterioIOError, rasterio.errors.CRSError, CRSError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path}: expected an image that GDAL can open, but: {error}.") from error
     if on_grid:
         return Place(system, affine)

@@ -23,7 +23,7 @@ from seep_monai.dataset.pairs import TIFF_SUFFIXES
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.rectangles import Window, clipped, copy_overlap, row_blocks, shape_of, with_margin, within
 from seep_monai.scene.land import LandMask
-from seep_monai.scene.place import Place, pixel_factor, pixel_size_m, read_place, scaled, scaled_affine
+from seep_monai.scene.place import UNREADABLE, Place, pixel_factor, pixel_size_m, read_place, scaled, scaled_affine
 from seep_monai.tiff import finite_fault, valid_mask
 from seep_monai.tiff_structure import size_fault
 
@@ -75,7 +75,7 @@ class Raster:
                 # A name of a TIFF opens nothing else, such as a list of addresses.
                 driver = "GTiff" if self.path.suffix.lower() in TIFF_SUFFIXES else None
                 self._source = rasterio.open(measurement_of(self.path), driver=driver)
-        except rasterio.errors.RasterioIOError as error:
+        except UNREADABLE as error:
             reason = str(error).rstrip(".")
             raise DataError(f"{path}: expected a raster that GDAL can open, but: {reason}. Check the file.") from error
         self._band = self._checked_band()
@@ -146,8 +146,11 @@ class Raster:
             # Read from elsewhere, by a VRT.
             return
         pixel_bytes = np.dtype(self._source.dtypes[self._band - 1]).itemsize
-        rows, columns = self._source.shape
-        fault = size_fault((rows, columns), rows * columns * pixel_bytes, sum(file.stat().st_size for file in files))
+        block = self._source.block_shapes[self._band - 1]
+        # GDAL reads whole blocks.
+        rows, columns = (-(-size // part) * part for size, part in zip(self._source.shape, block, strict=True))
+        n_bytes = sum(file.stat().st_size for file in files)
+        fault = size_fault(self._source.shape, rows * columns * pixel_bytes, n_bytes)
         if fault:
             raise DataError(f"{self.path}: {fault}")
 
@@ -175,7 +178,13 @@ class Raster:
             flags = self._source.mask_flag_enums[self._band - 1]
             masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
             mask = self._source.read_masks(self._band, window=in_file) > 0 if masked else True
-        except (rasterio.errors.RasterioError, rasterio.errors.RasterioIOError, MemoryError) as error:
+        except MemoryError as error:
+            rows, columns = shape_of(window)
+            raise DataError(
+                f"{self.path}: expected memory for {rows} x {columns} px at once, but there is not enough. Cut the "
+                "raster, or use a machine with more memory."
+            ) from error
+        except UNREADABLE as error:
             raise DataError(
                 f"{self.path}: rows {window[0].start} to {window[0].stop} cannot be read ({error}). The file is "
                 "damaged or was not copied completely: copy it again."
