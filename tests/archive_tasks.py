@@ -25,7 +25,7 @@ MODEL = Model("ab" * 32, "/weights/model.pt", tuple(f"Seep cls{k}" for k in rang
 class PlainTask:
     """Does what the name of the scene says, and notes each attempt in a folder.
 
-    `kill`: kills its worker. `bad`: fails. `flaky`: fails the first time. `slow`: takes some time.
+    `kill`: kills its worker. `gpu`: loses the GPU. `bad`: fails. `flaky`: fails the first time.
     """
 
     notes: str
@@ -39,6 +39,8 @@ class PlainTask:
         (folder / f"{scene.name}_part.txt").write_text("half")
         if kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "gpu":
+            raise RuntimeError("CUDA error: device-side assert triggered")
         if kind == "bad" or (kind == "flaky" and not n_before):
             raise DataError(f"{scene.path}: expected rows, but row {len(scene.name)} is missing.")
         time.sleep(self.seconds)

@@ -137,7 +137,7 @@ def boxes(*corners: tuple[float, float, float, float]) -> np.ndarray:
 
 
 def test_largest_of_overlapping_seeps_is_the_original() -> None:
-    group = [PassScene("a", 0.0, None), PassScene("b", 60.0, None)]
+    group = [PassScene("a", "2023-04-01T10:00:00Z"), PassScene("b", "2023-04-01T10:01:00Z")]
     polygons = boxes((0, 0, 1, 1), (0, 0, 2, 1), (0.5, 0, 1.5, 0.5), (5, 5, 6, 6), (5.95, 5, 6.95, 6), (9, 9, 10, 10))
     owners = np.array([0, 1, 0, 0, 1, 1])
     # The fourth and the fifth share a twentieth.
@@ -150,18 +150,18 @@ def test_largest_of_overlapping_seeps_is_the_original() -> None:
 
 
 def test_equal_seeps_have_the_first_as_original() -> None:
-    group = [PassScene("a", 0.0, None), PassScene("b", 60.0, None)]
+    group = [PassScene("a", "2023-04-01T10:00:00Z"), PassScene("b", "2023-04-01T10:01:00Z")]
     same = boxes((0, 0, 1, 1), (0, 0, 1, 1))
     assert duplicates(same, np.array([0, 1]), group).tolist() == [-1, 0]
 
 
 def test_passes_need_one_platform_and_times_that_are_close() -> None:
     listed = [
-        PassScene.of("late", "2023-04-01T00:10:00Z", "x"),
-        PassScene.of("first", "2023-04-01T00:00:00Z", "x"),
-        PassScene.of("other", "2023-04-01T00:05:00Z", "y"),
-        PassScene.of("next", "2023-04-01T00:20:01Z", "x"),
-        PassScene.of("never", None, "x"),
+        PassScene("late", "2023-04-01T00:10:00Z", "x"),
+        PassScene("first", "2023-04-01T00:00:00Z", "x"),
+        PassScene("other", "2023-04-01T00:05:00Z", "y"),
+        PassScene("next", "2023-04-01T00:20:01Z", "x"),
+        PassScene("never", None, "x"),
     ]
     assert [[scene.name for scene in group] for group in passes(listed)] == [
         ["first", "late"],
@@ -198,16 +198,16 @@ def test_scenes_that_are_not_whole_are_left_out_and_named(tmp_path: Path, caplog
 def test_scene_without_seeps_or_without_place(tmp_path: Path, caplog: Any) -> None:
     out = archive(tmp_path / "out", scenes("a"))
     write_seeps(out / "scenes" / "a" / "a", [], UTM, MODEL.class_names, scene="a", model_sha256="ab")
-    table = read_seeps(out / "scenes" / "a" / "a_seeps.gpkg", {"scene": "a", "time": None})
+    table = read_seeps(out / "scenes" / "a" / "a_seeps.gpkg", "a", None)
     assert table is not None
     assert len(table) == 0
     mask = np.zeros((20, 20), np.uint8)
     mask[5:9, 5:9] = 3
     write_seeps(tmp_path / "b", seeps_of(mask), ImagePlace(), MODEL.class_names, scene="b", model_sha256="ab")
-    assert read_seeps(tmp_path / "b_seeps.gpkg", {"scene": "b", "time": None}) is None
+    assert read_seeps(tmp_path / "b_seeps.gpkg", "b", None) is None
     (tmp_path / "c_seeps.gpkg").write_text("no")
     with pytest.raises(DataError, match=r"c_seeps\.gpkg: expected the seeps of a scene"):
-        read_seeps(tmp_path / "c_seeps.gpkg", {"scene": "c", "time": None})
+        read_seeps(tmp_path / "c_seeps.gpkg", "c", None)
     # No seep in the whole archive: the table is there, and empty.
     sizes = json.loads((out / "scenes" / "a" / "record.json").read_text())
     sizes["files"]["a_seeps.gpkg"] = (out / "scenes" / "a" / "a_seeps.gpkg").stat().st_size
@@ -222,7 +222,7 @@ def test_seeps_across_the_antimeridian_are_cut_there(tmp_path: Path) -> None:
     mask = np.zeros((20, 40), np.uint8)
     mask[5:9, 5:20] = 3
     write_seeps(tmp_path / "a", seeps_of(mask), place, MODEL.class_names, scene="a", model_sha256="ab")
-    table = read_seeps(tmp_path / "a_seeps.gpkg", {"scene": "a", "time": None})
+    table = read_seeps(tmp_path / "a_seeps.gpkg", "a", None)
     assert table is not None
     west, _, east, _ = table.polygons[0].bounds
     assert (west, east) == (-180, 180)

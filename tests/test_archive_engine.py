@@ -32,7 +32,7 @@ def n_attempts(tmp_path: Path, name: str) -> int:
 
 def test_scenes_that_fail_or_kill_do_not_stop_the_others(tmp_path: Path, task: PlainTask) -> None:
     out = tmp_path / "out"
-    totals = run(scenes("bad_1", "flaky_1", "good_1", "good_2", "good_3", "kill_1", "kill_2"), task, out)
+    totals = run(scenes("bad_1", "flaky_1", "good_1", "good_2", "good_3", "kill_1", "gpu_1"), task, out)
 
     rows = {row.scene: row for row in totals.rows}
     assert {name: (row.state, row.tries) for name, row in rows.items()} == {
@@ -40,7 +40,7 @@ def test_scenes_that_fail_or_kill_do_not_stop_the_others(tmp_path: Path, task: P
         "flaky_1": ("done", 2),
         **{f"good_{k}": ("done", 1) for k in (1, 2, 3)},
         "kill_1": ("set aside", 2),
-        "kill_2": ("set aside", 2),
+        "gpu_1": ("set aside", 2),
     }
     assert [n_attempts(tmp_path, name) for name in ("bad_1", "kill_1", "good_1")] == [3, 2, 1]
     assert rows["bad_1"].error == "/scenes/bad_1.tif: expected rows, but row 5 is missing."

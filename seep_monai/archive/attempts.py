@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import resource
 import shutil
 import sys
@@ -107,16 +108,20 @@ def attempt(task: Task, place: Place, scene: ListedScene) -> Outcome:
         if deaths >= MOST_DEATHS:
             return Outcome("set aside", deaths, error=killed(deaths))
         folder = mine / uuid.uuid4().hex
-        folder.mkdir(parents=True)
         _forget_peak_memory()
         started = time.monotonic()
         try:
+            folder.mkdir(parents=True)
             result = task(scene, folder)
             seconds, peak_mib = time.monotonic() - started, peak_memory_mib()
             _write_record(folder, scene, task.settings, {**result, "seconds": seconds, "peak_mib": peak_mib})
             _put_in_place(folder, place.out / SCENES / scene.name, task.settings)
         except (Exception, SystemExit) as error:
             # The steps of the bundle end the program with SystemExit.
+            if "CUDA error" in str(error):
+                # The GPU's context is lost, so that all later scenes would fail in this process.
+                logger.error("%s: %s; its worker ends", scene.name, error)
+                os._exit(1)
             seconds, peak_mib = time.monotonic() - started, peak_memory_mib()
             return Outcome("failed", deaths, seconds, peak_mib, error=_reason(error))
         finally:

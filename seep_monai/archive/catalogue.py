@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 
 from seep_monai.archive.attempts import SCENES, read_record
 from seep_monai.archive.duplicates import PassScene, duplicates, passes
 from seep_monai.archive.inference import Model
 from seep_monai.archive.seep_table import GeoPackageWriter, SeepTable, SeepWriter, read_seeps
 from seep_monai.archive.stac import CATALOG_FILE, CATALOGUE, catalog, item
-from seep_monai.errors import listed
+from seep_monai.errors import DataError, listed
 from seep_monai.files import fill_folder, write_json
 
 logger = logging.getLogger(__name__)
@@ -42,30 +43,39 @@ def write_catalogue(out: Path, settings: str, model: Model, *, geoparquet: bool 
     Returns:
         Number of scenes and of seeps.
     """
-    records = read_records(out, settings)
+    scenes: list[PassScene] = []
 
     def write(folder: Path) -> None:
-        write_json(folder / CATALOG_FILE, catalog(list(records)))
-        for name, record in records.items():
+        for record in _records(out, settings):
+            name = str(record["scene"])
             (folder / name).mkdir()
             text = json.dumps(item(record, model, out), allow_nan=False)
             (folder / name / f"{name}.json").write_text(text, encoding="utf-8")
+            scenes.append(PassScene(name, record["time"], record["platform"]))
+        write_json(folder / CATALOG_FILE, catalog([scene.name for scene in scenes]))
 
     fill_folder(out / CATALOGUE, write, record=CATALOG_FILE, overwrite=True)
-    return len(records), _write_seeps(out, records, model, geoparquet=geoparquet)
+    try:
+        return len(scenes), _write_seeps(out, scenes, model, geoparquet=geoparquet)
+    except (OSError, pyogrio.errors.DataSourceError) as error:
+        raise DataError(f"{out / SEEPS_FILE}: cannot be written ({error}). Check the free disk space.") from error
 
 
-def read_records(out: Path, settings: str) -> dict[str, dict[str, Any]]:
-    """The records of all scenes whose outputs are whole, by name, sorted."""
+def _records(out: Path, settings: str) -> Iterator[dict[str, Any]]:
+    """The records of all scenes whose outputs are whole, sorted by name."""
     folders = sorted((out / SCENES).iterdir()) if (out / SCENES).is_dir() else []
-    found = {folder.name: read_record(folder, settings) for folder in folders}
-    broken = [name for name, record in found.items() if record is None]
+    broken = []
+    for folder in folders:
+        record = read_record(folder, settings)
+        if record is None:
+            broken.append(folder.name)
+        else:
+            yield record
     if broken:
         logger.warning("%d scenes are left out, because their outputs are not whole: %s", len(broken), listed(broken))
-    return {name: record for name, record in found.items() if record is not None}
 
 
-def _write_seeps(out: Path, records: Mapping[str, Mapping[str, Any]], model: Model, *, geoparquet: bool) -> int:
+def _write_seeps(out: Path, scenes: Sequence[PassScene], model: Model, *, geoparquet: bool) -> int:
     n_seeps = 0
     with ExitStack() as files:
         description = f"potential seeps, weights {model.sha256[:12]}"
@@ -74,21 +84,21 @@ def _write_seeps(out: Path, records: Mapping[str, Mapping[str, Any]], model: Mod
             from seep_monai.archive.geoparquet import GeoParquetWriter
 
             writers.append(files.enter_context(GeoParquetWriter(out / PARQUET_FILE)))
-        for table in _gathered(_marked_passes(out, records)):
+        for table in _gathered(_marked_passes(out, scenes)):
             n_seeps += len(table)
             for writer in writers:
                 writer.add(table)
     return n_seeps
 
 
-def _marked_passes(out: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterator[SeepTable]:
+def _marked_passes(out: Path, scenes: Sequence[PassScene]) -> Iterator[SeepTable]:
     """The seeps of each pass, with duplicates marked; scenes without a coordinate system are left out."""
-    scenes = [PassScene.of(name, record["time"], record["platform"]) for name, record in records.items()]
     unplaced = []
     for group in passes(scenes):
         tables, owners = [], []
         for index, scene in enumerate(group):
-            table = read_seeps(out / SCENES / scene.name / f"{scene.name}_seeps.gpkg", records[scene.name])
+            path = out / SCENES / scene.name / f"{scene.name}_seeps.gpkg"
+            table = read_seeps(path, scene.name, scene.time)
             if table is None:
                 unplaced.append(scene.name)
             elif len(table):

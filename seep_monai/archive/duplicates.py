@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,36 +26,36 @@ class PassScene:
 
     Attributes:
         name: of the scene.
-        time: seconds since 1970; None: unknown.
+        time: when it was taken, ISO 8601 in UTC; None: unknown.
         platform: name of the satellite; None: unknown.
     """
 
     name: str
-    time: float | None
-    platform: str | None
+    time: str | None
+    platform: str | None = None
 
-    @classmethod
-    def of(cls, name: str, time: str | None, platform: str | None) -> PassScene:
-        """The scene with a time in ISO 8601, UTC."""
-        return cls(name, None if time is None else datetime.fromisoformat(time).timestamp(), platform)
+    @cached_property
+    def seconds(self) -> float:
+        """Its time in seconds since 1970; NaN: unknown."""
+        return math.nan if self.time is None else datetime.fromisoformat(self.time).timestamp()
 
 
 def passes(scenes: Sequence[PassScene]) -> list[list[PassScene]]:
     """The scenes in the order of their times, in groups: a scene is in the group of the one before if both may be of
     one pass. Scenes without time come last, each alone.
 
-    >>> a, b, c = (PassScene(name, time, None) for name, time in (("a", 25.0), ("b", 0.0), ("c", 6000.0)))
-    >>> [[scene.name for scene in group] for group in passes([a, b, c])]
+    >>> times = {"a": "2023-04-01T10:00:25Z", "b": "2023-04-01T10:00:00Z", "c": "2023-04-01T11:40:00Z"}
+    >>> [[scene.name for scene in group] for group in passes([PassScene(*pair) for pair in times.items()])]
     [['b', 'a'], ['c']]
     """
-    timed = sorted((s for s in scenes if s.time is not None), key=lambda s: (s.platform or "", s.time, s.name))
+    timed = sorted((s for s in scenes if s.time is not None), key=lambda s: (s.platform or "", s.seconds, s.name))
     groups: list[list[PassScene]] = []
     for scene in timed:
         if groups and _same_pass(groups[-1][-1], scene):
             groups[-1].append(scene)
         else:
             groups.append([scene])
-    groups.sort(key=lambda group: (group[0].time, group[0].name))
+    groups.sort(key=lambda group: (group[0].seconds, group[0].name))
     return groups + [[scene] for scene in sorted((s for s in scenes if s.time is None), key=lambda s: s.name)]
 
 
@@ -89,9 +91,8 @@ def duplicates(
 
 
 def _same_pass(one: PassScene, other: PassScene) -> bool:
-    if one.time is None or other.time is None or one.platform != other.platform:
-        return False
-    return abs(one.time - other.time) <= SAME_PASS_S
+    # False for NaN.
+    return one.platform == other.platform and abs(one.seconds - other.seconds) <= SAME_PASS_S
 
 
 def _overlapping(

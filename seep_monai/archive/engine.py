@@ -27,7 +27,7 @@ from seep_monai.archive.attempts import (
     killed,
     read_record,
 )
-from seep_monai.archive.executors import ExecutorChoice, Workers
+from seep_monai.archive.executors import GO_ON, ExecutorChoice, Workers
 from seep_monai.archive.job_table import (
     DONE,
     FAILED,
@@ -35,7 +35,7 @@ from seep_monai.archive.job_table import (
     WAITING,
     JobRow,
     JobTable,
-    begun_rows,
+    begun_row,
     failures_by_reason,
     table_path,
 )
@@ -132,11 +132,14 @@ def run_archive(
     mine = shard.of(scenes)
     started = time.monotonic()
     with job_table(out, shard) as table:
-        records = {scene.name: read_record(out / SCENES / scene.name, task.settings) for scene in mine}
-        moved = [s.name for s in mine if (found := records[s.name]) is not None and found["path"] != str(s.path)]
+        known, rows, moved = table.rows(), [], []
+        for scene in mine:
+            record = read_record(out / SCENES / scene.name, task.settings)
+            rows.append(begun_row(known.get(scene.name), scene, record))
+            if record is not None and record["path"] != str(scene.path):
+                moved.append(scene.name)
         if moved:
             logger.warning("%d scenes were done from other paths and count as done: %s", len(moved), listed(moved))
-        rows = begun_rows(table.rows(), mine, {name: found for name, found in records.items() if found is not None})
         table.begin(rows)
         todo = [scene for scene, row in zip(mine, rows, strict=True) if row.state == WAITING]
         n_before = len(mine) - len(todo)
@@ -190,10 +193,7 @@ class _Run:
         try:
             return future.result()
         except CancelledError as error:
-            raise DataError(
-                "the connection to the workers was lost. Give the same command again: it goes on with the scenes that "
-                "are not done."
-            ) from error
+            raise DataError(f"executor: the connection to the workers was lost. {GO_ON}") from error
         except Exception as error:
             if not isinstance(error, BrokenExecutor) and type(error).__name__ != _KILLED:
                 raise

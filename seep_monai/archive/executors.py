@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from seep_monai.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
+GO_ON = "Give the same command again: it goes on with the scenes that are not done."
 # Choice: an address that nobody answers is reported within ten seconds.
 _CONNECT_S = 8
 # Choice: a cluster grows and shrinks within minutes.
@@ -63,22 +64,14 @@ class ExecutorChoice:
             f"executor: expected local:N with N processes, or dask:ADDRESS of a scheduler, but got {text!r}."
         )
 
-    @contextmanager
-    def started(self) -> Iterator[Workers]:
+    def started(self) -> AbstractContextManager[Workers]:
         """The workers, until the end of the block. If it ends by an error, work in progress is given up.
 
         Raises:
             ConfigError: if Dask is not installed.
             DataError: if no scheduler answers.
         """
-        workers = _local(self.n_workers) if self.kind == "local" else _dask(self.address, self.resources)
-        try:
-            yield workers
-        except BaseException:
-            workers.stop()
-            raise
-        else:
-            workers.executor.shutdown()
+        return _local(self.n_workers) if self.kind == "local" else _dask(self.address, self.resources)
 
 
 @dataclass(frozen=True)
@@ -88,12 +81,10 @@ class Workers:
     Attributes:
         executor: runs functions in the workers.
         count: the number of workers now, each of which runs one scene at a time.
-        stop: ends the engine without waiting for the work in progress.
     """
 
     executor: Executor
     count: Callable[[], int]
-    stop: Callable[[], None]
 
 
 class LocalWorkers(Executor):
@@ -168,12 +159,19 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _local(n_workers: int) -> Workers:
+@contextmanager
+def _local(n_workers: int) -> Iterator[Workers]:
     executor = LocalWorkers(n_workers)
-    return Workers(executor, lambda: n_workers, executor.kill)
+    try:
+        yield Workers(executor, lambda: n_workers)
+    except BaseException:
+        executor.kill()
+        raise
+    executor.shutdown()
 
 
-def _dask(address: str, resources: dict[str, float]) -> Workers:
+@contextmanager
+def _dask(address: str, resources: dict[str, float]) -> Iterator[Workers]:
     try:
         from distributed import Client
     except ImportError as error:
@@ -189,14 +187,9 @@ def _dask(address: str, resources: dict[str, float]) -> Workers:
             "scheduler), or correct the address."
         ) from error
     options = {"resources": resources} if resources else {}
-    # `pure=False`: a second attempt is another job than the first.
-    executor = client.get_executor(pure=False, **options)
-
-    def stop() -> None:
-        executor.shutdown(wait=False)
-        client.close(timeout=1)
-
-    return Workers(executor, _Counter(client), stop)
+    with client:
+        # `pure=False`: a second attempt is another job than the first.
+        yield Workers(client.get_executor(pure=False, **options), _Counter(client))
 
 
 @dataclass
@@ -210,7 +203,10 @@ class _Counter:
     def __call__(self) -> int:
         now = time.monotonic()
         if now - self.asked >= _COUNT_EVERY_S:
-            n_found = len(self.client.nthreads())
+            try:
+                n_found = len(self.client.nthreads())
+            except (OSError, RuntimeError) as error:
+                raise DataError(f"executor: the scheduler of Dask is gone ({error}). {GO_ON}") from error
             if not n_found:
                 logger.warning("the scheduler has no workers; waiting for one (dask worker ADDRESS)")
             self.asked, self.number = now, max(1, n_found)

@@ -8,7 +8,7 @@ import logging
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -91,9 +91,16 @@ class JobTable:
             self._insert(rows)
 
     def put(self, rows: Iterable[JobRow]) -> None:
-        """Add or replace rows: all, or none if the process is killed meanwhile."""
-        with self._database:
-            self._insert(rows)
+        """Add or replace rows: all, or none if the process is killed meanwhile.
+
+        Raises:
+            DataError: if the disk is full.
+        """
+        try:
+            with self._database:
+                self._insert(rows)
+        except sqlite3.OperationalError as error:
+            raise DataError(f"{self.path}: cannot be written ({error}). Check the free disk space.") from error
 
     def _insert(self, rows: Iterable[JobRow]) -> None:
         marks = ", ".join("?" * len(fields(JobRow)))
@@ -121,28 +128,21 @@ def table_path(out: Path, shard: Shard) -> Path:
     return out / f"jobs{shard.label}.sqlite"
 
 
-def begun_rows(
-    known: Mapping[str, JobRow], scenes: Sequence[ListedScene], records: Mapping[str, Mapping[str, Any]]
-) -> list[JobRow]:
-    """The rows of the scenes at the start of a run: done where outputs are whole, all others waiting.
+def begun_row(known: JobRow | None, scene: ListedScene, record: Mapping[str, Any] | None) -> JobRow:
+    """The row of a scene at the start of a run: done if its outputs are whole, otherwise waiting.
 
     Args:
-        known: rows of earlier runs.
-        scenes: of this run.
-        records: of scenes whose outputs are whole.
+        known: its row of an earlier run.
+        scene: the scene.
+        record: of its outputs, if they are whole.
     """
-    rows = []
-    for scene in scenes:
-        row = replace(known.get(scene.name, JobRow(scene.name, str(scene.path))), path=str(scene.path))
-        record = records.get(scene.name)
-        if record is None:
-            rows.append(replace(row, state=WAITING))
-        elif row.state == DONE:
-            rows.append(row)
-        else:
-            found = {name: record[name] for name in ("seconds", "peak_mib", "pixels", "seeps")}
-            rows.append(replace(row, state=DONE, tries=max(1, row.tries), error=None, **found))
-    return rows
+    row = replace(known or JobRow(scene.name, str(scene.path)), path=str(scene.path))
+    if record is None:
+        return replace(row, state=WAITING)
+    if row.state == DONE:
+        return row
+    found = {name: record[name] for name in ("seconds", "peak_mib", "pixels", "seeps")}
+    return replace(row, state=DONE, tries=max(1, row.tries), error=None, **found)
 
 
 def merged_rows(out: Path) -> dict[str, JobRow]:
@@ -166,7 +166,11 @@ def all_shards_ended(out: Path, shard: Shard) -> bool:
     """Whether no scene waits in any of the files of the shards that run beside this one."""
     for index in range(shard.n):
         path = table_path(out, Shard(index, shard.n))
-        if not path.is_file() or any(row.state == WAITING for row in _read(path).values()):
+        try:
+            if not path.is_file() or any(row.state == WAITING for row in _read(path).values()):
+                return False
+        except DataError:
+            # A shard is just beginning it.
             return False
     return True
 
@@ -193,7 +197,7 @@ def failures_by_reason(rows: Iterable[JobRow]) -> list[tuple[str, int]]:
 def _read(path: Path) -> dict[str, JobRow]:
     names = ", ".join(field.name for field in fields(JobRow))
     try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
         try:
             return {row[0]: JobRow(*row) for row in database.execute(f"SELECT {names} FROM jobs")}
         finally:

@@ -79,7 +79,9 @@ def run(words: Sequence[str], arguments: argparse.Namespace, options: Sequence[s
         report.append("the catalogue is written by the shard that ends last")
     text = "\n".join(report)
     if totals.n_failed:
-        raise SystemExit(f"{text}\n{out / CSV_FILE} holds the message of each scene; the same command tries them again")
+        raise SystemExit(
+            f"{text}\njobs.sqlite and {CSV_FILE} hold the message of each; the same command tries them again"
+        )
     return text
 
 
