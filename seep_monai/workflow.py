@@ -104,20 +104,6 @@ def check_ids() -> None:
         raise ConfigError(f"--{'#'.join(path)}: the config files have no such id. {hint}")
 
 
-def check_single_process() -> None:
-    """Check that there is one process. Several processes would each run the whole training in the same folder.
-
-    Raises:
-        ConfigError: if the environment variable WORLD_SIZE is not 1.
-    """
-    n_processes = os.environ.get("WORLD_SIZE", "1")
-    if n_processes != "1":
-        raise ConfigError(
-            f"WORLD_SIZE: expected one process, but got {n_processes}. Training, fitting, evaluation and inference run "
-            "in one process on one device: start without torch.distributed.run."
-        )
-
-
 def versions() -> dict[str, str]:
     """Versions of Python, of this package and of the packages that affect results."""
     return {

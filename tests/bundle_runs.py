@@ -50,7 +50,7 @@ def train(dataset: Path, out: Path, **overrides: Any) -> None:
         "run_name": "one",
         **_ids(overrides),
     }
-    run("training", config_file=TRAIN, logging_file=False, **arguments)
+    run("training", logging_file=False, **{"config_file": TRAIN, **arguments})
 
 
 def evaluate(dataset: Path, out: Path, *, figures: bool = False, **overrides: Any) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
-from bundle_runs import CONFIGS, EVALUATE, INFERENCE, ROOT, SMALL, TRAIN, evaluate, message_of, places, train
+from bundle_runs import CONFIGS, EVALUATE, INFERENCE, ROOT, SMALL, TRAIN, evaluate, fit, message_of, places, train
 from monai.bundle import ConfigWorkflow, ckpt_export, load, run, verify_metadata, verify_net_in_out
+
+MULTI_GPU_TRAIN, MULTI_GPU_EVALUATE = (str(CONFIGS / f"multi_gpu_{name}.json") for name in ("train", "evaluate"))
 
 pytestmark = pytest.mark.usefixtures("closed_log")
 
@@ -63,15 +65,19 @@ def test_bundle_load_of_inference_loads_every_weight(trained: Path, tmp_path: Pa
     assert all(torch.equal(value, stored[key]) for key, value in network.state_dict().items())
 
 
-def test_several_processes_are_refused(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("start", [train, evaluate, fit])
+def test_several_processes_are_refused(
+    start: Any, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "expected one process" in message_of(train, dataset, tmp_path)
+    assert "expected one process" in message_of(start, dataset, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_train_config_has_all_properties(dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("config", [TRAIN, [TRAIN, MULTI_GPU_TRAIN]])
+def test_train_config_has_all_properties(config: Any, dataset: Path, tmp_path: Path) -> None:
     overrides = {**SMALL, **places(tmp_path), "dataset_dir": str(dataset)}
-    workflow = ConfigWorkflow(TRAIN, workflow_type="train", logging_file=False, **overrides)
+    workflow = ConfigWorkflow(config, workflow_type="train", logging_file=False, **overrides)
     workflow.initialize()
     assert workflow.check_properties() == []
 
@@ -84,7 +90,16 @@ def test_inference_config_has_all_properties(dataset: Path, trained: Path, tmp_p
     assert workflow.check_properties() == []
 
 
-@pytest.mark.parametrize(("config", "kind"), [(TRAIN, "train"), (EVALUATE, "train"), (INFERENCE, "infer")])
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (TRAIN, "train"),
+        (EVALUATE, "train"),
+        (INFERENCE, "infer"),
+        ([TRAIN, MULTI_GPU_TRAIN], "train"),
+        ([*EVALUATE, MULTI_GPU_EVALUATE], "train"),
+    ],
+)
 def test_initialize_without_data_touches_nothing(config: Any, kind: str, tmp_path: Path) -> None:
     nowhere = {"dataset_dir": str(tmp_path / "nowhere"), **places(tmp_path)}
     ConfigWorkflow(config, workflow_type=kind, logging_file=False, **nowhere).initialize()

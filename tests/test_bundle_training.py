@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bundle_runs import assert_same_weights, evaluate, infer, message_of, train
+from bundle_runs import CONFIGS, TRAIN, assert_same_weights, evaluate, infer, message_of, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_data import SIZE_PX
 
@@ -86,6 +86,13 @@ def test_training_stores_the_operating_point_of_its_best_validation(
 
 def test_training_twice_gives_the_same_weights(dataset: Path, trained: Path, tmp_path: Path) -> None:
     train(dataset, tmp_path)
+    assert_same_weights(trained / "models", tmp_path / "models")
+
+
+def test_training_with_the_config_for_several_processes_gives_the_same_weights_in_one(
+    dataset: Path, trained: Path, tmp_path: Path
+) -> None:
+    train(dataset, tmp_path, config_file=[TRAIN, str(CONFIGS / "multi_gpu_train.json")])
     assert_same_weights(trained / "models", tmp_path / "models")
 
 

@@ -9,6 +9,7 @@ import pytest
 from seep_monai.__main__ import COMMANDS, main
 from seep_monai.commands import bundle
 from seep_monai.commands.bundle import BUNDLE_COMMANDS, runner_words
+from seep_monai.errors import ConfigError
 
 ROOT = Path("/bundle")
 
@@ -29,6 +30,20 @@ def test_first_word_of_infer_is_the_input() -> None:
     assert runner_words(BUNDLE_COMMANDS["infer"], ["--input", "a.tif"], ROOT)[4:] == ["--input", "a.tif"]
     several = runner_words(BUNDLE_COMMANDS["infer"], ["a.tif", "b.tif", "--output_dir", "OUT"], ROOT)
     assert several[4:] == ["--input", "['a.tif', 'b.tif']", "--output_dir", "OUT"]
+
+
+def test_several_processes_add_their_config_file_last() -> None:
+    words = runner_words(BUNDLE_COMMANDS["train"], ["--multi_gpu", "--max_epochs", "3"], ROOT)
+    assert words[3:] == ["['/bundle/configs/train.json', '/bundle/configs/multi_gpu_train.json']", "--max_epochs", "3"]
+    words = runner_words(BUNDLE_COMMANDS["evaluate"], ["--part", "all", "--multi_gpu"], ROOT)
+    assert words[3].endswith("'/bundle/configs/evaluate.json', '/bundle/configs/multi_gpu_evaluate.json']")
+    assert words[4:] == ["--part", "all"]
+
+
+@pytest.mark.parametrize("name", ["fit", "infer"])
+def test_several_processes_of_a_command_that_runs_in_one_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="runs in one process"):
+        runner_words(BUNDLE_COMMANDS[name], ["--multi_gpu"], ROOT)
 
 
 def test_main_hands_all_words_to_the_runner(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,18 @@ def test_parts_of_one_scene_and_tiles_without_a_place_are_apart() -> None:
     ]
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("tile", [[0], [1], [2], [3], [4]]), ("scene", [[1], [0, 3], [2, 4]])])
+def test_positions_of_units_stand_in_the_order_in_which_they_become_complete(
+    kind: str, expected: list[list[int]]
+) -> None:
+    tiles = [tile("a.1", 1), tile("harbour", 2), tile("b.2", 3), tile("a.5", 4), tile("b.1", 5)]
+    items = [{"tile": t.name, "scene": t.scene} for t in tiles]
+    assembly = Assembly(kind, items, SceneContext(1, {"a": 3, "b": 3}, found=True))  # type: ignore[arg-type]
+    assert assembly.positions() == expected
+    added = [(position, unit) for position, t in enumerate(tiles) for unit in assembly.add(t)]
+    assert [position for position, _ in added] == [unit[-1] for unit in expected]
+
+
 def test_tiles_of_several_sizes_are_refused() -> None:
     tiles = [tile("a.1", 1), tile("a.2", 2, shape=(2, 3))]
     assembly = Assembly("scene", [{"tile": t.name, "scene": "a"} for t in tiles], CONTEXT)

@@ -158,11 +158,12 @@ def test_stop_early_with_negative_patience_raises(tmp_path: Path) -> None:
 def test_training_curves_write_means_over_tiles() -> None:
     # Two iterations of 3 and 1 tiles with losses 1 and 5: the mean over tiles is 2.
     losses, sizes = [1.0, 5.0], [3, 1]
-    loss = SimpleNamespace(terms={})
+    loss = SimpleNamespace(terms={}, n_tiles=0)
 
     def step(engine: Engine, index: int) -> dict[str, torch.Tensor]:
         loss.terms = {"seep_ce": torch.tensor(losses[index] / 10)}
-        return {"image": torch.zeros(sizes[index], 1, 2, 2), "loss": torch.tensor(losses[index])}
+        loss.n_tiles = torch.tensor(float(sizes[index]))
+        return {"loss": torch.tensor(losses[index])}
 
     engine, writer = Engine(step), Scalars()
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.25)

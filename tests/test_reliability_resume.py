@@ -199,7 +199,7 @@ def test_checkpoint_of_an_earlier_version_goes_on_bit_for_bit(dataset: Path, tmp
     last = tmp_path / "parts" / "models" / "last.pt"
     content = torch.load(last, weights_only=True)
     old = {key: value for key, value in content.items() if key not in ("begun", "epoch_length")}
-    old["rng"] = {key: content["rng"][key] for key in ("torch", "cuda", "augment")}
+    old["rng"] = {key: content["rng"][0][key] for key in ("torch", "cuda", "augment")}
     torch.save(old, last)
     train(dataset, tmp_path / "parts", **SETTINGS, resume=True)
     assert_same_weights(tmp_path / "whole" / "models", tmp_path / "parts" / "models")

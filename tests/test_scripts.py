@@ -41,11 +41,20 @@ def test_benchmark_training_prints_its_ratio(dataset: Path) -> None:
     assert 0.1 < float(lines[0].split()[-1]) < 10
 
 
+def test_benchmark_processes_prints_the_efficiency_of_each_number(dataset: Path) -> None:
+    small = ["--network_settings#init_filters", "8", "--network_settings#blocks_down", "[1,1]"]
+    small += ["--network_settings#blocks_up", "[1]", "--device", "cpu", "--n_rounds", "1", "--n_epochs", "2"]
+    result = run_script("benchmark_processes", "--dataset_dir", dataset, "--n_processes", "1", *small)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1].split()[5:] == ["1.000", "1.000", "..", "1.000"]
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "compare_with_baselines",
         "benchmark_training",
+        "benchmark_processes",
         "benchmark_simulator",
         "compare_with_real",
         "compare_contrast",

@@ -31,6 +31,7 @@ from seep_monai.workflow import BUNDLE_ROOT_VARIABLE
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = {"LICENSE", "docs/README.md", "models/simulated/model.pt", "models/simulated/model.json"}
 BUNDLE |= {f"configs/{name}.json" for name in ("train", "evaluate", "fit_objects", "inference", "metadata")}
+BUNDLE |= {"configs/multi_gpu_train.json", "configs/multi_gpu_evaluate.json"}
 # Beside the folders.
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in", "constraints.txt")
 # What `seep-monai infer` and `python -m monai.bundle run` do. One process, since torch takes seconds to import.

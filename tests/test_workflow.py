@@ -122,16 +122,6 @@ def test_check_ids_another_object_in_the_place_of_one_passes(tmp_path: Path) -> 
     assert opened(config, optimizer=other).parser["optimizer#momentum"] == 0.9
 
 
-def test_check_single_process_of_several_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    workflow.check_single_process()
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    workflow.check_single_process()
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="expected one process, but got 2"):
-        workflow.check_single_process()
-
-
 def test_check_ids_of_a_file_not_given_do_not_count(tmp_path: Path) -> None:
     write_config(tmp_path, "other.json", part="test")
     with pytest.raises(RuntimeError):

@@ -16,6 +16,7 @@ from seep_monai.coco.rle import Runs, boxes, encoded, label_runs
 from seep_monai.errors import DataError
 from seep_monai.files import write_json, write_text
 from seep_monai.instances.components import Components
+from seep_monai.processes import interleaved
 
 GROUND_TRUTH_FILE = "ground_truth_coco.json"
 PREDICTIONS_FILE = "predictions_coco.json"
@@ -91,6 +92,26 @@ class CocoRecords:
         self.images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
         self.annotations += annotation_records(image_id, truth, first_id=len(self.annotations) + 1)
         self.predictions += prediction_records(image_id, predicted)
+
+    @classmethod
+    def merged(cls, parts: Sequence[CocoRecords]) -> CocoRecords:
+        """The records of the tiles that were dealt to `parts` in turn, with the ids of one collection of them all."""
+        merged = cls()
+        merged.categories = parts[0].categories
+        for image, true, predicted in interleaved([part._by_image() for part in parts]):
+            image_id, first_id = len(merged.images) + 1, len(merged.annotations) + 1
+            merged.images.append({**image, "id": image_id})
+            merged.annotations += [{**one, "id": first_id + i, "image_id": image_id} for i, one in enumerate(true)]
+            merged.predictions += [{**one, "image_id": image_id} for one in predicted]
+        return merged
+
+    def _by_image(self) -> list[tuple[Record, list[Record], list[Record]]]:
+        """Each image with its annotations and predictions."""
+        lists: list[tuple[Record, list[Record], list[Record]]] = [(image, [], []) for image in self.images]
+        for kind, records in ((1, self.annotations), (2, self.predictions)):
+            for record in records:
+                lists[record["image_id"] - 1][kind].append(record)
+        return lists
 
     def ground_truth(self) -> Record:
         """The content of `ground_truth_coco.json`."""

@@ -14,10 +14,12 @@ from pathlib import Path
 import fire
 from monai.bundle import run
 
-from seep_monai.errors import SeepError
+from seep_monai.errors import ConfigError, SeepError
 from seep_monai.workflow import bundle_source
 
 _HELP_WORDS = ("-h", "--help")
+# The word for several processes, which `torch.distributed.run` starts.
+_SEVERAL = "--multi_gpu"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class BundleCommand:
         examples: command lines, without `seep-monai`.
         options: the most useful ids and their meaning.
         argument: the id that the first words without dashes set, or None.
+        for_several: name of the config file that `--multi_gpu` adds; None: the command runs in one process.
     """
 
     run_id: str
@@ -39,12 +42,14 @@ class BundleCommand:
     examples: tuple[str, ...]
     options: tuple[tuple[str, str], ...]
     argument: str | None = None
+    for_several: str | None = None
 
 
 _DATA = ("--dataset_dir DIR", "folder with train_images_256/ and train_masks_256/")
 _WEIGHTS = ("--ckpt_dir DIR", "folder of the weights (default: bundle/models)")
 _SHIPPED = ("--ckpt_dir DIR", "folder of the weights (default: bundle/models, or the weights that ship)")
 _OUTPUT = ("--output_dir DIR", "folder for results (default: bundle/eval)")
+_TOGETHER = (_SEVERAL, "in the processes that torch.distributed.run starts (docs/scaling.md)")
 
 BUNDLE_COMMANDS = {
     "train": BundleCommand(
@@ -60,7 +65,9 @@ BUNDLE_COMMANDS = {
             ("--initial_weights DIR", "weights to start from, or none (default: those that ship, if they fit)"),
             ("--resume True", "resume a stopped training"),
             ("--train#checkpoint_interval_s S", "seconds between checkpoints within an epoch (default: 600; 0: none)"),
+            _TOGETHER,
         ),
+        for_several="multi_gpu_train",
     ),
     "fit": BundleCommand(
         "fitting",
@@ -89,7 +96,9 @@ BUNDLE_COMMANDS = {
                 "--pixel_size_m M",
                 "size of a pixel, for false alarms per 1,000 km2 (default: as recorded)",
             ),
+            _TOGETHER,
         ),
+        for_several="multi_gpu_evaluate",
     ),
     "infer": BundleCommand(
         "inference",
@@ -139,9 +148,19 @@ def runner_words(command: BundleCommand, words: Sequence[str], root: Path) -> li
     Args:
         words: the user's words after the command's name.
         root: the bundle's folder.
+
+    Raises:
+        ConfigError: if `--multi_gpu` is given for a command that runs in one process.
     """
-    files = [str(root / "configs" / f"{name}.json") for name in command.configs]
-    given = list(words)
+    names, given = list(command.configs), list(words)
+    if _SEVERAL in given:
+        if command.for_several is None:
+            raise ConfigError(
+                f"{_SEVERAL}: expected train or evaluate, but {command.run_id} runs in one process. Leave it out."
+            )
+        given.remove(_SEVERAL)
+        names.append(command.for_several)
+    files = [str(root / "configs" / f"{name}.json") for name in names]
     first = list(itertools.takewhile(lambda word: not word.startswith("-"), given))
     if command.argument and first:
         # The shell makes several words of DIR/*.tif; MONAI parses a list.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -55,7 +55,7 @@ class Assembly:
     """
 
     kind: UnitKind = "tile"
-    items: Iterable[Mapping[str, Any]] = ()
+    items: Sequence[Mapping[str, Any]] = ()
     context: SceneContext = field(default_factory=SceneContext)
 
     def __post_init__(self) -> None:
@@ -81,6 +81,15 @@ class Assembly:
         if len(cells) < self._expected[grid]:
             return []
         return [_joined(name, self._cells.pop(grid))]
+
+    def positions(self) -> list[list[int]]:
+        """Positions in `items` of the tiles of each unit. Units stand in the order in which they become complete."""
+        units: dict[tuple[str, str], list[int]] = {}
+        for position, item in enumerate(self.items):
+            name = str(item["tile"])
+            grid = name if self.kind == "tile" else self._place(name)[0]
+            units.setdefault((grid, str(item.get("part", ""))), []).append(position)
+        return sorted(units.values(), key=lambda tiles: tiles[-1])
 
     def _place(self, tile: str) -> tuple[str, Cell]:
         """See `SceneContext.place`; a tile without a known position is a grid of its own, too."""

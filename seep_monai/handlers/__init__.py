@@ -3,6 +3,7 @@
 from seep_monai.handlers.averaging import AverageWeights, WeightAverage
 from seep_monai.handlers.checkpoints import BestCheckpoint, LastCheckpoint
 from seep_monai.handlers.curves import TrainingCurves, ValidationCurves
+from seep_monai.handlers.evaluator import SharedEvaluator
 from seep_monai.handlers.guards import ClipGradients, StopEarly, StopOnNonFiniteLoss
 from seep_monai.handlers.objects import ObjectTiles
 from seep_monai.handlers.panels import TilePictures, choose_tiles
@@ -20,6 +21,7 @@ __all__ = [
     "ProgressLog",
     "RunWriter",
     "SeepScores",
+    "SharedEvaluator",
     "StopEarly",
     "StopOnNonFiniteLoss",
     "TilePictures",

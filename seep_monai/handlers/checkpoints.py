@@ -15,6 +15,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
+from seep_monai import processes
 from seep_monai.checkpoints import ANCESTRY_KEYS, LAST_FILE, Best, read_last, save_atomic, write_weights
 from seep_monai.checks import number
 from seep_monai.errors import ConfigError
@@ -57,6 +58,8 @@ class BestCheckpoint:
             self.best.n_since += 1
             return
         self.best = Best(value, int(engine.state.epoch))
+        if not processes.is_first():
+            return
         description = dict(self.description)
         if hasattr(engine.state, "operating_point"):
             description["operating_point"] = engine.state.operating_point
@@ -71,7 +74,8 @@ class LastCheckpoint:
 
     The file holds weights, optimiser, schedule, gradient scaler, random states, epoch, iteration and the best
     validation; within an epoch also the number of batches and the random states at its start, so that the same batches
-    follow. A resumed run gives the same weights as an uninterrupted one (bit for bit on the CPU).
+    follow. A resumed run gives the same weights as an uninterrupted one (bit for bit on the CPU), with the same number
+    of processes. Process 0 writes the file, with the random states of all.
 
     Args:
         network: the network in training.
@@ -127,13 +131,17 @@ class LastCheckpoint:
     def save_within_epoch(self, engine: Engine) -> None:
         """Write `last.pt` if the interval has passed. After the last batch, the end of the epoch writes it."""
         n_batches = engine.state.iteration % engine.state.epoch_length
-        if n_batches and time.monotonic() - self._written >= self.interval_s:
+        if n_batches and self._is_due():
             self.save(engine, n_batches)
             self._written = time.monotonic()
 
     def save(self, engine: Engine, n_batches: int = 0) -> None:
         """Write `last.pt`, after so many batches of the current epoch (0: after the whole epoch)."""
         scaler = getattr(engine, "scaler", None)
+        states = {"now": self.random.capture(), "epoch": self._epoch_start if n_batches else None}
+        random_states = processes.gathered(states)
+        if not processes.is_first():
+            return
         content = {
             "network": self.network.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
@@ -147,8 +155,11 @@ class LastCheckpoint:
             "epoch_length": engine.state.epoch_length,
             "best": asdict(self.best.best),
             "key_metric": self.best.key_metric,
-            "rng": self.random.capture(),
-            "begun": {"n_batches": n_batches, "rng": self._epoch_start} if n_batches else None,
+            # Of each process.
+            "rng": [states["now"] for states in random_states],
+            "begun": {"n_batches": n_batches, "rng": [states["epoch"] for states in random_states]}
+            if n_batches
+            else None,
             "fingerprint": self.fingerprint,
             "ancestry": {key: self.best.description.get(key) for key in ANCESTRY_KEYS},
         }
@@ -180,17 +191,41 @@ class LastCheckpoint:
         self.best.best = Best(**content["best"])
         # A resumed run keeps the ancestry of the stored one.
         self.best.description |= content.get("ancestry", {})
+        self._restore_random_states(engine, content)
+
+    def _restore_random_states(self, engine: Engine, content: Mapping[str, Any]) -> None:
+        # A file of an earlier version holds the states of one process.
+        states = content["rng"] if isinstance(content["rng"], list) else [content["rng"]]
         begun = content.get("begun")
-        if begun is None:
-            self.random.restore(content["rng"])
-        else:
-            # The loader draws the order of the tiles from these states once more.
-            self.random.restore(begun["rng"])
-            engine.state.dataloader = _BegunLoader(
-                engine.data_loader, begun["n_batches"], lambda: self.random.restore(content["rng"])
-            )
         n_batches = begun["n_batches"] if begun else 0
+        if len(states) != processes.world_size():
+            if begun:
+                raise ConfigError(
+                    f"resume: {self.path} was written within an epoch by {len(states)} processes, but this run has "
+                    f"{processes.world_size()}, which would see other tiles. Start as many processes as before."
+                )
+            logger.warning(
+                "%s: written by %d processes, but this run has %d: it goes on with other batches and random numbers",
+                self.path,
+                len(states),
+                processes.world_size(),
+            )
+        # A process that was not there before keeps the random numbers of its own seed.
+        if (rank := processes.rank()) < len(states):
+            if begun:
+                # The loader draws the order of the tiles from these states once more.
+                self.random.restore(begun["rng"][rank])
+                engine.state.dataloader = _BegunLoader(
+                    engine.data_loader, n_batches, lambda: self.random.restore(states[rank])
+                )
+            else:
+                self.random.restore(states[rank])
         logger.info("resumed after epoch %d and %d batches from %s", content["epoch"], n_batches, self.path)
+
+    @processes.by_first
+    def _is_due(self) -> bool:
+        """Whether the interval has passed. Process 0 decides, because all write together."""
+        return time.monotonic() - self._written >= self.interval_s
 
 
 class _BegunLoader:

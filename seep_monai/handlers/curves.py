@@ -36,7 +36,7 @@ class TrainingCurves:
         self.writer, self.loss, self.optimizer = writer, loss, optimizer
         self.interval = interval
         self._sums: dict[str, torch.Tensor] = {}
-        self._n_tiles = 0
+        self._n_tiles: torch.Tensor | float = 0.0
         self._started = 0.0
 
     def attach(self, engine: Engine) -> None:
@@ -47,14 +47,14 @@ class TrainingCurves:
 
     def start(self, engine: Engine) -> None:
         """Reset the sums at the start of an epoch."""
-        self._sums, self._n_tiles, self._started = {}, 0, time.perf_counter()
+        self._sums, self._n_tiles, self._started = {}, 0.0, time.perf_counter()
 
     def update(self, engine: Engine) -> None:
         """Add one iteration. Sums stay on the device, because reading a value synchronises the GPU."""
-        n_tiles = len(engine.state.output["image"])
+        n_tiles = self.loss.n_tiles
         for name, value in {"loss": engine.state.output["loss"].detach(), **self.loss.terms}.items():
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + n_tiles * value
-        self._n_tiles += n_tiles
+        self._n_tiles = self._n_tiles + n_tiles
         if engine.state.iteration % self.interval == 0:
             iteration = engine.state.iteration
             self.writer.add_scalar("train_iterations/loss", float(engine.state.output["loss"].detach()), iteration)
@@ -62,18 +62,19 @@ class TrainingCurves:
 
     def write(self, engine: Engine) -> None:
         """Write the means of the epoch."""
-        epoch, seconds = engine.state.epoch, time.perf_counter() - self._started
-        means = {name: float(total) / self._n_tiles for name, total in self._sums.items()}
+        epoch, n_tiles = engine.state.epoch, float(self._n_tiles)
+        tiles_per_s = n_tiles / (time.perf_counter() - self._started)
+        means = {name: float(total) / n_tiles for name, total in self._sums.items()}
         for name, value in means.items():
             self.writer.add_scalar("train/loss" if name == "loss" else f"train_terms/{name}", value, epoch)
         self.writer.add_scalar("train/learning_rate", self.optimizer.param_groups[0]["lr"], epoch)
-        self.writer.add_scalar("train/tiles_per_second", self._n_tiles / seconds, epoch)
+        self.writer.add_scalar("train/tiles_per_second", tiles_per_s, epoch)
         logger.info(
             "epoch %d/%d: loss %.4f, %.1f tiles/s",
             epoch,
             engine.state.max_epochs,
             means["loss"],
-            self._n_tiles / seconds,
+            tiles_per_s,
         )
 
 

@@ -9,6 +9,7 @@ from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from torch import nn
 
+from seep_monai import processes
 from seep_monai.checks import number, whole_number
 from seep_monai.errors import TrainingError, listed
 from seep_monai.handlers.checkpoints import BestCheckpoint
@@ -91,7 +92,9 @@ class StopEarly:
 
 
 def _message(what: str, value: torch.Tensor, engine: Engine) -> str:
-    tiles = [str(tile) for tile in engine.state.batch.get("tile", [])]
+    # The value is the same in all processes, so all of them come here.
+    batches = processes.gathered([str(tile) for tile in engine.state.batch.get("tile", [])])
+    tiles = [tile for batch in batches for tile in batch]
     place = f"epoch {engine.state.epoch}, iteration {engine.state.iteration}"
     return (
         f"The {what} became {float(value.detach())} in {place}, on the tiles {listed(tiles)}. The last checkpoint is "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ignite.engine import Engine, Events
 
+from seep_monai import processes
 from seep_monai.classes import N_SEEP_CLASSES, NO_DATA_LABEL
 from seep_monai.dataset.audit import Tile
 from seep_monai.handlers.writer import RunWriter
@@ -44,6 +45,7 @@ class TilePictures:
     def attach(self, engine: Engine) -> None:
         """Attach to the validator."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.update)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.gather)
         if self.writer is not None:
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
@@ -59,6 +61,11 @@ class TilePictures:
             valid = truth != NO_DATA_LABEL
             prediction = drawn_map(probabilities, image, self.settings, self.classifier, valid=valid)
             self.pictures[name] = TilePicture(name, image, truth, prediction)
+
+    def gather(self, engine: Engine) -> None:
+        """Add the pictures of the other processes, and put all in the order of the names."""
+        found = {name: picture for own in processes.gathered(self.pictures) for name, picture in own.items()}
+        self.pictures = {name: found[name] for name in self.names if name in found}
 
     def write(self, engine: Engine) -> None:
         """Write one image per tile to TensorBoard."""

@@ -10,12 +10,15 @@ from datetime import timedelta
 from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
 
+from seep_monai import processes
+
 logger = logging.getLogger(__name__)
 
 
 def progress_bar(description: str) -> ProgressBar:
-    """A progress bar over the iterations of each epoch, off when standard error is not a terminal."""
-    return ProgressBar(desc=description, persist=False, disable=not sys.stderr.isatty())
+    """A progress bar over the iterations of each epoch, in process 0 and when standard error is a terminal."""
+    shown = processes.is_first() and sys.stderr.isatty()
+    return ProgressBar(desc=description, persist=False, disable=not shown)
 
 
 class ProgressLog:
@@ -46,7 +49,7 @@ class ProgressLog:
     def update(self, engine: Engine) -> None:
         """Count one iteration, and log if the interval has passed."""
         self._n_done += 1
-        self._n_tiles += len(engine.state.output["image"])
+        self._n_tiles += len(engine.state.output["image"]) * processes.world_size()
         now = time.monotonic()
         if now - self._last < self.interval_s:
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
+from seep_monai import processes
 from seep_monai.classes import DEFAULT_CLASS_NAMES
 from seep_monai.dataset.assembly import Assembly
 from seep_monai.handlers.units import tile_unit
@@ -17,6 +18,8 @@ from seep_monai.report.records import EvaluationRecords
 
 class TileRecords:
     """Collects `EvaluationRecords`, and writes the scores to `state.metrics`.
+
+    Several processes must have shares of the units dealt in turn, see `dataset.shares`.
 
     Args:
         settings: settings of the instances.
@@ -61,5 +64,7 @@ class TileRecords:
             self.records.add(source_of, unit.image, unit.label, unit.probabilities, n_tiles=unit.n_tiles)
 
     def compute(self, engine: Engine) -> None:
-        """Write the scores to `state.metrics`."""
+        """Merge the records of all processes, and write the scores to `state.metrics`."""
+        if processes.world_size() > 1:
+            self.records = EvaluationRecords.merged(processes.gathered(self.records))
         engine.state.metrics.update(self.records.tiles.scores())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ignite.engine import Engine, Events
 
+from seep_monai import processes
 from seep_monai.instances.components import DEFAULT_SETTINGS, InstanceSettings
 from seep_monai.metrics import InstanceAveragePrecision, PixelScores
 from seep_monai.metrics.operating_point import operating_point
@@ -42,8 +43,9 @@ class SeepScores:
         self.pixels(y_pred=predictions, y=labels)
 
     def compute(self, engine: Engine) -> None:
-        """Write the values to `state.metrics`."""
-        engine.state.metrics.update(self.pixels.aggregate())
-        engine.state.metrics.update(self.instances.aggregate())
+        """Write the values over the tiles of all processes to `state.metrics`."""
+        scores = {**self.pixels.aggregate(), **self.instances.aggregate()}
+        # Those of process 0: a last bit that differs on another machine must not give another decision there.
+        engine.state.metrics.update(processes.by_first(lambda: scores)())
         # `BestCheckpoint` stores the score thresholds chosen on the validation tiles with the weights.
         engine.state.operating_point = operating_point(self.instances.rows())

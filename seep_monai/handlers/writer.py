@@ -14,14 +14,16 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import summary
 
+from seep_monai import processes
 from seep_monai.files import naming_failed_writes
 
 
 class RunWriter:
     """Writes an event file that it creates with the first value, so a run that never starts leaves none.
 
-    All handlers share one writer, because TensorBoard does not update live curves of a folder with two. A value is in
-    the file at once. (torch's SummaryWriter writes in a thread, where a full disk ends in a traceback without a name.)
+    All handlers share one writer, because TensorBoard does not update live curves of a folder with two. Of several
+    processes the first one writes. A value is in the file at once. (torch's SummaryWriter writes in a thread, where a
+    full disk ends in a traceback without a name.)
 
     Args:
         log_dir: folder of the run.
@@ -57,6 +59,8 @@ class RunWriter:
         Raises:
             DataError: if it cannot be written.
         """
+        if not processes.is_first():
+            return
         with naming_failed_writes(self.log_dir / "events.out.tfevents"):
             if self._records is None:
                 self._records = self._opened()

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.distributed as dist
 from monai.metrics import CumulativeIterationMetric
 
+from seep_monai import processes
 from seep_monai.classes import N_CLASSES, NO_DATA_LABEL
 from seep_monai.errors import DataError
 from seep_monai.instances.components import DEFAULT_SETTINGS, ClassMap, Floats, InstanceSettings, painted_map
@@ -81,8 +81,7 @@ class _TileMetric(CumulativeIterationMetric):
 
     def _next_ids(self, n_tiles: int) -> list[int]:
         # Process 1 of 3 numbers its tiles 1, 4, 7, ...
-        size, rank = (dist.get_world_size(), dist.get_rank()) if _is_distributed() else (1, 0)
-        return [(self._n_seen + i) * size + rank for i in range(n_tiles)]
+        return [(self._n_seen + i) * processes.world_size() + processes.rank() for i in range(n_tiles)]
 
     def _gathered(self) -> npt.NDArray[np.float64]:
         """The rows of all processes. A process without tiles sends a row of NaN, because the others wait for it."""
@@ -205,7 +204,3 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
     if not isinstance(tensor, torch.Tensor):
         raise DataError(f"expected tensors, but got {type(tensor).__name__}.")
     return tensor.as_subclass(torch.Tensor)
-
-
-def _is_distributed() -> bool:
-    return dist.is_available() and dist.is_initialized()

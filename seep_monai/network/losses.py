@@ -4,6 +4,8 @@ The softmax over eight logits factors exactly: p(class k) = p(seep) * p(k | seep
 only. The classification terms use p(k | seep) on true seep pixels only. Class weights act on the latter, so they cannot
 widen the predicted seeps. If seep_ce and class_ce are weighted like the number of all pixels and of seep pixels, their
 sum is the ordinary cross-entropy.
+
+With several processes the batch is that of all of them: each term is computed from sums over all processes.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from seep_monai import processes
 from seep_monai.classes import N_CLASSES, N_SEEP_CLASSES, NO_DATA_LABEL
 from seep_monai.errors import ConfigError
 
 SEEP_TERMS = ("seep_ce", "seep_dice", "seep_jaccard")
 CLASS_TERMS = ("class_ce", "class_dice")
+Sums = dict[str, torch.Tensor]
 # Avoids 0 / 0. It is far below one pixel, so it does not affect values.
 _SMOOTH = 1e-5
 
@@ -72,6 +76,8 @@ class LossSettings:
 class SeepLoss(nn.Module):
     """Weighted sum of five terms. Each term pools the valid pixels of the batch; no-data (255) is ignored.
 
+    The batch is that of all processes: they must call the loss together, and get the same value.
+
     - `seep_ce`: binary cross-entropy of p(seep), mean over valid pixels.
     - `seep_dice`, `seep_jaccard`: Dice and Jaccard loss of p(seep).
     - `class_ce`: cross-entropy of p(k | seep), mean over true seep pixels.
@@ -88,6 +94,7 @@ class SeepLoss(nn.Module):
 
     Attributes:
         terms: after each call, the unweighted value of each term with a share above 0, detached, for logging.
+        n_tiles: after each call, the number of tiles in the batch that have valid pixels.
 
     Raises:
         ConfigError: if a term is unknown, a share is negative or all are 0, or class weights have the wrong length or
@@ -111,6 +118,7 @@ class SeepLoss(nn.Module):
         self.shares = {term: float(share) for term, share in shares.items() if share > 0}
         self.weighted_terms = frozenset(weighted_terms)
         self.terms: dict[str, torch.Tensor] = {}
+        self.n_tiles = torch.zeros(())
 
     def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """The loss.
@@ -124,38 +132,75 @@ class SeepLoss(nn.Module):
         """
         logits = logits.float()
         truth = label[:, 0].long()
-        terms = self._seep_terms(seep_logit(logits), truth)
-        if self.shares.keys() & set(CLASS_TERMS):
+        sums = _seep_sums(seep_logit(logits), truth)
+        of_classes = bool(self.shares.keys() & set(CLASS_TERMS))
+        if of_classes:
             is_seep = (truth > 0) & (truth != NO_DATA_LABEL)
-            terms |= self._class_terms(logits[:, 1:].movedim(1, -1)[is_seep], truth[is_seep] - 1)
+            sums |= self._class_sums(logits[:, 1:].movedim(1, -1)[is_seep], truth[is_seep] - 1)
+        sums = _pooled(sums)
+        terms = _seep_terms(sums) | (self._class_terms(sums) if of_classes else {})
         self.terms = {term: terms[term].detach() for term in self.shares}
+        self.n_tiles = sums["n_tiles"].detach()
         return torch.stack([share * terms[term] for term, share in self.shares.items()]).sum()
 
-    def _seep_terms(self, odds: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
-        # Multiplying by `valid` instead of indexing keeps shapes static, which is faster on a GPU.
-        valid = (truth != NO_DATA_LABEL).float()
-        seep = (truth > 0).float() * valid
-        pixel_ce = functional.binary_cross_entropy_with_logits(odds, seep, reduction="none")
-        overlap = soft_overlap((odds.sigmoid() * valid).flatten(), seep.flatten())
-        return {
-            "seep_ce": (pixel_ce * valid).sum() / valid.sum().clamp(min=1),
-            "seep_dice": dice_loss(*overlap),
-            "seep_jaccard": jaccard_loss(*overlap),
-        }
-
-    def _class_terms(self, logits: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _class_sums(self, logits: torch.Tensor, truth: torch.Tensor) -> Sums:
         """`logits` (n, 7) and `truth` (n,) in 0..6 of the n true seep pixels."""
         one_hot = functional.one_hot(truth, N_SEEP_CLASSES).float()
         log_prob = logits.log_softmax(dim=1)
         weights = self._weights_for("class_ce")[truth]
-        class_ce = -(weights * (log_prob * one_hot).sum(1)).sum() / weights.sum().clamp(min=_SMOOTH)
-        losses = dice_loss(*soft_overlap(log_prob.exp().T, one_hot.T))
-        present = self._weights_for("class_dice") * (one_hot.sum(0) > 0)
-        class_dice = (losses * present).sum() / present.sum().clamp(min=_SMOOTH)
-        return {"class_ce": class_ce, "class_dice": class_dice}
+        overlaps, areas = soft_overlap(log_prob.exp().T, one_hot.T)
+        return {
+            "class_ce": -(weights * (log_prob * one_hot).sum(1)).sum(),
+            "class_weight": weights.sum(),
+            "class_overlaps": overlaps,
+            "class_areas": areas,
+            "class_pixels": one_hot.sum(0),
+        }
+
+    def _class_terms(self, sums: Sums) -> dict[str, torch.Tensor]:
+        losses = dice_loss(sums["class_overlaps"], sums["class_areas"])
+        present = self._weights_for("class_dice") * (sums["class_pixels"] > 0)
+        return {
+            "class_ce": sums["class_ce"] / sums["class_weight"].clamp(min=_SMOOTH),
+            "class_dice": (losses * present).sum() / present.sum().clamp(min=_SMOOTH),
+        }
 
     def _weights_for(self, term: str) -> torch.Tensor:
         return self.weights if term in self.weighted_terms else self.ones
+
+
+def _seep_sums(odds: torch.Tensor, truth: torch.Tensor) -> Sums:
+    """`odds` and `truth` (B, H, W)."""
+    # Multiplying by `valid` instead of indexing keeps shapes static, which is faster on a GPU.
+    valid = (truth != NO_DATA_LABEL).float()
+    seep = (truth > 0).float() * valid
+    pixel_ce = functional.binary_cross_entropy_with_logits(odds, seep, reduction="none")
+    overlap, areas = soft_overlap((odds.sigmoid() * valid).flatten(), seep.flatten())
+    return {
+        "n_tiles": valid.flatten(1).amax(1).sum(),
+        "n_pixels": valid.sum(),
+        "seep_ce": (pixel_ce * valid).sum(),
+        "seep_overlap": overlap,
+        "seep_areas": areas,
+    }
+
+
+def _seep_terms(sums: Sums) -> dict[str, torch.Tensor]:
+    overlap = sums["seep_overlap"], sums["seep_areas"]
+    return {
+        "seep_ce": sums["seep_ce"] / sums["n_pixels"].clamp(min=1),
+        "seep_dice": dice_loss(*overlap),
+        "seep_jaccard": jaccard_loss(*overlap),
+    }
+
+
+def _pooled(sums: Sums) -> Sums:
+    """The sums over all processes, by one message."""
+    if processes.world_size() == 1:
+        return sums
+    flat = processes.summed(torch.cat([value.reshape(-1) for value in sums.values()]))
+    parts = flat.split([value.numel() for value in sums.values()])
+    return {name: part.reshape(value.shape) for part, (name, value) in zip(parts, sums.items(), strict=True)}
 
 
 def check_weights(class_weights: Sequence[float]) -> None:

@@ -22,6 +22,7 @@ from seep_monai.metrics.recall import missed_px
 from seep_monai.metrics.scored_tiles import ScoredTiles
 from seep_monai.objects.classifier import ObjectClassifier
 from seep_monai.objects.finding import find_seeps
+from seep_monai.processes import interleaved
 from seep_monai.report.panels import TilePicture
 
 N_EXTREMES = 4
@@ -89,6 +90,24 @@ class EvaluationRecords:
         if not np.isnan(dice):
             self.worst = _first([*self.worst, (dice, picture)], largest=False)
             self.best = _first([*self.best, (dice, picture)], largest=True)
+
+    @classmethod
+    def merged(cls, parts: Sequence[EvaluationRecords]) -> EvaluationRecords:
+        """The records of the tiles that were dealt to `parts` in turn, as if one had got them all."""
+        merged = cls(parts[0].settings, classifier=parts[0].classifier)
+        merged.coco = CocoRecords.merged([part.coco for part in parts])
+        tiles, positions = ScoredTiles(), []
+        for part in parts:
+            positions.append(range(len(tiles.names), len(tiles.names) + len(part.tiles.names)))
+            tiles.extend(part.tiles)
+        merged.tiles = tiles.selected(interleaved(positions))
+        # Of equal numbers, the first tile comes first.
+        place = {name: position for position, name in enumerate(merged.tiles.names)}
+        for name, largest in (("worst", False), ("best", True), ("missed", True)):
+            ranked: list[Ranked] = [pair for part in parts for pair in getattr(part, name)]
+            ranked.sort(key=lambda pair: place[pair[1].name])
+            setattr(merged, name, _first(ranked, largest=largest))
+        return merged
 
 
 def _first(ranked: list[Ranked], *, largest: bool) -> list[Ranked]:

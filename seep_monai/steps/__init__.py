@@ -4,6 +4,7 @@ MONAI wraps an error in an expression in its own error with two tracebacks, but 
 raises `SeepError`, and only the functions here convert it to `SystemExit(message)`, exit code 1 (`errors.entry`).
 """
 
+from seep_monai.dataset.shares import of_process
 from seep_monai.handlers.panels import choose_tiles
 from seep_monai.steps.evaluation import (
     begin_evaluation,
@@ -11,6 +12,7 @@ from seep_monai.steps.evaluation import (
     inferer,
     run_engine,
     unit_assembly,
+    units_of_process,
     write_evaluation,
 )
 from seep_monai.steps.fitting import check_fitting, fitting_items, store_objects
@@ -33,6 +35,11 @@ from seep_monai.steps.setup import (
     default_amp,
     default_device,
     default_run_name,
+    in_parallel,
+    join_processes,
+    leave_processes,
+    local_device,
+    own_seed,
     path,
     place_network,
     stop_log,
@@ -41,6 +48,7 @@ from seep_monai.steps.setup import (
 from seep_monai.steps.tracking import prepare_tracking
 from seep_monai.steps.training import (
     augment_settings,
+    batch_shares,
     check_training,
     instance_settings,
     loss_settings,
@@ -73,6 +81,7 @@ from seep_monai.steps.weights import (
 __all__ = [
     "amp_settings",
     "augment_settings",
+    "batch_shares",
     "begin_evaluation",
     "begin_inference",
     "boolean",
@@ -88,6 +97,7 @@ __all__ = [
     "end_inference",
     "evaluation_plan",
     "fitting_items",
+    "in_parallel",
     "infer",
     "inference_context",
     "inference_instances",
@@ -96,7 +106,10 @@ __all__ = [
     "inferer",
     "inputs_to_infer",
     "instance_settings",
+    "join_processes",
+    "leave_processes",
     "load_best",
+    "local_device",
     "loss_settings",
     "make_augment",
     "make_context",
@@ -106,6 +119,8 @@ __all__ = [
     "make_schedule",
     "model_description",
     "network_settings",
+    "of_process",
+    "own_seed",
     "path",
     "place_network",
     "prepare_tracking",
@@ -125,6 +140,7 @@ __all__ = [
     "tiles_to_infer",
     "train",
     "unit_assembly",
+    "units_of_process",
     "use_amp",
     "weight_average",
     "weights_folder",

@@ -14,6 +14,7 @@ from seep_monai import checkpoints, checks, files
 from seep_monai.dataset.assembly import Assembly, checked_unit
 from seep_monai.dataset.grid import SceneContext
 from seep_monai.dataset.pixel_size import recorded_pixel_size
+from seep_monai.dataset.shares import of_process
 from seep_monai.errors import ConfigError, entry
 from seep_monai.handlers.panels import TilePictures
 from seep_monai.handlers.records import TileRecords
@@ -21,6 +22,7 @@ from seep_monai.instances.components import InstanceSettings
 from seep_monai.network.inferers import SymmetryInferer
 from seep_monai.network.segresnet import SegResNetSettings
 from seep_monai.objects.classifier import ObjectClassifier
+from seep_monai.processes import by_first
 from seep_monai.report.evaluation import EvaluationPlan, plan_evaluation
 from seep_monai.report.results import write_results
 from seep_monai.steps.tracking import closing_failed_run, closing_run, log_files
@@ -36,6 +38,7 @@ def run_engine(engine: Engine) -> None:
 
 
 @entry
+@by_first
 def evaluation_plan(
     description: Mapping[str, Any],
     part: str | None,
@@ -71,6 +74,7 @@ def _with_pattern(description: Mapping[str, Any], scene_pattern: str) -> dict[st
 
 
 @entry
+@by_first
 def begin_evaluation(evaluation: EvaluationPlan, output_dir: str) -> None:
     """First step of an evaluation: create the output folder."""
     files.make_folder(output_dir, option="--output_dir")
@@ -80,6 +84,7 @@ def begin_evaluation(evaluation: EvaluationPlan, output_dir: str) -> None:
 
 @entry
 @closing_run()
+@by_first
 def write_evaluation(
     records: TileRecords,
     evaluation: EvaluationPlan,
@@ -123,6 +128,12 @@ def unit_assembly(
             kind,
         )
     return Assembly(kind, items, context)
+
+
+@entry
+def units_of_process(assembly: Assembly) -> list[int]:
+    """Positions of the tiles of this process: those of whole units, of which each process has a share."""
+    return sorted(position for unit in of_process(assembly.positions()) for position in unit)
 
 
 @entry

@@ -12,6 +12,7 @@ from seep_monai.errors import ConfigError, entry
 from seep_monai.files import write_json
 from seep_monai.handlers.objects import ObjectTiles
 from seep_monai.objects.fitting import fit_objects
+from seep_monai.processes import check_single_process
 from seep_monai.report.evaluation import EvaluationPlan
 from seep_monai.shipped_weights import check_not_shipped
 from seep_monai.steps.tracking import closing_run
@@ -27,7 +28,8 @@ _LOW_F1 = 0.05
 
 @entry
 def check_fitting(ckpt_dir: str) -> None:
-    """First step of a fit: check that there are weights and that `model.json` may be changed."""
+    """First step of a fit: check that there is one process, weights, and that `model.json` may be changed."""
+    check_single_process()
     check_not_shipped(ckpt_dir)
     read_description(ckpt_dir)
 

@@ -15,6 +15,7 @@ from seep_monai.dataset.plan import Plan
 from seep_monai.dataset.scene_tiles import SceneTiles
 from seep_monai.errors import ConfigError, entry, listed
 from seep_monai.network.segresnet import SegResNetSettings
+from seep_monai.processes import by_first
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ AUTO = "auto"
 
 
 @entry
+@by_first
 def make_context(
     plan: Plan,
     network: SegResNetSettings,
@@ -65,6 +67,7 @@ def make_context(
 
 
 @entry
+@by_first
 def stored_context(
     description: Mapping[str, Any],
     items: Sequence[Mapping[str, Any]],

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from seep_monai import checks, workflow
+from seep_monai import checks, processes, workflow
 from seep_monai.errors import entry
 from seep_monai.network.segresnet import in_bf16
 
@@ -21,8 +21,13 @@ logger = logging.getLogger(__name__)
 _WITHOUT_BF16 = ("AVX2",)
 
 bundle_root = entry(workflow.bundle_root)
-check_ids = entry(workflow.check_ids)
-check_single_process = entry(workflow.check_single_process)
+check_ids = entry(processes.by_first(workflow.check_ids))
+check_single_process = entry(processes.check_single_process)
+local_device = entry(processes.local_device)
+join_processes = entry(processes.join)
+leave_processes = processes.leave
+own_seed = processes.own_seed
+in_parallel = processes.in_parallel
 boolean = entry(checks.boolean)
 stop_log = workflow.stop_log
 
@@ -32,6 +37,7 @@ def path(*parts: object) -> str:
     return os.path.normpath(Path(*(str(part) for part in parts)))
 
 
+@processes.by_first
 def default_run_name() -> str:
     """The current time to the millisecond, so that runs started at the same time get different folders."""
     return datetime.now().strftime("%Y%m%d_%H%M%S_%f")[:-3]

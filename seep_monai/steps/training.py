@@ -11,7 +11,7 @@ import torch
 from ignite.engine import Engine
 from monai.optimizers import WarmupCosineSchedule
 from torch import nn
-from torch.utils.data import WeightedRandomSampler
+from torch.utils.data import Dataset, Sampler, WeightedRandomSampler
 
 from seep_monai import checkpoints, checks, files, workflow
 from seep_monai.augment.batch import BatchAugment
@@ -23,6 +23,7 @@ from seep_monai.dataset import plan as plans
 from seep_monai.dataset import statistics
 from seep_monai.dataset.grid import SceneContext
 from seep_monai.dataset.pixel_size import recorded_pixel_size
+from seep_monai.dataset.shares import BatchShares
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.dataset.transforms import NORMALISATION_VERSION
 from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError, entry
@@ -35,6 +36,7 @@ from seep_monai.instances.components import InstanceSettings
 from seep_monai.interruption import exit_code, sigterm_raises
 from seep_monai.network.losses import LossSettings, SeepLoss
 from seep_monai.network.segresnet import SegResNetSettings, settings_from_json
+from seep_monai.processes import by_first
 from seep_monai.shipped_weights import check_not_shipped
 from seep_monai.steps.tracking import closing_run, log_files
 
@@ -72,6 +74,7 @@ def augment_settings(**arguments: Any) -> AugmentSettings:
 
 
 @entry
+@by_first
 def make_plan(
     dataset_dir: str,
     images_dir: str,
@@ -136,6 +139,12 @@ def tile_sampler(plan: plans.Plan, sampling: str) -> WeightedRandomSampler | Non
         return None
     weights = statistics.rarity_weights(plan.training_tiles())
     return WeightedRandomSampler(weights, len(weights))
+
+
+@entry
+def batch_shares(tiles: Dataset[Any], sampler: Sampler[int] | None, batch_size: object) -> BatchShares:
+    """This process's share of the batches of all processes; `batch_size` is the number of tiles of each."""
+    return BatchShares(tiles, sampler, checks.whole_number("batch_size", batch_size, at_least=1))
 
 
 @entry
@@ -251,8 +260,13 @@ def check_training(
         raise ConfigError(f"key_metric: expected one of {', '.join(validation_tags())}, but got {key_metric!r}.")
     check_not_shipped(ckpt_dir)
     flags = {"resume": checks.boolean("resume", resume), "overwrite": checks.boolean("overwrite", overwrite)}
+    _claim_folders(output_dir, ckpt_dir, **flags)
+
+
+@by_first
+def _claim_folders(output_dir: str, ckpt_dir: str, *, resume: bool, overwrite: bool) -> None:
     files.make_folder(output_dir, option="--output_dir")
-    checkpoints.check_free(files.make_folder(ckpt_dir, option="--ckpt_dir"), **flags)
+    checkpoints.check_free(files.make_folder(ckpt_dir, option="--ckpt_dir"), resume=resume, overwrite=overwrite)
 
 
 @entry
@@ -269,14 +283,10 @@ def train(
 ) -> None:
     """Second step of a training: write log, config, versions and plan to the run folder, then run the trainer."""
     if initial_weights is not None:
-        start_from(trainer.network, initial_weights, plan)
-    _check_run(trainer, plan, best, writer.log_dir, resume=checks.boolean("resume", resume))
-    checkpoints.settle(best.folder)
-    folder = files.make_folder(writer.log_dir, option="--run_name")
-    workflow.start_log(folder)
-    files.write_json(folder / "versions.json", workflow.versions())
-    files.write_json(folder / "config.json", workflow.merged_config())
-    files.write_json(Path(str(output_dir)) / "datalist.json", plan.to_json())
+        # Several processes train a wrapped network.
+        start_from(getattr(trainer.network, "module", trainer.network), initial_weights, plan)
+    goes_on = checks.boolean("resume", resume)
+    _begin_run(trainer, plan, best, writer.log_dir, output_dir=Path(str(output_dir)), resume=goes_on)
     for part, tiles in plan.parts.items():
         scenes = sorted({tile.scene for tile in tiles})
         logger.info("%s: %d tiles of %d scenes: %s", part, len(tiles), len(scenes), ", ".join(scenes))
@@ -300,10 +310,12 @@ def train(
             best.best.value,
             best.best.epoch,
             best.folder,
-            folder,
+            writer.log_dir,
         )
         log_files(
-            folder / "config.json", Path(str(output_dir)) / "datalist.json", best.folder / checkpoints.DESCRIPTION_FILE
+            writer.log_dir / "config.json",
+            Path(str(output_dir)) / "datalist.json",
+            best.folder / checkpoints.DESCRIPTION_FILE,
         )
     except KeyboardInterrupt as stop:
         logger.warning("stopped in epoch %d; %s", trainer.state.epoch, checkpoints.how_to_go_on(best.folder))
@@ -314,6 +326,20 @@ def train(
         raise
     finally:
         writer.close()
+
+
+@by_first
+def _begin_run(
+    trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir: Path, *, output_dir: Path, resume: bool
+) -> None:
+    """Check the run, start its log, and write its config, its versions and the plan."""
+    _check_run(trainer, plan, best, run_dir, resume=resume)
+    checkpoints.settle(best.folder)
+    files.make_folder(run_dir, option="--run_name")
+    workflow.start_log(run_dir)
+    files.write_json(run_dir / "versions.json", workflow.versions())
+    files.write_json(run_dir / "config.json", workflow.merged_config())
+    files.write_json(output_dir / "datalist.json", plan.to_json())
 
 
 def _check_run(trainer: Engine, plan: plans.Plan, best: BestCheckpoint, run_dir: Path, *, resume: bool) -> None:
