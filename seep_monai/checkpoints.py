@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from seep_monai import processes
 from seep_monai.dataset.grid import SceneContext
 from seep_monai.description import check_description
 from seep_monai.errors import ConfigError, DataError, TrainingError, listed
@@ -265,7 +266,8 @@ def check_resume(
 
     Raises:
         DataError: if `last.pt`, or the best weights that it refers to, are missing or unreadable.
-        TrainingError: if plan, network, key metric, context or batches of an epoch differ, or all epochs are done.
+        TrainingError: if plan, network, key metric, context or batches of an epoch differ, or all epochs are done. With
+            another number of processes, batches may differ.
     """
     path = ckpt_dir / LAST_FILE
     content = read_last(path)
@@ -284,9 +286,9 @@ def check_resume(
         raise TrainingError(
             f"{path}: has already {content['epoch']} of {max_epochs} epochs. Give a higher --max_epochs."
         )
-    # Files of earlier versions were written at the ends of epochs alone, and do not hold the number of batches.
-    stored_length = content.get("epoch_length") or content["iteration"] // content["epoch"]
-    if stored_length != epoch_length:
+    stored_length = batches_an_epoch(content)
+    # Another number of processes has other batches; the schedule then goes on by epochs.
+    if len(process_states(content)) == processes.world_size() and stored_length != epoch_length:
         raise TrainingError(
             f"{path}: was trained with {stored_length} batches an epoch, but this run has {epoch_length}. Give the "
             f"same --batch_size, {anew}"
@@ -301,6 +303,18 @@ def check_resume(
                 f"{path}: expected the context {dict(context)}, but it was trained with {stored}. Give the same "
                 f"--context#context_px and --tile_columns, {anew}"
             )
+
+
+def batches_an_epoch(last: Mapping[str, Any]) -> int:
+    """How many batches an epoch of the run had that wrote `last.pt`."""
+    # Files of earlier versions were written at the ends of epochs alone, and do not hold the number of batches.
+    return int(last.get("epoch_length") or last["iteration"] // last["epoch"])
+
+
+def process_states(last: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The random states in `last.pt`, one for each process that trained."""
+    # Files of earlier versions hold those of one process.
+    return last["rng"] if isinstance(last["rng"], list) else [last["rng"]]
 
 
 def check_free(ckpt_dir: Path, *, resume: bool, overwrite: bool) -> None:

@@ -16,7 +16,16 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from seep_monai import processes
-from seep_monai.checkpoints import ANCESTRY_KEYS, LAST_FILE, Best, read_last, save_atomic, write_weights
+from seep_monai.checkpoints import (
+    ANCESTRY_KEYS,
+    LAST_FILE,
+    Best,
+    batches_an_epoch,
+    process_states,
+    read_last,
+    save_atomic,
+    write_weights,
+)
 from seep_monai.checks import number
 from seep_monai.errors import ConfigError
 from seep_monai.handlers.random_states import RandomStates
@@ -183,19 +192,21 @@ class LastCheckpoint:
         self.optimizer.load_state_dict(content["optimizer"])
         if content["scaler"] is not None and getattr(engine, "scaler", None) is not None:
             engine.scaler.load_state_dict(content["scaler"])
-        steps = content["scheduler_steps"]
+        steps, iteration, length = content["scheduler_steps"], content["iteration"], engine.state.epoch_length
+        if batches_an_epoch(content) != length:
+            # Another number of processes: whole epochs are what both runs have in common.
+            steps = iteration = content["epoch"] * length
         self.lr_scheduler.load_state_dict(
             {**self.lr_scheduler.state_dict(), "last_epoch": steps, "_step_count": steps + 1}
         )
-        engine.state.epoch, engine.state.iteration = content["epoch"], content["iteration"]
+        engine.state.epoch, engine.state.iteration = content["epoch"], iteration
         self.best.best = Best(**content["best"])
         # A resumed run keeps the ancestry of the stored one.
         self.best.description |= content.get("ancestry", {})
         self._restore_random_states(engine, content)
 
     def _restore_random_states(self, engine: Engine, content: Mapping[str, Any]) -> None:
-        # A file of an earlier version holds the states of one process.
-        states = content["rng"] if isinstance(content["rng"], list) else [content["rng"]]
+        states = process_states(content)
         begun = content.get("begun")
         n_batches = begun["n_batches"] if begun else 0
         if len(states) != processes.world_size():
