@@ -35,13 +35,20 @@ def started(n_processes: int, words: Sequence[str], **options: Any) -> subproces
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=Path(__file__).parent, **options)
 
 
-def ended(process: subprocess.Popen[str], *, within_s: float = 600) -> tuple[int, str, str]:
+def ended(process: subprocess.Popen[str], *, within_s: float = 1800) -> tuple[int, str, str]:
     """Exit code, standard output and standard error."""
     try:
         out, err = process.communicate(timeout=within_s)
     finally:
-        process.kill()
+        stop(process)
     return process.returncode, out, err
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End the processes, if they still run: on SIGTERM, `torch.distributed.run` ends its own."""
+    if process.poll() is None:
+        process.terminate()
+        process.communicate()
 
 
 def main() -> None:

@@ -182,7 +182,7 @@ def test_process_that_dies_ends_all_with_its_reason(tiles: Path, tmp_path: Path)
         code, _, errors = process_runs.ended(process, within_s=60)
         seconds = time.monotonic() - killed
     finally:
-        process.kill()
+        process_runs.stop(process)
     soak.record("A process that dies ends all with its reason", f"after {seconds:.0f} s, on a loaded machine")
     assert code != 0
     assert "Signal 9 (SIGKILL) received by PID" in errors
