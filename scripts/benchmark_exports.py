@@ -1,5 +1,7 @@
 """Exported networks and int8 beside PyTorch: size, time, Dice on tiles with masks, and how far their logits are off.
 
+The truth is the same network in float64.
+
 Every form sees one tile at a time, in turns, so that other programs on the machine slow all of them. Times are CPU
 seconds of the process; with OMP_NUM_THREADS=1 they depend little on the load. int8 is made by ONNX Runtime; the static
 forms are calibrated on simulated tiles that are not scored.
@@ -49,8 +51,18 @@ def main() -> None:
         place = Path(folder)
         scored = given.dataset_dir or simulated(place / "scored", given.n_tiles, seed=1)
         calibration = [image for image, _ in tiles(simulated(place / "calibration", given.n_calibration, seed=2))]
-        files, networks = forms(given.ckpt_dir, calibration, place)
-        print_table(files, measured(networks, list(tiles(scored)), given.n_timed))
+        made = exports(given.ckpt_dir, calibration, place)
+        networks: dict[str, Network] = {
+            # As `seep-monai infer` runs it.
+            "PyTorch": place_network(stored_network(given.ckpt_dir), "cpu"),
+            "PyTorch, plain layout": stored_network(given.ckpt_dir),
+            **{name: ExportedNetwork(path, "cpu", layout_of(path)) for name, path in made.items()},
+        }
+        exact = stored_network(given.ckpt_dir).double()
+        print_table(
+            {"PyTorch": given.ckpt_dir / MODEL_FILE} | made,
+            measured(networks, exact, list(tiles(scored)), given.n_timed),
+        )
 
 
 def simulated(out: Path, n_tiles: int, *, seed: int) -> Path:
@@ -67,28 +79,27 @@ def tiles(dataset_dir: Path) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
         yield normalise(dn, dn > 0, item["scene_level"])[None, None], mask
 
 
-def forms(ckpt_dir: Path, calibration: list[torch.Tensor], place: Path) -> tuple[dict[str, Path], dict[str, Network]]:
-    """The file and the network of each form; PyTorch as `seep-monai infer` runs it comes first."""
-    description = read_description(ckpt_dir)
-    settings = settings_from_json(description["network"])
-    network = build_network(settings).eval()
+def stored_network(ckpt_dir: Path) -> torch.nn.Module:
+    """The network with its weights."""
+    network = build_network(settings_from_json(read_description(ckpt_dir)["network"])).eval()
     load_weights(network, ckpt_dir / MODEL_FILE)
-    files = {f"{name} ({suffix})": place / f"model{suffix}" for name, suffix in SUFFIXES.items()}
-    for (name, suffix), path in zip(SUFFIXES.items(), files.values(), strict=True):
-        assert path.suffix == suffix
-        write_network(network, description, path, name, size_multiple=settings.size_multiple)
-    files |= quantised(place / "model.onnx", calibration, place)
-    layouts = {
-        path: torch.contiguous_format if path.suffix == ".onnx" else torch.channels_last for path in files.values()
-    }
-    networks: dict[str, Network] = {name: ExportedNetwork(path, "cpu", layouts[path]) for name, path in files.items()}
-    plain = build_network(settings).eval()
-    plain.load_state_dict(network.state_dict())
-    return {"PyTorch": ckpt_dir / MODEL_FILE} | files, {
-        "PyTorch": place_network(network, "cpu"),
-        "PyTorch, plain layout": plain,
-        **networks,
-    }
+    return network
+
+
+def exports(ckpt_dir: Path, calibration: list[torch.Tensor], place: Path) -> dict[str, Path]:
+    """The file of each form."""
+    description = read_description(ckpt_dir)
+    size_multiple = settings_from_json(description["network"]).size_multiple
+    files = {}
+    for name, suffix in SUFFIXES.items():
+        files[f"{name} ({suffix})"] = path = place / f"model{suffix}"
+        write_network(stored_network(ckpt_dir), description, path, name, size_multiple=size_multiple)
+    return files | quantised(place / "model.onnx", calibration, place)
+
+
+def layout_of(path: Path) -> torch.memory_format:
+    """That of `seep-monai infer`."""
+    return torch.contiguous_format if path.suffix == ".onnx" else torch.channels_last
 
 
 def quantised(source: Path, calibration: list[torch.Tensor], place: Path) -> dict[str, Path]:
@@ -130,21 +141,21 @@ class Reader:
 
 
 def measured(
-    networks: dict[str, Network], scored: list[tuple[torch.Tensor, np.ndarray]], n_timed: int
+    networks: dict[str, Network], exact: torch.nn.Module, scored: list[tuple[torch.Tensor, np.ndarray]], n_timed: int
 ) -> dict[str, dict[str, float]]:
     """Quartiles of milliseconds, Dice, largest difference of a logit, and share of pixels of another class."""
     seconds: dict[str, list[float]] = {name: [] for name in networks}
     counts = {name: np.zeros((8, 8), np.int64) for name in networks}
     largest, n_other, n_pixels = dict.fromkeys(networks, 0.0), dict.fromkeys(networks, 0), 0
     for number, (image, mask) in enumerate(scored):
-        expected: torch.Tensor | None = None
+        with torch.no_grad():
+            expected = exact(image.double())
         for name, network in networks.items():
             started = time.process_time()
             with torch.no_grad():
                 logits = network(image)
             if N_WARM <= number < N_WARM + n_timed:
                 seconds[name].append(time.process_time() - started)
-            expected = logits if expected is None else expected
             drawn = logits.argmax(dim=1)
             largest[name] = max(largest[name], float((logits - expected).abs().max()))
             n_other[name] += int((drawn != expected.argmax(dim=1)).sum())

@@ -72,7 +72,7 @@ def test_unknown_command_names_the_nearest() -> None:
         main(["evaluat"])
 
 
-@pytest.mark.parametrize("name", ["score", "crossval", "simulate"])
+@pytest.mark.parametrize("name", ["score", "crossval", "simulate", "export", "pack"])
 def test_help_of_the_other_commands_says_what_they_do(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([name, "--help"])

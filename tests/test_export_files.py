@@ -193,6 +193,11 @@ def test_unreadable_file_is_refused(images: Path, tmp_path: Path, suffix: str, c
     assert "\n" not in message
 
 
+def test_torchscript_of_another_program_is_refused(images: Path, tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.Identity()), tmp_path / "other.ts")
+    assert "no item named 'extra/model.json' in the archive" in refusal(images, tmp_path, tmp_path / "other.ts")
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_cut_file_is_refused(weights: Path, images: Path, tmp_path: Path, name: Format) -> None:
     cut = tmp_path / f"cut{SUFFIXES[name]}"

@@ -55,7 +55,7 @@ def random_weights(folder: Path, rng: np.random.Generator) -> Path:
 
 def test_exports_of_random_networks_draw_what_pytorch_draws(tmp_path: Path) -> None:
     formats: tuple[Format, ...] = get_args(Format) if soak.FULL else ("torchscript",)
-    n_networks, rng, total = soak.trials(small=2, full=12), np.random.default_rng(0), Comparison()
+    n_networks, rng, total = soak.trials(small=2, full=6), np.random.default_rng(0), Comparison()
     for number in range(n_networks):
         folder = random_weights(tmp_path / str(number), rng)
         for name in formats:

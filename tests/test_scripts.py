@@ -55,6 +55,7 @@ def test_benchmark_processes_prints_the_efficiency_of_each_number(dataset: Path)
         "compare_with_baselines",
         "benchmark_training",
         "benchmark_processes",
+        "benchmark_exports",
         "benchmark_simulator",
         "compare_with_real",
         "compare_contrast",

@@ -50,10 +50,10 @@ def read_exported_description(path: str | os.PathLike[str]) -> dict[str, Any]:
     read = {"torch": _in_archive, "onnx": _in_onnx, "torchscript": _in_archive}[checked_format(file)]
     try:
         content = read(file)
-    except ConfigError:
-        raise
     except Exception as error:
-        raise DataError(f"{file}: expected a network of seep-monai export, but: {_reason(error)}.") from error
+        raise DataError(
+            f"{file}: expected a network of seep-monai export, but it cannot be read ({_reason(error)}). Export again."
+        ) from error
     return checked_description(file, content)
 
 
@@ -83,8 +83,6 @@ class ExportedNetwork(nn.Module):
         chosen = checked_format(self.path)
         try:
             self._run = _onnx(self.path) if chosen == "onnx" else _of_torch(self.path, chosen, device, memory_format)
-        except ConfigError:
-            raise
         except Exception as error:
             raise DataError(f"{self.path}: cannot be read as {chosen} ({_reason(error)}). Export it again.") from error
 
@@ -106,7 +104,9 @@ class ExportedNetwork(nn.Module):
 
 def _in_archive(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(f"/extra/{DESCRIPTION_FILE}"))
+        # Below a folder whose name is that of the file when it was written.
+        wanted = f"extra/{DESCRIPTION_FILE}"
+        name = next((name for name in archive.namelist() if name.endswith(f"/{wanted}")), wanted)
         return archive.read(name).decode()
 
 
