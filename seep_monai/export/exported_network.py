@@ -52,7 +52,8 @@ def read_exported_description(path: str | os.PathLike[str]) -> dict[str, Any]:
         content = read(file)
     except Exception as error:
         raise DataError(
-            f"{file}: expected a network of seep-monai export, but it cannot be read ({_reason(error)}). Export again."
+            f"{file}: expected a network of seep-monai export, but it cannot be read ({_reason(error)}). Export it "
+            "again."
         ) from error
     return checked_description(file, content)
 
