@@ -216,7 +216,9 @@ def _chosen_band(pages: list[Page], band: int | None) -> tuple[Page, int]:
     chosen = 1 if band is None else band
     if not 1 <= chosen <= ends[-1] or (band is None and ends[-1] > 1):
         got = f"{ends[-1]} bands on {len(holding)} pages and band={band}"
-        raise pages[0].source.error("one band", got, f"Choose one with band=1..{ends[-1]}.")
+        raise pages[0].source.error(
+            "one band", got, f"Choose one with band=1..{ends[-1]}; a mask needs one band of the values 0..7."
+        )
     i = bisect.bisect_left(ends, chosen)
     return holding[i], chosen - 1 - (ends[i - 1] if i else 0)
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import math
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_save_atomic_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
 def test_read_description_that_is_not_json_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
     validated(BestCheckpoint(network, tmp_path, "seep_dice", {"format": 2}), 1, seep_dice=0.5)
     (tmp_path / "model.json").write_text("{")
-    with pytest.raises(DataError, match=r"model\.json: expected JSON"):
+    with pytest.raises(DataError, match=r"model\.json: expected a JSON file"):
         checkpoints.read_description(tmp_path)
 
 
@@ -182,6 +183,39 @@ def test_how_to_go_on_is_what_is_accepted(tmp_path: Path, names: list[str], expe
         torch.save({}, tmp_path / name)
     assert checkpoints.how_to_go_on(tmp_path).startswith(expected)
     checkpoints.check_free(tmp_path, resume="resume" in expected, overwrite="overwrite" in expected)
+
+
+def test_load_weights_that_are_not_finite_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
+    checkpoints.save_atomic(tmp_path / "model.pt", {"weight": torch.tensor([[1, math.nan]]), "bias": torch.zeros(1)})
+    with pytest.raises(DataError, match=r"model\.pt: expected finite weights, but weight are not"):
+        checkpoints.load_weights(network, tmp_path / "model.pt")
+
+
+def test_load_weights_with_code_raises_and_runs_nothing(tmp_path: Path, network: torch.nn.Linear) -> None:
+    class Code:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (tmp_path / "ran",)
+
+    torch.save({"weight": Code()}, tmp_path / "model.pt")
+    with pytest.raises(DataError, match=r"model\.pt: expected weights"):
+        checkpoints.load_weights(network, tmp_path / "model.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_load_weights_packed_smaller_than_they_are_raises(tmp_path: Path, network: torch.nn.Linear) -> None:
+    torch.save(network.state_dict() | {"more": torch.zeros(10_000)}, tmp_path / "plain.pt")
+    with zipfile.ZipFile(tmp_path / "plain.pt") as plain, zipfile.ZipFile(tmp_path / "model.pt", "w", 8) as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    with pytest.raises(DataError, match=r"more than the file"):
+        checkpoints.load_weights(network, tmp_path / "model.pt")
+
+
+def test_every_load_of_torch_takes_weights_only() -> None:
+    for folder in ("seep_monai", "scripts", "bundle"):
+        for path in (Path(__file__).parents[1] / folder).rglob("*.*"):
+            for line in path.read_text("utf-8").splitlines() if path.suffix in (".py", ".json") else ():
+                assert "torch.load(" not in line or "weights_only=True" in line, path
 
 
 def test_load_weights_of_another_network_raises(tmp_path: Path, network: torch.nn.Linear) -> None:

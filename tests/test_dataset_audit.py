@@ -248,3 +248,26 @@ def test_audit_pairs_no_data_in_mask_tag_changes_nothing(write_pairs: WritePairs
     folder = write_pairs({"a.1": (sea(), mask(k1=(0, 0)))})
     write_tiff(folder / "train_masks_256" / "a.1.tif", mask(k1=(0, 0)), no_data=0)
     assert audit(folder).tiles[0].class_pixels == (63, 1, 0, 0, 0, 0, 0, 0)
+
+
+def test_audit_pairs_pixels_of_unknown_class_count_for_the_level_alone(write_pairs: WritePairs) -> None:
+    image, labels = sea(), mask(k3=(0, 1))
+    image[4:] = 300
+    image[7] = 301
+    labels[4:] = 255
+    folder = write_pairs({"a.1": (image, labels)})
+    write_tiff(folder / "train_masks_256/a.1.tif", labels, no_data=255)
+    found = audit(folder)
+    assert found.tiles[0].class_pixels == (31, 0, 0, 1, 0, 0, 0, 0)
+    # 32 pixels of 100, 24 of 300 and 8 of 301.
+    assert found.scene_levels == {"a": 200.0}
+
+
+def test_audit_pairs_palette_and_bits_as_images_refused(write_pairs: WritePairs) -> None:
+    folder = write_pairs({"a.1": (sea(), mask()), "a.2": (sea(), mask())})
+    colours = np.zeros((3, 256), np.uint16)
+    images = folder / "train_images_256"
+    tifffile.imwrite(images / "a.1.tif", sea(dtype="uint8"), photometric="palette", colormap=colours)
+    tifffile.imwrite(images / "a.2.tif", sea() > 1)
+    with pytest.raises(DataError, match=r"a\.1\.tif: .*a palette.*-expand gray.*a\.2\.tif: .*one bit a pixel"):
+        audit(folder)

@@ -107,3 +107,8 @@ def test_scenes_of_other_than_one_group_error_counts_them(pattern: str, n_groups
 def test_scenes_of_names_without_scene_error_names_only_these(pattern: str) -> None:
     with pytest.raises(ConfigError, match=r"in 2 of 3: x\.1, y\.1\."):
         scenes_of(["12.1", "x.1", "y.1"], pattern)
+
+
+def test_find_pairs_files_that_macos_adds_are_no_images(tmp_path: Path) -> None:
+    images, masks = touch(tmp_path / "i", ["a.1.tif", "._a.1.tif"]), touch(tmp_path / "m", ["a.1.tif", "._b.1.tif"])
+    assert [pair.name for pair in find_pairs(images, masks)] == ["a.1"]

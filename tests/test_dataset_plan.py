@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -349,3 +351,26 @@ def test_extra_tiles_of_another_size_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=r"size \(8, 8\), but got \(16, 16\)"):
         with_extra(folder, extra_set(write_pairs, tmp_path / "extra", size=16))
+
+
+@pytest.mark.parametrize("form", ["absolute", "parents", "link"])
+def test_split_file_naming_a_tile_outside_refused(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, form: str
+) -> None:
+    other = tmp_path_factory.mktemp("other") / "000.1.tif"
+    shutil.copy(next((folder / "train_images_256").iterdir()), other)
+    (folder / "link").symlink_to(other.parent)
+    named = {"absolute": str(other), "parents": os.path.relpath(other, folder), "link": "link/000.1.tif"}[form]
+    with pytest.raises(DataError, match="1 of its images are not in"):
+        plan_of(folder, with_file(folder, {**TWO_LISTS, "test": [{"image": named}]}))
+
+
+def test_split_file_label_outside_refused(folder: Path, tmp_path: Path) -> None:
+    wrong = entry("003.1") | {"label": str(tmp_path / "label.tif")}
+    with pytest.raises(DataError, match="1 entries contradict the data set"):
+        plan_of(folder, with_file(folder, {**TWO_LISTS, "test": [wrong]}))
+
+
+def test_split_file_with_nul_in_a_name_refused(folder: Path) -> None:
+    with pytest.raises(DataError, match="expected entries"):
+        plan_of(folder, with_file(folder, {**TWO_LISTS, "test": [{"image": "a\0.tif"}]}))

@@ -1,3 +1,5 @@
+"""Files written whole or not at all, and what counts as JSON."""
+
 from __future__ import annotations
 
 import errno
@@ -72,3 +74,22 @@ def test_write_bytes_failing_names_the_file_and_leaves_the_old_one(
         with pytest.raises(DataError, match=expected):
             files.write_bytes(tmp_path / "a.txt", b"new")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_json_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a": [1, 2.5, null, "\\ud83d\\ude00"]}')
+    assert files.read_json(tmp_path / "a.json") == {"a": [1, 2.5, None, "\U0001f600"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "NaN", "[-Infinity]", "1e999", '"\\ud800"', "[" * 200 + "]" * 200, "[" * 100_000, "9" * 5000]
+)
+def test_what_cannot_be_written_again_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match=r"a\.json: expected a record, but it cannot be read"):
+        files.read_json(tmp_path / "a.json", what="a record")
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.json: expected a JSON file, but got No such file"):
+        files.read_json(tmp_path / "a.json")

@@ -114,3 +114,23 @@ def test_bf16_that_a_cpu_imitates_is_a_warning(
     place_network(torch.nn.Conv2d(1, 1, 1), "cpu", True)
 
     assert ("Leave out --amp True" in caplog.text) == warned
+
+
+def test_weights_of_the_blocks_are_fewer_than_all_and_most_of_them() -> None:
+    for settings in (SegResNetSettings(), SegResNetSettings(24, (2, 2, 2, 4), (1, 1, 3), block_px=2)):
+        n_weights = sum(weights.numel() for weights in build_network(settings).parameters())
+        assert 0.9 * n_weights < settings.least_weights < n_weights
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"blocks_down": [10**9, 1], "blocks_up": [1]},
+        {"blocks_down": [1] * 9, "blocks_up": [1] * 8},
+        {"init_filters": 8 * 10**9},
+        {"block_px": 17},
+    ],
+)
+def test_network_larger_than_any_machine_trains_is_refused(settings: dict) -> None:
+    with pytest.raises(ConfigError, match="network_settings: expected at most 8 levels"):
+        SegResNetSettings(**settings)

@@ -64,3 +64,19 @@ def test_classifier_that_lacks_a_part_raises() -> None:
     del content["levels"]
     with pytest.raises(DataError, match="Fit it again"):
         ObjectClassifier.from_json(content)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"levels": []},
+        {"levels": [0.5, 1e9]},
+        {"levels": ["a"]},
+        {"class_priors": [-1.0] * 7},
+        {"class_priors": [[0.1] * 7]},
+        {"match": {"mean": [0.0], "scale": [1.0], "weights": [[1.0], [1.0]], "bias": [0.0, 0.0]}},
+    ],
+)
+def test_classifier_with_other_numbers_raises(changes: dict) -> None:
+    with pytest.raises(DataError, match="Fit it again"):
+        ObjectClassifier.from_json(known_classifier().to_json() | changes)

@@ -71,6 +71,9 @@ def test_nothing_to_fit_to_raises() -> None:
         ({"mean": None}, "cannot be read"),
         ({"weights": [[1.0]]}, "expected weights of"),
         ({"bias": "x"}, "cannot be read"),
+        ({"mean": [0.0, None]}, "expected finite mean"),
+        ({"scale": [1.0, 0.0]}, "scale above 0"),
+        ({"mean": [[0.0, 0.0]], "scale": [[1.0, 1.0]]}, "expected weights of"),
     ],
 )
 def test_content_of_another_shape_raises(changes: dict, message: str) -> None:

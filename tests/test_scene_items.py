@@ -68,3 +68,10 @@ def test_nothing_and_equal_names_are_refused(tmp_path: Path) -> None:
     image(tmp_path / "a.tiff")
     with pytest.raises(DataError, match="several are named a"):
         find_inputs(tmp_path)
+
+
+def test_files_that_macos_adds_are_no_images(tmp_path: Path) -> None:
+    sound = image(tmp_path / "a.tif")
+    (tmp_path / "._a.tif").write_bytes(b"\0\5\x16\7")
+    for source in (tmp_path, str(tmp_path / "*.tif")):
+        assert find_inputs(source).tiles == (sound,)
