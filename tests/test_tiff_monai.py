@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from monai.data import DataLoader, Dataset, decollate_batch, list_data_collate
 from monai.transforms import LoadImage, LoadImaged
 from tiff_files import ROTATED, make_gcp_tiff, make_geo_tiff, make_tiff, pixels
 
+from seep_monai.dataset.masks import read_mask
 from seep_monai.dataset.reader import TiffMeta, TiffReader
-from seep_monai.errors import TiffError
+from seep_monai.dataset.transforms import NormaliseByScened
+from seep_monai.errors import DataError, TiffError
 from seep_monai.tiff import read_tiff
 
 
@@ -100,3 +103,21 @@ def test_data_loader_worker_processes_read_the_file(tmp_path):
 
 def test_reader_pickled_keeps_its_band():
     assert pickle.loads(pickle.dumps(TiffReader(band=2))).band == 2
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int64", "uint8"])
+def test_label_of_any_dtype_reaches_the_network_as_read_by_the_audit(tmp_path, dtype):
+    labels = (np.arange(64).reshape(8, 8) % 2).astype(dtype)
+    tifffile.imwrite(tmp_path / "mask.tif", labels, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "image.tif", np.full((8, 8), 90, np.uint16), photometric="minisblack")
+    item = {"image": tmp_path / "image.tif", "label": tmp_path / "mask.tif", "scene_level": 90.0}
+    loaded = NormaliseByScened("image")(LoadImaged(["image", "label"], ensure_channel_first=True)(item))
+    np.testing.assert_array_equal(loaded["label"][0], read_mask(tmp_path / "mask.tif"))
+
+
+def test_palette_as_image_is_refused(tmp_path):
+    colours = np.zeros((3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((8, 8), np.uint8), photometric="palette", colormap=colours)
+    loaded = LoadImaged("image", ensure_channel_first=True)({"image": tmp_path / "a.tif", "scene_level": 1.0})
+    with pytest.raises(DataError, match=r"a\.tif: expected an amplitude .*gdal_translate -expand gray"):
+        NormaliseByScened("image", label_key=None)(loaded)
