@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ pytestmark = [
 
 N_EPOCHS = soak.trials(small=9, full=200)
 N_SCENES = soak.trials(small=9, full=500)
+# Collecting all objects takes longer than a scene.
+EVERY = soak.trials(small=1, full=5)
 # The allocator keeps pages for later: what it holds goes up and down by some MB.
 MAX_GROWTH_MB = 16.0
 # Objects that Python's collector knows. The last validation's detections are kept until the next one, and the standard
@@ -41,9 +43,13 @@ class Growth:
     files: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
     objects: list[int] = field(default_factory=list)
+    n_steps: int = 0
 
     def measure(self) -> None:
-        """Add the figures of this moment."""
+        """Add the figures of this moment, at every few steps."""
+        self.n_steps += 1
+        if self.n_steps % EVERY:
+            return
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         self.memory_mb.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
@@ -51,24 +57,24 @@ class Growth:
         self.threads.append(_n_entries("/proc/self/task"))
         self.objects.append(len(gc.get_objects()))
 
-    def grown(self, values: list[Any]) -> float:
-        """The median of the last third less that of the middle third; the first third is the start of the run."""
-        third = len(values) // 3
-        return float(np.median(values[-third:]) - np.median(values[third : 2 * third]))
-
     def check(self, promise: str, steps: str) -> None:
         """Check that nothing has grown from the middle of the run to its end."""
-        memory_mb, files, threads, objects = map(self.grown, (self.memory_mb, self.files, self.threads, self.objects))
-        n = len(self.objects)
-        soak.record(
-            promise,
-            f"{n} {steps}: from the middle third to the last {memory_mb:+.1f} MB, {files:+g} open files, "
-            f"{threads:+g} threads, {objects:+g} Python objects",
-        )
+        memory_mb, files, threads, objects = map(_growth, (self.memory_mb, self.files, self.threads, self.objects))
         assert files <= 0
         assert threads <= 0
         assert objects <= MAX_OBJECTS
         assert memory_mb <= MAX_GROWTH_MB
+        soak.record(
+            promise,
+            f"{self.n_steps} {steps}: from the middle third to the last {memory_mb:+.1f} MB, {files:+g} open files, "
+            f"{threads:+g} threads, {objects:+g} Python objects",
+        )
+
+
+def _growth(values: Sequence[float]) -> float:
+    """The median of the last third less that of the middle third; the first third is the start of the run."""
+    third = len(values) // 3
+    return float(np.median(values[-third:]) - np.median(values[third : 2 * third]))
 
 
 def _n_entries(folder: str) -> int:
