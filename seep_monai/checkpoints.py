@@ -131,6 +131,7 @@ def read_description(ckpt_dir: str | os.PathLike[str]) -> dict[str, Any]:
         raise DataError(
             f"{description}: describes weights with sha256 {stored[:12]}..., but {model} has {actual[:12]}.... {remedy}"
         )
+    check_description(content, description, ships=bool(content.get(SHIPPED_KEY)))
     return content
 
 
@@ -159,7 +160,6 @@ def checked_description(path: Path, text: str | bytes, *, remedy: str = "") -> d
             f"{path}: expected format {DESCRIPTION_FORMAT}, but got {content.get('format', 'none')}: another "
             "version of seep_monai wrote it. Train again, or install the version that its key versions names."
         )
-    check_description(content, path, ships=bool(content.get(SHIPPED_KEY)))
     return content
 
 

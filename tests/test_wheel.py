@@ -32,8 +32,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = {"LICENSE", "docs/README.md", "models/simulated/model.pt", "models/simulated/model.json"}
 BUNDLE |= {f"configs/{name}.json" for name in ("train", "evaluate", "fit_objects", "inference", "metadata")}
 BUNDLE |= {"configs/multi_gpu_train.json", "configs/multi_gpu_evaluate.json"}
-# Beside the folders.
-SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in", "constraints.txt")
+# What a source distribution has besides the package and the bundle.
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in", "constraints.txt", "CITATION.cff")
+BESIDE = ("tests", "scripts", ".github")
 # What `seep-monai infer` and `python -m monai.bundle run` do. One process, since torch takes seconds to import.
 INFERRING = """
 import sys
@@ -52,7 +53,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in SOURCES:
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / "seep_monai", folder / "seep_monai", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("tests", "scripts"):
+    for name in BESIDE:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "bundle", folder / "bundle", ignore=shutil.ignore_patterns("eval", "models"))
     ship_into(folder / "bundle", write_training(folder / "bundle" / "models" / "first"))
@@ -137,7 +138,7 @@ def test_description_of_the_wheel_is_valid(site: Path) -> None:
 
 def test_source_distribution_holds_what_builds_and_tests_it_and_nothing_of_ones_own(source: Path) -> None:
     held = {name for name in files_of(source) if ".egg-info/" not in name}
-    beside = {f"{folder}/{name}" for folder in ("tests", "scripts") for name in files_of(ROOT / folder)}
+    beside = {f"{folder}/{name}" for folder in BESIDE for name in files_of(ROOT / folder)}
     bundle = {f"bundle/{name}" for name in {*BUNDLE, "configs/logging.conf"}}
     assert held - {"PKG-INFO", "setup.cfg"} == {*SOURCES, *package_files(), *beside, *bundle}
 

@@ -12,7 +12,8 @@ import torch
 from monai.data import MetaTensor
 from torch import nn
 
-from seep_monai.checkpoints import DESCRIPTION_FILE, checked_description
+from seep_monai.checkpoints import DESCRIPTION_FILE, SHIPPED_KEY, checked_description
+from seep_monai.description import check_description
 from seep_monai.errors import ConfigError, DataError
 from seep_monai.export.formats import INPUT_NAME, SUFFIXES, Format, format_of, quiet, require
 
@@ -55,7 +56,9 @@ def read_exported_description(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{file}: expected a network of seep-monai export, but it cannot be read ({_reason(error)}). Export it "
             "again."
         ) from error
-    return checked_description(file, content)
+    description = checked_description(file, content)
+    check_description(description, file, ships=bool(description.get(SHIPPED_KEY)))
+    return description
 
 
 class ExportedNetwork(nn.Module):
