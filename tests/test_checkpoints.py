@@ -112,9 +112,11 @@ def test_read_description_that_is_not_json_raises(tmp_path: Path, network: torch
 
 
 def pair(folder: Path) -> tuple[float, int]:
-    """The weight in `model.pt`, and the epoch in the description that is read with it."""
+    """The weight in `model.pt`, and the epoch in the description that is read with it and has its checksum."""
     weight = torch.load(folder / "model.pt", weights_only=True)["weight"].item()
-    return weight, checkpoints.read_description(folder)["epoch"]
+    description = json.loads(checkpoints.description_file(folder).read_text())
+    assert description["sha256"] == hashlib.sha256((folder / "model.pt").read_bytes()).hexdigest()
+    return weight, description["epoch"]
 
 
 def written(folder: Path, epoch: int) -> None:
