@@ -19,6 +19,7 @@ COMMANDS = {
     "crossval": "cross-validate: train, fit and score a network per fold",
     "simulate": "make simulated tiles or scenes with known seeps",
     "archive": "infer many scenes and write one catalogue of seeps",
+    "sites": "find places with slicks on many dates in the outputs of an archive",
     "tiles": "cut training tiles from rasters and labelled polygons",
     "export": "write trained weights for other programs: torch.export, ONNX, TorchScript",
     "pack": "pack the bundle, weights and this package into one zip",

@@ -1,1 +1,1 @@
-"""Many scenes on an existing engine of `concurrent.futures`, their state, and the catalogue of what was found."""
+"""Many scenes: run on an existing engine, their state, the catalogue of what was found, and sites of seeps."""

@@ -1,0 +1,82 @@
+"""How often slicks at random places would show a site as good as one that was found, and intervals of a recurrence."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from scipy.stats import binom
+
+from seep_monai.archive.sites_peaks import EARTH_KM
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.integer]
+
+# Source: 97.5 % quantile of the normal distribution.
+_Z95 = 1.959963984540054
+_SMALLEST_TAIL = 1e-290
+# Choice: .1 degrees; scenes of one frame then have one outline, and the area changes little.
+_GRID_DEG = 0.1
+
+
+def wilson_interval(n_seen: Counts, n_passes: Counts) -> tuple[Floats, Floats]:
+    """Lower and upper end of the 95 % interval of a share, (m,) each; 0 and 1 without a pass.
+
+    Source: Wilson 1927, without correction for continuity.
+
+    >>> [float(end.round(4)[0]) for end in wilson_interval(np.array([5]), np.array([20]))]
+    [0.1119, 0.4687]
+    """
+    n = np.maximum(n_passes, 1)
+    share = np.where(n_passes > 0, n_seen / n, 0.5)
+    z2 = np.where(n_passes > 0, _Z95**2 / n, np.inf)
+    with np.errstate(invalid="ignore"):
+        middle = (share + z2 / 2) / (1 + z2)
+        half = np.sqrt(share * (1 - share) * z2 + z2**2 / 4) / (1 + z2)
+    known = n_passes > 0
+    return np.where(known, np.maximum(middle - half, 0), 0.0), np.where(known, np.minimum(middle + half, 1), 1.0)
+
+
+def log_chance(n_seen: Counts, n_passes: Counts, *, density: float, radius_km: float, n_places: float) -> Floats:
+    """(m,) log10 of the number of places at which so many passes would show a slick by chance, over the archive.
+
+    A slick begins within the radius of a given place on a share p = 1 - exp(-density pi r^2) of the passes, so the
+    number of passes with one is binomial.
+
+    Args:
+        n_seen: passes with a slick.
+        n_passes: passes that could have seen one.
+        density: stray origins per km2 and pass.
+        radius_km: radius of a site.
+        n_places: number of places of this radius in the archive.
+    """
+    share = -math.expm1(-density * math.pi * radius_km**2)
+    # SciPy's tail is 0 below 1e-308. Far out it is its first term with a geometric series of the others, a bound from
+    # above that is exact to a few per cent there.
+    ratio = np.clip((n_passes - n_seen) / (n_seen + 1) * share / (1 - share), 0, 0.5)
+    tail = binom.sf(n_seen - 1, n_passes, share)
+    far = binom.logpmf(n_seen, n_passes, share) - np.log1p(-ratio)
+    with np.errstate(divide="ignore"):
+        log = np.where(tail > _SMALLEST_TAIL, np.log(tail), far)
+    return np.asarray((log + math.log(max(n_places, 1))) / math.log(10))
+
+
+def areas_km2(footprints: npt.NDArray[np.object_]) -> Floats:
+    """(n,) area of polygons in longitude and latitude, on a sphere."""
+    return np.asarray(shapely.area(shapely.transform(footprints, _equal_area)))
+
+
+def covered(footprints: npt.NDArray[np.object_]) -> shapely.Geometry:
+    """The area that any scene covers, to .1 degrees where outlines repeat."""
+    if not len(footprints):
+        return shapely.Polygon()
+    first = np.unique(shapely.bounds(footprints).round(int(-math.log10(_GRID_DEG))), axis=0, return_index=True)[1]
+    return shapely.union_all(footprints[first])
+
+
+def _equal_area(lon_lat: Floats) -> Floats:
+    """Lambert's cylindrical equal-area projection, km."""
+    lon, lat = np.radians(lon_lat).T
+    return EARTH_KM * np.stack([lon, np.sin(lat)], axis=1)

@@ -1,0 +1,185 @@
+"""The seeps and scenes of an archive, as arrays for the statistics over dates."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyogrio
+import shapely
+
+from seep_monai.errors import DataError, listed
+
+SEEPS_NAME, CATALOGUE_NAME = "seeps.gpkg", "catalogue/catalog.json"
+_FIELDS = ("scene", "duplicate_of", "class", "score", "area_km2", "length_km", "origin_lon", "origin_lat")
+# Missing in files from before these were written.
+_MORE_FIELDS = ("end_lon", "end_lat", "target_km")
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """The scenes of an archive.
+
+    Attributes:
+        names: (n,).
+        times: (n,) datetime64[s], start in UTC.
+        footprints: (n,) areas with data in longitude and latitude.
+    """
+
+    names: npt.NDArray[np.object_]
+    times: npt.NDArray[np.datetime64]
+    footprints: npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True, eq=False)
+class Seeps:
+    """The slicks of an archive, without duplicates.
+
+    Attributes:
+        scene: (n,) index of the scene.
+        lon, lat: (2, n) both ends in degrees, the origin first; the same place twice where the other end is unknown.
+        label: (n,) class, 1..7.
+        score: (n,) 0 to 1.
+        area_km2, length_km: (n,).
+        target_km: (n,) distance from the origin to a bright target, NaN where there is none near; None: unknown.
+    """
+
+    scene: npt.NDArray[np.intp]
+    lon: Floats
+    lat: Floats
+    label: npt.NDArray[np.int64]
+    score: Floats
+    area_km2: Floats
+    length_km: Floats
+    target_km: Floats | None
+
+    def __len__(self) -> int:
+        return len(self.scene)
+
+    def take(self, rows: npt.NDArray[Any]) -> Self:
+        """Some of the slicks."""
+        parts: dict[str, Any] = {name: None if part is None else part[..., rows] for name, part in vars(self).items()}
+        return replace(self, **parts)
+
+
+def read_archive(folder: str | Path) -> tuple[Seeps, Scenes]:
+    """The slicks and scenes of the output folder of `seep-monai archive`.
+
+    Raises:
+        DataError: if a file is missing or unreadable, a scene has no time or no footprint, or a slick belongs to no
+            scene of the catalogue.
+    """
+    folder = Path(folder)
+    scenes = read_scenes(folder / CATALOGUE_NAME)
+    return read_seeps(folder / SEEPS_NAME, scenes), scenes
+
+
+def read_scenes(catalogue: Path) -> Scenes:
+    """The scenes of a static STAC catalogue, by name.
+
+    Raises:
+        DataError: if a file is missing or no JSON, or scenes have no time or no footprint.
+    """
+    links = _read_json(catalogue).get("links", [])
+    items = [_read_json(catalogue.parent / link["href"]) for link in links if link.get("rel") == "item"]
+    if not items:
+        raise DataError(f"{catalogue}: expected scenes, but the catalogue has none. Run seep-monai archive first.")
+    items.sort(key=lambda item: str(item["id"]))
+    for what, has in (
+        ("a time (properties.datetime)", lambda item: item.get("properties", {}).get("datetime")),
+        ("a footprint (geometry)", lambda item: item.get("geometry")),
+    ):
+        without = [str(item["id"]) for item in items if not has(item)]
+        if without:
+            raise DataError(
+                f"{catalogue}: expected {what} of each scene, but {len(without)} of {len(items)} have none: "
+                f"{listed(without)}. Name the images like Sentinel-1 products (..._20230415T143012_...) and run "
+                "seep-monai archive again, or leave these scenes out."
+            )
+    footprints = shapely.from_geojson([json.dumps(item["geometry"]) for item in items])
+    times = [_utc(str(item["properties"]["datetime"]), catalogue) for item in items]
+    names = np.array([str(item["id"]) for item in items], object)
+    return Scenes(names, np.array(times, "datetime64[s]"), shapely.make_valid(footprints))
+
+
+def read_seeps(path: Path, scenes: Scenes) -> Seeps:
+    """The slicks of a table that are no duplicates and have a place.
+
+    Raises:
+        DataError: if the file cannot be read, a column is missing, or a slick belongs to another scene.
+    """
+    try:
+        known = set(pyogrio.read_info(path, layer="seeps")["fields"])
+        fields = [name for name in (*_FIELDS, *_MORE_FIELDS) if name in known]
+        missing = sorted(set(_FIELDS) - known)
+        if missing:
+            raise DataError(f"{path}: expected the columns {', '.join(_FIELDS)}, but {', '.join(missing)} are missing.")
+        meta, _, _, columns = pyogrio.raw.read(path, layer="seeps", columns=fields, read_geometry=False)
+    except (RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise DataError(
+            f"{path}: expected the seeps of an archive, but: {reason}. Run seep-monai archive first."
+        ) from error
+    # GDAL returns columns in the order of the file.
+    table = dict(zip(meta["fields"], columns, strict=True))
+    kept = _is_null(table["duplicate_of"]) & np.isfinite(table["origin_lon"]) & np.isfinite(table["origin_lat"])
+    table = {name: column[kept] for name, column in table.items()}
+    return Seeps(
+        _scene_numbers(table["scene"], scenes, path),
+        *_ends(table),
+        table["class"].astype(np.int64),
+        table["score"].astype(np.float64),
+        table["area_km2"].astype(np.float64),
+        table["length_km"].astype(np.float64),
+        table["target_km"].astype(np.float64) if "target_km" in table else None,
+    )
+
+
+def _ends(table: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
+    """Longitudes and latitudes (2, n) of the origin and the other end."""
+    origin = np.stack([table["origin_lon"], table["origin_lat"]]).astype(np.float64)
+    other = np.stack([table["end_lon"], table["end_lat"]]).astype(np.float64) if "end_lon" in table else origin
+    other = np.where(np.isfinite(other).all(axis=0), other, origin)
+    return np.stack([origin[0], other[0]]), np.stack([origin[1], other[1]])
+
+
+def _scene_numbers(names: npt.NDArray[Any], scenes: Scenes, path: Path) -> npt.NDArray[np.intp]:
+    number_of = {name: number for number, name in enumerate(scenes.names)}
+    unknown = sorted({str(name) for name in names if name not in number_of})
+    if unknown:
+        raise DataError(
+            f"{path}: expected seeps of scenes of the catalogue, but {listed(unknown)} are not in it. Run seep-monai "
+            "archive again."
+        )
+    return np.array([number_of[name] for name in names], np.intp)
+
+
+def _is_null(column: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where a column is null: None in text, NaN in numbers. Whole numbers with nulls are read as floats."""
+    if column.dtype == object:
+        return np.array([value is None for value in column], bool)
+    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)
+
+
+def _utc(text: str, path: Path) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DataError(f"{path}: expected ISO 8601 times, but got {text!r}. Run seep-monai archive again.") from error
+    return (time - (time.utcoffset() or time - time)).replace(tzinfo=None)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: expected a file of the catalogue, but: {error}. Run seep-monai archive first."
+        ) from error

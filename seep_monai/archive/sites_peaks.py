@@ -1,0 +1,145 @@
+"""Where the origins of slicks crowd: peaks of their smoothed density, found block by block.
+
+A site is a peak of density, not a chain of neighbours. Single linkage, and DBSCAN, join two sites if stray origins fill
+the gap; a peak stays a peak as long as the density falls between the two. Two sites of equal strength whose origins
+scatter by s in each direction have two peaks if their distance is above 2 sqrt(s^2 + h^2), where h is the width of the
+smoothing: 3 km for s = 1.1 km and the default h of 1 km.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter, maximum_filter
+from scipy.spatial import cKDTree
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+EARTH_KM = 6371.0088  # Source: mean radius of the IUGG.
+# The width of the smoothing (standard deviation) as a share of the radius, and cells for one width.
+_WIDTH_SHARE, _CELLS_PER_WIDTH = 0.5, 4
+# Choice: half the density of one origin; the origins of a pass that lie side by side share the weight of one.
+_LEAST_DENSITY = 0.5
+# Choice: 1 degree, a grid of some 450 x 450 cells at the default radius.
+_BLOCK_DEG = 1.0
+# Beyond four widths the smoothing adds nothing.
+_REACH_WIDTHS = 4.0
+# Farther than any two places on Earth: keeps passes apart in a tree.
+_APART_KM = 1e5
+
+
+def directions(lon: Floats, lat: Floats) -> Floats:
+    """(n, 3) places on a sphere of Earth's size, km. Straight distances of some km are those along the surface.
+
+    >>> directions(np.array([0.0]), np.array([90.0])).round().tolist()
+    [[0.0, 0.0, 6371.0]]
+    """
+    lon, lat = np.radians(lon), np.radians(lat)
+    return EARTH_KM * np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+
+
+def lon_lat(places: Floats) -> tuple[Floats, Floats]:
+    """Longitude and latitude in degrees of (n, 3) places; the inverse of `directions`."""
+    x, y, z = places.T
+    return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+def axes_at(places: Floats) -> tuple[Floats, Floats]:
+    """(n, 3) unit vectors to the east and to the north at (n, 3) places."""
+    lon, lat = (np.radians(angle) for angle in lon_lat(places))
+    east = np.stack([-np.sin(lon), np.cos(lon), np.zeros_like(lon)], axis=1)
+    north = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)], axis=1)
+    return east, north
+
+
+def pass_weights(places: Floats, passes: Indices, radius_km: float) -> Floats:
+    """(n,) one over the number of origins of the same pass within the radius, so that a family counts once.
+
+    Args:
+        places: (n, 3) origins.
+        passes: (n,) pass of each.
+        radius_km: radius of a site.
+    """
+    apart = np.column_stack([places, passes * _APART_KM])
+    return 1.0 / cKDTree(apart).query_ball_point(apart, radius_km, return_length=True)
+
+
+def density_peaks(places: Floats, weights: Floats, radius_km: float) -> Floats:
+    """(m, 3) peaks of the density of origins, the highest first.
+
+    No two peaks are closer than the radius: of such two the higher one is kept.
+
+    Args:
+        places: (n, 3) origins.
+        weights: (n,) of each, 0 to 1.
+        radius_km: radius of a site, > 0.
+    """
+    found = [
+        _block_peaks(places[near] - centre, weights[near], centre, core_km, radius_km)
+        for centre, core_km, near in _blocks(places, _REACH_WIDTHS * _WIDTH_SHARE * radius_km)
+    ]
+    peaks = np.concatenate([np.zeros((0, 3)), *(peak for peak, _ in found)])
+    heights = np.concatenate([np.zeros(0), *(height for _, height in found)])
+    # Ties are broken by place, so that the order of the origins has no effect.
+    peaks = peaks[np.lexsort((*peaks.round(3).T, -heights.round(6)))]
+    return peaks[_highest(peaks, radius_km)]
+
+
+def _blocks(places: Floats, margin_km: float) -> Iterator[tuple[Floats, float, Indices]]:
+    """Centre (3,), radius in km and origins within the radius and a margin, of each block that holds origins."""
+    lon, lat = lon_lat(places)
+    row = np.floor(lat / _BLOCK_DEG)
+    middle = (row + 0.5) * _BLOCK_DEG
+    # Columns as wide as the rows are high.
+    width_deg = _BLOCK_DEG / np.cos(np.radians(np.clip(middle, -89, 89)))
+    column = np.floor(lon / width_deg)
+    cells = np.unique(np.stack([middle, (column + 0.5) * width_deg], axis=1), axis=0)
+    core_km = np.sqrt(0.5) * np.radians(_BLOCK_DEG) * EARTH_KM * 1.05
+    tree = cKDTree(places)
+    for centre in directions(cells[:, 1], cells[:, 0]):
+        near = np.array(tree.query_ball_point(centre, core_km + margin_km), np.intp)
+        yield centre, core_km, near
+
+
+def _block_peaks(
+    offsets: Floats, weights: Floats, centre: Floats, core_km: float, radius_km: float
+) -> tuple[Floats, Floats]:
+    """The peaks within `core_km` of the centre, (m, 3) and (m,)."""
+    cell_km = _WIDTH_SHARE * radius_km / _CELLS_PER_WIDTH
+    (east,), (north,) = axes_at(centre[None])
+    # Half a cell beyond the outermost origin on each side.
+    plane = np.rint(offsets @ np.stack([north, east], axis=1) / cell_km).astype(np.intp)
+    low = plane.min(axis=0) - 1
+    shape = tuple(plane.max(axis=0) - low + 2)
+    cells = np.ravel_multi_index(tuple((plane - low).T), shape)
+    grid = np.bincount(cells, weights, minlength=int(np.prod(shape))).reshape(shape)
+    smooth = gaussian_filter(grid, _CELLS_PER_WIDTH, mode="constant", truncate=_REACH_WIDTHS)
+    # One origin has the density 1 in its own cell.
+    smooth *= 2 * np.pi * _CELLS_PER_WIDTH**2
+    is_peak = (smooth > _LEAST_DENSITY) & (smooth == maximum_filter(smooth, 3, mode="constant"))
+    at = np.argwhere(is_peak)
+    north_km, east_km = ((at + low) * cell_km).T
+    inside = np.hypot(north_km, east_km) <= core_km
+    peaks = centre + north_km[inside, None] * north + east_km[inside, None] * east
+    peaks *= EARTH_KM / np.linalg.norm(peaks, axis=1, keepdims=True)
+    return peaks, smooth[is_peak][inside]
+
+
+def _highest(peaks: Floats, radius_km: float) -> npt.NDArray[np.bool_]:
+    """Which peaks remain if, from the first on, each removes the later ones within the radius."""
+    kept, open_ = np.zeros(len(peaks), bool), np.ones(len(peaks), bool)
+    pairs = cKDTree(peaks).query_pairs(radius_km, output_type="ndarray") if len(peaks) else np.zeros((0, 2), np.intp)
+    first, later = pairs.min(axis=1), pairs.max(axis=1)
+    # All open peaks without an open earlier neighbour are kept at once: the result is that of one after the other.
+    while open_.any():
+        alive = open_[first] & open_[later]
+        first, later = first[alive], later[alive]
+        best = open_.copy()
+        best[later] = False
+        kept |= best
+        open_ &= ~best
+        open_[later[kept[first]]] = False
+    return kept
