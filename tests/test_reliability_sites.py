@@ -48,7 +48,7 @@ def found(seeps: Seeps) -> Sites:
 def test_planted_sites_three_km_apart_are_found_one_by_one() -> None:
     rng = np.random.default_rng(0)
     n_true = n_hit = n_wrong = n_inside = n_covered = 0
-    for _ in range(soak.trials(small=3, full=200)):
+    for _ in range(soak.trials(small=2, full=60)):
         places = grid_km(rng, 3.0)
         rates = rng.uniform(0.3, 0.6, len(places))
         sites = found(joined(planted(rng, places, rates), strays(rng, 0.5)))
@@ -82,7 +82,7 @@ def inside_ellipse(sites: Sites, rows: np.ndarray, places_km: np.ndarray) -> np.
 
 def test_strays_alone_make_as_few_sites_as_promised() -> None:
     rng = np.random.default_rng(1)
-    trials = soak.trials(small=6, full=200)
+    trials = soak.trials(small=4, full=60)
     counts = [len(found(strays(rng, rng.choice([0.3, 1.0, 3.0])))) for _ in range(trials)]
     soak.record(
         "Slicks at random places make about one site an archive or fewer",

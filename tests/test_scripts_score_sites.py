@@ -1,0 +1,48 @@
+"""The script that scores sites against true vents, on an archive worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from script_runs import run_script
+from small_archives import KM_PER_DEG, joined, scenes_of, seeps_of, write_archive
+
+
+def vent(east_km: float, rate: float, kind: str = "vent") -> dict:
+    place = {"type": "Point", "coordinates": [east_km / KM_PER_DEG, 0]}
+    return {"type": "Feature", "properties": {"kind": kind, "rate": rate}, "geometry": place}
+
+
+def test_sites_are_scored_against_the_vents(tmp_path: Path) -> None:
+    # Sites of recurrence .5 at 0, 20, -20 and 40 km, half of them with a bright target at 40 km.
+    seeps = joined(*(seeps_of(np.arange(0, 20, 2), [km] * 10, [0] * 10) for km in (0, 20, -20, 40)))
+    target_km = np.where(np.arange(40) >= 35, 0.3, np.nan)
+    write_archive(tmp_path / "out", scenes_of(20), seeps, target_km=target_km)
+    # Found with its rate, found with another rate, a rare one; one that is not found; the platform.
+    vents = [vent(1, 0.4), vent(20, 0.95), vent(-20.5, 0.1), vent(-40, 0.5), vent(40, 0.5, "platform")]
+    (tmp_path / "vents.geojson").write_text(json.dumps({"features": vents}))
+    done = run_script("score_sites", tmp_path, tmp_path / "out", "--n_shuffles", 2)
+
+    assert done.returncode == 0, done.stderr
+    found, chance = done.stdout.split("}\n{", maxsplit=1)
+    assert json.loads(found + "}") == {
+        "vents": 3,
+        "sites": 3,
+        "found": 2,
+        "at_rarer_vents": 1,
+        "wrong": 0,
+        "recall": 2 / 3,
+        "precision": 1.0,
+        "rate_inside_interval": 0.5,
+        "left_out_at_targets": 1,
+    }
+    assert json.loads("{" + chance)["by chance"]["mean_found"] <= 1
+
+
+def test_missing_truth_is_named(tmp_path: Path) -> None:
+    write_archive(tmp_path / "out", scenes_of(2), seeps_of([0], [0], [0]))
+    done = run_script("score_sites", tmp_path, tmp_path / "out")
+    assert done.returncode == 1
+    assert "vents.geojson" in done.stderr
