@@ -99,14 +99,17 @@ def test_training_killed_at_random_moments_goes_on_bit_for_bit(dataset: Path, tm
     rng = random.Random(16)
     iterations, n_second = [], 0
     for number in range(soak.trials(small=2, full=20)):
-        out, share = tmp_path / str(number), rng.random()
-        while not was_killed_at(share, training_words(dataset, out, **WITHIN_EPOCHS), out, whole):
-            # It was faster than the whole one, and had ended.
+        out = tmp_path / str(number)
+        words = training_words(dataset, out, **WITHIN_EPOCHS)
+        out.mkdir()
+        while ended(start(words, out / "log.txt", random_moment(rng, whole))) != -signal.SIGKILL:
+            # It had ended before.
             shutil.rmtree(out)
-            share /= 2
+            out.mkdir()
         if (out / "models" / "last.pt").is_file():
-            words = training_words(dataset, out, **WITHIN_EPOCHS, resume=True)
-            n_second += was_killed_at(rng.random(), words, out, whole)
+            # This kill may come too late.
+            again = start([*words, "--resume", "True"], out / "log.txt", random_moment(rng, whole))
+            n_second += ended(again) == -signal.SIGKILL
         iterations.append(assert_goes_on(dataset, out, whole))
     soak.record(
         "A training killed at a random moment goes on bit for bit; its weights draw maps meanwhile",
@@ -115,13 +118,10 @@ def test_training_killed_at_random_moments_goes_on_bit_for_bit(dataset: Path, tm
     )
 
 
-def was_killed_at(share: float, words: list[str], out: Path, whole: Whole) -> bool:
-    """Kill a training after a share of the time that the whole one took. False if it had ended before."""
-    out.mkdir(exist_ok=True)
-    process = start(words, out / "log.txt")
-    process.join(share * whole.seconds)
-    process.kill()
-    return ended(process) == -signal.SIGKILL
+def random_moment(rng: random.Random, whole: Whole) -> Kill:
+    """Up to two iterations after one of the first eleven checkpoints, or after the start."""
+    delay_s = rng.uniform(0, 2) * whole.seconds / (_N_ITERATIONS + 1)
+    return Kill("last.pt", "after", rng.randrange(_N_ITERATIONS - 1), delay_s=max(delay_s, 1e-3))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -41,12 +43,16 @@ WRITTEN = ("model.pt", "model.json", "last.pt")
 
 @dataclass(frozen=True)
 class Kill:
-    """A signal in the write of the n-th file of a name: when it is `half` written, `before` or `after` the renaming."""
+    """A signal in the write of the n-th file of a name: when it is `half` written, `before` or `after` the renaming.
+
+    With `delay_s` it comes so much later. `n` = 0 counts from the start of the process.
+    """
 
     name: str
     moment: str
     n: int
     signal: int = signal.SIGKILL
+    delay_s: float = 0
 
     def __str__(self) -> str:
         return f"{self.moment} {self.name} {self.n}"
@@ -113,6 +119,11 @@ def _mount(folder: Path) -> None:
 def _killed(kill: Kill) -> Any:
     """Patches of what `seep_monai.files` writes with."""
     n_seen = 0
+    timer = threading.Timer(kill.delay_s, os.kill, (os.getpid(), kill.signal))
+    timer.daemon = True
+    strike = timer.start if kill.delay_s else functools.partial(os.kill, os.getpid(), kill.signal)
+    if kill.n == 0:
+        strike()
     replace, write_bytes = Path.replace, Path.write_bytes
 
     def is_it(name: str) -> bool:
@@ -123,16 +134,16 @@ def _killed(kill: Kill) -> Any:
     def killing_replace(self: Path, target: Path) -> Path:
         now = kill.moment != "half" and is_it(Path(target).name)
         if now and kill.moment == "before":
-            os.kill(os.getpid(), kill.signal)
+            strike()
         renamed = replace(self, target)
         if now and kill.moment == "after":
-            os.kill(os.getpid(), kill.signal)
+            strike()
         return renamed
 
     def killing_write(self: Path, content: bytes) -> int:
         if kill.moment == "half" and is_it(self.name.removeprefix(".").rsplit(".", 2)[0]):
             write_bytes(self, content[: len(content) // 2])
-            os.kill(os.getpid(), kill.signal)
+            strike()
         return write_bytes(self, content)
 
     return patch.multiple(Path, replace=killing_replace, write_bytes=killing_write)
