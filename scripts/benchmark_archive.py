@@ -154,7 +154,6 @@ def _write(folder: Path) -> tuple[float, float, float, int]:
     from seep_monai.archive.catalogue import write_catalogue
     from seep_monai.archive.inference import Model
 
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     model = Model("ab" * 32, str(folder / "model.pt"), tuple(f"Seep cls{k}" for k in range(1, 8)), (320, 320))
     wall, cpu = time.perf_counter(), time.process_time()
     _, n_seeps = write_catalogue(folder, SETTINGS, model)

@@ -196,7 +196,11 @@ class _Run:
             raise DataError(f"executor: the connection to the workers was lost. {GO_ON}") from error
         except Exception as error:
             if not isinstance(error, BrokenExecutor) and type(error).__name__ != _KILLED:
-                raise
+                # Errors of the scene are outcomes.
+                raise DataError(
+                    f"executor: a worker cannot run scenes ({type(error).__name__}: {error}). Install this version of "
+                    "seep_monai, and what the task needs, on every worker."
+                ) from error
             self.deaths[scene.name] += 1
             if not self.n_ended and self.deaths.total() >= _MOST_DEATHS_AT_START:
                 raise DataError(
