@@ -151,7 +151,7 @@ def _measured(share: list[int]) -> dict[str, Any]:
 def _process(rank: int, folder: str, n_processes: int) -> None:
     meeting = f"file://{folder}/meeting"
     # A deadlock fails instead of waiting for half an hour.
-    options = {"world_size": n_processes, "timeout": timedelta(minutes=2)}
+    options = {"world_size": n_processes, "timeout": timedelta(minutes=10)}
     dist.init_process_group("gloo", init_method=meeting, rank=rank, **options)
     with patch.object(processes, "_GRACE_S", 0.0):
         measured = _measured(LOSS_SHARES[n_processes][rank])
