@@ -69,13 +69,19 @@ class Store:
 def install(patch: pytest.MonkeyPatch) -> None:
     """Put the fake where MONAI and the bundle look for MLflow."""
     stores: dict[str, Store] = {}
+
+    def client(tracking_uri: str) -> Store:
+        if "://" not in tracking_uri:
+            raise ValueError(f"folders are no longer taken: {tracking_uri}")
+        return stores.setdefault(tracking_uri, Store())
+
     fake, entities = ModuleType("mlflow"), ModuleType("mlflow.entities")
     entities.Param = lambda key, value: SimpleNamespace(key=key, value=value)  # type: ignore[attr-defined]
     entities.Metric = lambda key, value, *_: SimpleNamespace(key=key, value=value)  # type: ignore[attr-defined]
     entities.RunStatus = SimpleNamespace(FINISHED="FINISHED", to_string=str)  # type: ignore[attr-defined]
     entities.LifecycleStage = SimpleNamespace(ACTIVE="active")  # type: ignore[attr-defined]
     fake.entities = entities  # type: ignore[attr-defined]
-    fake.MlflowClient = lambda tracking_uri: stores.setdefault(tracking_uri, Store())  # type: ignore[attr-defined]
+    fake.MlflowClient = client  # type: ignore[attr-defined]
     patch.setitem(sys.modules, "mlflow", fake)
     patch.setitem(sys.modules, "mlflow.entities", entities)
     patch.setattr(mlflow_handler, "mlflow", fake)

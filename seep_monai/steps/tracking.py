@@ -113,7 +113,7 @@ def _handlers() -> list[MLFlowHandler]:
     ids = [
         f"{handlers}#{i}"
         for handlers in _HANDLER_LISTS
-        for i, handler in enumerate(workflow.parser.get(handlers, []))
+        for i, handler in enumerate(workflow.parser.get(handlers) or [])
         if isinstance(handler, dict) and handler.get("_target_") == "MLFlowHandler"
     ]
     if ids and not optional_import("mlflow")[1]:
