@@ -34,7 +34,7 @@ from seep_monai.workflow import BUNDLE_ROOT_VARIABLE
 IN_CHECKOUT = Path(__file__).resolve().parent.parent / "bundle" / "models" / "simulated"
 # Dice of seep on the simulated tile of `simulated_tile`. Measured once on the weights in this checkout; measure again
 # when they or the simulator change.
-STORED_DICE = 0.825
+STORED_DICE = 0.863
 
 
 @pytest.fixture
