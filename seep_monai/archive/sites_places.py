@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from seep_monai.archive.sites_chance import areas_km2, log_chance
 from seep_monai.archive.sites_input import Scenes, Seeps
 from seep_monai.archive.sites_peaks import density_peaks, directions, pass_weights
-from seep_monai.archive.sites_views import Sightings, Views
+from seep_monai.archive.sites_views import Sightings, Views, n_passes_over
 from seep_monai.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
@@ -24,6 +24,8 @@ Mask = npt.NDArray[np.bool_]
 
 # The density of strays is that of the slicks at no site, and the sites depend on it: three rounds are enough.
 _N_ROUNDS = 3
+# Choice: places that chance would show a hundred times as often as allowed are left out early.
+_LIKELY = 2.0
 # Choice: the slicks of a family begin within two and a half radii of each other.
 _FAMILY_RADII = 2.5
 # Choice: two; a peak goes to where the ends of slicks are. With ends at random this is right within a factor of 1.5.
@@ -147,12 +149,19 @@ def find_places(
 
     both = Places.of(points, _nearest_peaks(points.ends[0], weights, radius_km), np.zeros(2 * n, np.intp))
     both = both.frequent(points, settings.min_passes)
-    views = Views.of(both.sightings, both.centres, scenes, passes, (points.scene, both.owner))
-    alone = evidence_of(views.counts(len(both), views.seen), views.counts(len(both)), np.ones(n, bool))
+    n_seen = both.sightings.counts(len(both))
+    n_passes = np.maximum(n_seen, n_passes_over(both.centres, scenes, passes))
+    alone = np.full(len(both), -np.inf)
+    for _ in range(_N_ROUNDS):
+        at_site = np.append(alone >= 0, False)[both.owner].reshape(2, n)
+        alone = evidence_of(n_seen, n_passes, ~(at_site[0] | at_site[1]))
+    # Strays make many places that are far from being sites: they would take time and memory.
+    likely = np.flatnonzero(alone >= -math.log10(settings.most_by_chance) - _LIKELY)
+    both, alone = both.only(points, likely), alone[likely]
     owner_of_end, value = both.owner.reshape(2, n), np.append(alone, -np.inf)
     # The origin wins where both are equal.
     end = value[owner_of_end].argmax(axis=0) if n else np.zeros(0, np.intp)
-    places = Places.of(slicks, *_renumbered(owner_of_end[end, np.arange(n)], end))
+    places = Places.of(slicks, _renumbered(owner_of_end[end, np.arange(n)]), end)
     places = places.frequent(slicks, settings.min_passes)
     views = Views.of(places.sightings, places.centres, scenes, passes, (slicks.scene, places.owner))
     counts = views.counts(len(places), views.seen), views.counts(len(places))
@@ -170,13 +179,13 @@ def _nearest_peaks(points: Floats, weights: Floats, radius_km: float) -> Indices
         return np.zeros(0, np.intp)
     peaks = density_peaks(points, weights, radius_km)
     _, nearest = cKDTree(peaks).query(points, distance_upper_bound=radius_km)
-    return _renumbered(np.where(nearest < len(peaks), nearest, -1), nearest)[0]
+    return _renumbered(np.where(nearest < len(peaks), nearest, -1))
 
 
-def _renumbered(owner: Indices, end: Indices) -> tuple[Indices, Indices]:
-    """Owners numbered without gaps, and the ends as they are."""
+def _renumbered(owner: Indices) -> Indices:
+    """Owners without gaps in their numbers; -1 stays."""
     used, numbers = np.unique(owner, return_inverse=True)
-    return numbers - int(len(used) > 0 and used[0] < 0), end
+    return numbers - int(len(used) > 0 and used[0] < 0)
 
 
 def _own_passes(views: Views, centres: Floats, order: Indices, radius_km: float) -> tuple[Counts, Counts]:

@@ -16,6 +16,9 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
+# Choice: with 600 passes, 100 MB.
+_AT_ONCE = 4096
+
 
 @dataclass(frozen=True, eq=False)
 class Sightings:
@@ -106,6 +109,17 @@ class Views:
     def counts(self, n_places: int, chosen: Mask | None = None) -> npt.NDArray[np.int64]:
         """(m,) number of passes over each place, all or those of a mask (k,)."""
         return np.bincount(self.place if chosen is None else self.place[chosen], minlength=n_places)
+
+
+def n_passes_over(centres: Floats, scenes: Scenes, passes: Indices) -> npt.NDArray[np.int64]:
+    """(m,) number of passes with data at each place; some thousand places at a time."""
+    n_passes = int(passes.max(initial=-1)) + 1
+    counts = [np.zeros(0, np.int64)]
+    for start in range(0, len(centres), _AT_ONCE):
+        some = centres[start : start + _AT_ONCE]
+        scene, place = shapely.STRtree(shapely.points(*lon_lat(some))).query(scenes.footprints, predicate="intersects")
+        counts.append(np.bincount(np.unique(place * n_passes + passes[scene]) // n_passes, minlength=len(some)))
+    return np.concatenate(counts)
 
 
 def _slicks_elsewhere(
