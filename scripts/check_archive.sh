@@ -18,11 +18,11 @@ echo "== $n_scenes scenes, two local processes"
 "${archive[@]}" "$out/local" --executor local:2 "$@" | tail -n 5
 
 echo "== Dask, one of two workers killed half way"
-dask scheduler --host 127.0.0.1 --port 0 --no-dashboard --scheduler-file "$out/dask.json" > "$out/scheduler.log" 2>&1 &
+python -m dask scheduler --host 127.0.0.1 --port 0 --no-dashboard --scheduler-file "$out/dask.json" > "$out/scheduler.log" 2>&1 &
 scheduler=$!
 workers=""
 for number in 1 2; do
-    dask worker --scheduler-file "$out/dask.json" --nthreads 1 --no-dashboard > "$out/worker$number.log" 2>&1 &
+    python -m dask worker --scheduler-file "$out/dask.json" --nthreads 1 --no-dashboard > "$out/worker$number.log" 2>&1 &
     workers="$workers $!"
 done
 trap 'kill $scheduler $workers 2> /dev/null || true' EXIT

@@ -81,6 +81,11 @@ def test_model_has_the_fields_that_the_extension_requires(tmp_path: Path) -> Non
     assert {"shape", "dim_order", "data_type"} == properties["mlm:input"][0]["input"].keys()
     assert properties["mlm:output"][0]["classification:classes"][7] == {"value": 7, "name": "Seep_cls7"}
     assert properties["mlm:hyperparameters"] == {"weights_sha256": "ab" * 32}
+    pystac, mlm = pytest.importorskip("pystac"), pytest.importorskip("pystac.extensions.mlm")
+    read = mlm.MLMExtension.ext(pystac.Item.from_dict(content))
+    assert (read.mlm_name, read.architecture) == ("seep-monai-" + "ab" * 6, "SegResNet")
+    assert read.input[0].input.shape == [-1, 1, 320, 320]
+    assert read.output[0].result.shape == [-1, 8, 320, 320]
     model = content["assets"]["model"]
     assert "mlm:model" in model["roles"]
     assert model["mlm:artifact_type"] == "torch.save"

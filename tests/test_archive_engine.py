@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import fcntl
 import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Executor, Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from archive_tasks import MODEL, PlainTask, run, scenes
 from seep_monai.archive import engine
 from seep_monai.archive.agreement import agree, read_model
 from seep_monai.archive.attempts import ListedScene, Place, attempt
+from seep_monai.archive.executors import Workers
 from seep_monai.archive.job_table import JobTable, all_shards_ended, merged_rows, write_csv
 from seep_monai.archive.scene_list import Shard
 from seep_monai.commands.archive import status
@@ -107,6 +111,42 @@ def test_workers_that_cannot_start_end_the_run(
     monkeypatch.setattr(engine, "_MOST_DEATHS_AT_START", 3)
     with pytest.raises(DataError, match="3 workers died and no scene was ended"):
         run(scenes("kill_1", "kill_2"), task, tmp_path)
+
+
+class FailingExecutor(Executor):
+    """An engine whose jobs all end with one error."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if isinstance(self.error, CancelledError):
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        else:
+            future.set_exception(self.error)
+        return future
+
+    @contextmanager
+    def started(self) -> Iterator[Workers]:
+        yield Workers(self, lambda: 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ImportError("No module named 'seep_monai'"), r"a worker cannot run scenes \(ImportError: No module named"),
+        (CancelledError(), "the connection to the workers was lost. Give the same command again"),
+    ],
+)
+def test_engine_that_is_lost_or_unfit_is_named(
+    tmp_path: Path, task: PlainTask, error: BaseException, message: str
+) -> None:
+    choice: Any = FailingExecutor(error)
+    with pytest.raises(DataError, match=message):
+        engine.run_archive(scenes("good_1"), task, tmp_path, choice)
+    assert [row.state for row in merged_rows(tmp_path).values()] == ["waiting"]
 
 
 def test_scene_that_has_killed_twice_is_not_tried(tmp_path: Path, task: PlainTask) -> None:
