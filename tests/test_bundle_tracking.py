@@ -119,7 +119,7 @@ def test_evaluation_whose_report_cannot_be_written_is_closed(
 ) -> None:
     (tmp_path / "report.html").mkdir()
     places = {"output_dir": str(tmp_path), "ckpt_dir": str(trained / "models")}
-    assert "report.html: cannot be used" in message_of(evaluate, dataset, tmp_path, **places, **uri(tmp_path))
+    assert "report.html: cannot be written" in message_of(evaluate, dataset, tmp_path, **places, **uri(tmp_path))
     assert [run.info.status for run in runs(tmp_path)] == ["FAILED"]
 
 

@@ -62,7 +62,7 @@ def test_average_is_kept_and_restored_with_the_last_checkpoint(tmp_path: Path) -
     average, _ = trained_to([2.0, 4.0], 0.9)
     kept = average.average.weight.item()
     engine = Engine(lambda engine, batch: None)
-    engine.state.epoch, engine.state.iteration = 1, 2
+    engine.state.epoch, engine.state.iteration, engine.state.epoch_length = 1, 2, 2
     last_checkpoint(tmp_path, average).save(engine)
     network = torch.nn.Linear(1, 1, bias=False)
     fresh = WeightAverage(network, 0.9)
@@ -74,7 +74,7 @@ def test_average_is_kept_and_restored_with_the_last_checkpoint(tmp_path: Path) -
 def test_average_begins_with_the_weights_of_a_training_without_one(tmp_path: Path) -> None:
     plain, _ = trained_to([2.0, 4.0], 0.0)
     engine = Engine(lambda engine, batch: None)
-    engine.state.epoch, engine.state.iteration = 1, 2
+    engine.state.epoch, engine.state.iteration, engine.state.epoch_length = 1, 2, 2
     last_checkpoint(tmp_path, plain).save(engine)
     network = torch.nn.Linear(1, 1, bias=False)
     fresh = WeightAverage(network, 0.9)

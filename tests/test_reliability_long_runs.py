@@ -106,6 +106,6 @@ def test_inference_of_many_scenes_does_not_grow(trained: Path, tmp_path: Path, m
     for i in range(1, N_SCENES):
         shutil.copy(scenes / "scene_0.tif", scenes / f"scene_{i}.tif")
     growth = Growth()
-    monkeypatch.setattr(SceneRun, "_infer", measured(SceneRun._infer, growth))
+    monkeypatch.setattr(SceneRun, "infer", measured(SceneRun.infer, growth))
     infer(scenes, trained, tmp_path / "out")
     growth.check("An inference of many scenes does not grow", "scenes")
