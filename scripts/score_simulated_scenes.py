@@ -1,4 +1,4 @@
-"""False alarms and recall of the maps that `seep-monai infer` drew of simulated scenes.
+"""False alarms and recall of the polygons that `seep-monai infer` drew of simulated scenes.
 
 SCENES is a folder of `seep-monai simulate --scenes`, MAPS the --output_dir of the inference. A seep is found if an
 object has an IoU of at least .1 with it; an object without such a seep is a false alarm. Without MAPS, a plain
@@ -13,11 +13,15 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import rasterio
+import shapely
+from affine import Affine
+from rasterio.features import rasterize
 from scipy.ndimage import uniform_filter
 
 from seep_monai.classes import NO_DATA_LABEL
-from seep_monai.instances.components import ClassMap, Floats, seep_components
+from seep_monai.instances.components import ANY_SEEP, ClassMap, Components, Floats, Mask, seep_components
 from seep_monai.instances.ring import ring_ratio
 from seep_monai.metrics.overlap import overlaps
 
@@ -38,9 +42,12 @@ def main() -> None:
     counts: Counter[str] = Counter()
     for image in sorted((arguments.scenes / "images").glob("*.tif")):
         dn = read(image)
-        classes = plain_threshold(dn) if arguments.maps is None else read_map(arguments.maps, image)
+        if arguments.maps is None:
+            drawn, known = plain_threshold(dn), dn > 0
+        else:
+            drawn, known = read_polygons(arguments.maps, image)
         # Not +=, which drops counts of 0.
-        counts.update(scene_counts(dn, read(arguments.scenes / "masks" / image.name), classes))
+        counts.update(scene_counts(dn, read(arguments.scenes / "masks" / image.name), drawn, known))
     if not counts:
         raise SystemExit(f"{arguments.scenes}: expected scenes in images/, but found none.")
     figures = summary(counts, arguments.pixel_size_m)
@@ -55,16 +62,32 @@ def read(path: Path) -> np.ndarray:
         return np.asarray(raster.read(1))
 
 
-def read_map(maps: Path, image: Path) -> ClassMap:
-    """The class map of an image."""
-    path = maps / f"{image.stem}_classes.tif"
-    if not path.is_file():
-        raise SystemExit(f"{path}: expected the map of {image.name}, but there is none. Infer this scene first.")
-    return read(path)
+def read_polygons(maps: Path, image: Path) -> tuple[Components, Mask]:
+    """The polygons drawn of an image as components, and the pixels that are not no-data in its class map."""
+    classes, polygons = (maps / f"{image.stem}{end}" for end in ("_classes.tif", "_seeps.gpkg"))
+    for path in (classes, polygons):
+        if not path.is_file():
+            raise SystemExit(f"{path}: expected the result of {image.name}, but there is none. Infer this scene first.")
+    shapes = shapely.from_wkb(pyogrio.raw.read(polygons, layer="seeps", columns=[])[2])
+    with rasterio.open(classes) as raster:
+        known = raster.read(1) != NO_DATA_LABEL
+        # Without a coordinate system, y is minus the row.
+        to_map = raster.transform if raster.crs else Affine.scale(1, -1)
+    labels = np.zeros(known.shape, np.int32)
+    if len(shapes):
+        numbered = ((shape, i) for i, shape in enumerate(shapes, start=1))
+        rasterize(numbered, out=labels, transform=to_map)
+    return components(labels, len(shapes)), known
 
 
-def plain_threshold(dn: Floats) -> ClassMap:
-    """The map of the plain threshold: (H, W) uint8, 1 = seep, 0 = none, 255 = no-data (DN 0)."""
+def components(labels: np.ndarray, count: int) -> Components:
+    """The numbered objects of a label image."""
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    return Components(labels, np.full(count, ANY_SEEP, np.int64), areas, np.ones(count))
+
+
+def plain_threshold(dn: Floats) -> Components:
+    """The areas of the plain threshold; DN 0 is no-data."""
     valid = dn > 0
     mean = uniform_filter(dn.astype(np.float32), MEAN_PX)
     drawn = np.zeros(dn.shape, np.uint8)
@@ -77,19 +100,19 @@ def plain_threshold(dn: Floats) -> ClassMap:
     drawn[uniform_filter(valid.astype(np.float32), MEAN_PX) < 1 - 1e-3] = 0
     found = seep_components(drawn)
     drawn[np.concatenate([[False], found.areas_px < PLAIN_AREA_PX])[found.labels]] = 0
-    return np.where(valid, drawn, np.uint8(NO_DATA_LABEL))
+    return seep_components(drawn)
 
 
-def scene_counts(dn: Floats, truth: ClassMap, classes: ClassMap) -> Counter[str]:
+def scene_counts(dn: Floats, truth: ClassMap, drawn: Components, known: Mask) -> Counter[str]:
     """Numbers of seeps, objects and pixels of one scene; numbers of scenes add.
 
     Args:
         dn: (H, W) digital numbers, 0 = no-data.
         truth: (H, W) 0 or class.
-        classes: (H, W) drawn classes, 255 = no-data.
+        drawn: the objects drawn.
+        known: (H, W), False = no-data.
     """
     true = seep_components(truth)
-    drawn = seep_components(np.where(classes == NO_DATA_LABEL, 0, classes).astype(np.uint8))
     pairs = overlaps(true, drawn)
     good = pairs.iou >= FOUND_IOU
     found, right = np.unique(pairs.truth[good]), np.unique(pairs.predicted[good])
@@ -97,7 +120,7 @@ def scene_counts(dn: Floats, truth: ClassMap, classes: ClassMap) -> Counter[str]
     dark = [row for row in range(len(true)) if _ratio(log_dn, true.labels == row + 1, sea) <= DARK_RATIO]
     return Counter(
         scenes=1,
-        known_px=int((classes != NO_DATA_LABEL).sum()),
+        known_px=int(known.sum()),
         seeps=len(true),
         found=len(found),
         dark_seeps=len(dark),

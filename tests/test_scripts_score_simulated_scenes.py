@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
+import shapely
 from rasterio.errors import NotGeoreferencedWarning
 from script_runs import run_script
 
@@ -32,6 +34,12 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         profile = {"driver": "GTiff", "height": 100, "width": 100, "count": 1, "dtype": image.dtype}
         with pytest.warns(NotGeoreferencedWarning), rasterio.open(path, "w", **profile) as raster:
             raster.write(image, 1)
+    # Polygons of a scene without a coordinate system: x = column, y = -row.
+    drawn = [shapely.box(20, -30, 40, -20), shapely.box(60, -70, 70, -60)]
+    wkb = np.array([shapely.to_wkb(polygon) for polygon in drawn], object)
+    pyogrio.raw.write(
+        maps / "a_seeps.gpkg", geometry=wkb, field_data=[], fields=[], layer="seeps", geometry_type="Polygon"
+    )
     return scenes, maps
 
 
@@ -69,4 +77,4 @@ def test_missing_map_is_named(folders: tuple[Path, Path]) -> None:
     done = run_script("score_simulated_scenes", scenes, maps)
 
     assert done.returncode == 1
-    assert "a_classes.tif: expected the map" in done.stderr
+    assert "a_classes.tif: expected the result" in done.stderr
