@@ -28,6 +28,8 @@ from seep_monai.metrics.overlap import overlaps
 FOUND_IOU = 0.1
 # A seep counts if its mean DN is at most this share of the sea around it.
 DARK_RATIO = 0.85
+# Films break into many pieces of a few pixels, which are counted apart.
+LARGE_PX = 100
 # The plain threshold: window of the mean and block of the median in px, share of the median, smallest area in px.
 MEAN_PX, MEDIAN_PX, PLAIN_SHARE, PLAIN_AREA_PX = 7, 256, 0.7, 100
 
@@ -118,6 +120,7 @@ def scene_counts(dn: Floats, truth: ClassMap, drawn: Components, known: Mask) ->
     found, right = np.unique(pairs.truth[good]), np.unique(pairs.predicted[good])
     log_dn, sea = np.log(np.maximum(dn, 1).astype(np.float32)), (dn > 0) & (truth == 0)
     dark = [row for row in range(len(true)) if _ratio(log_dn, true.labels == row + 1, sea) <= DARK_RATIO]
+    large = np.flatnonzero(true.areas_px >= LARGE_PX)
     return Counter(
         scenes=1,
         known_px=int(known.sum()),
@@ -125,6 +128,8 @@ def scene_counts(dn: Floats, truth: ClassMap, drawn: Components, known: Mask) ->
         found=len(found),
         dark_seeps=len(dark),
         dark_found=len(np.intersect1d(dark, found)),
+        large_dark_seeps=len(np.intersect1d(dark, large)),
+        large_dark_found=len(np.intersect1d(np.intersect1d(dark, large), found)),
         objects=len(drawn),
         false_alarms=len(drawn) - len(right),
     )
@@ -150,6 +155,7 @@ def summary(counts: Counter[str], pixel_size_m: float) -> dict[str, float | int 
         "false_alarms_per_1000_km2": counts["false_alarms"] / area_km2 * 1000 if area_km2 else None,
         "recall": share("found", "seeps"),
         "dark_recall": share("dark_found", "dark_seeps"),
+        "large_dark_recall": share("large_dark_found", "large_dark_seeps"),
     }
 
 
