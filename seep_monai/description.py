@@ -80,10 +80,12 @@ def _is_number(value: Any, low: float, high: float) -> bool:
 
 
 def _is_operating_point(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("instances"), dict):
-        return False
-    threshold = value["instances"].get("threshold")
-    return threshold is None or threshold == 0 or _is_number(threshold, 0, 1)
+    return isinstance(value, dict) and all(_is_cut(value.get(name)) for name in ("instances", "seep"))
+
+
+def _is_cut(value: Any) -> bool:
+    threshold = value.get("threshold") if isinstance(value, dict) else value
+    return isinstance(value, dict) and (threshold is None or threshold == 0 or _is_number(threshold, 0, 1))
 
 
 _NEEDED: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -110,8 +112,8 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "pixel_size_m": (lambda value: value is None or _is_number(value, 0, 1e9), "null or a number above 0"),
     "run_name": (_is_text, "a name"),
     "context": (_is_object, "an object"),
-    "operating_point": (_is_operating_point, "an object with the threshold of instances"),
-    "classified_operating_point": (_is_operating_point, "an object with the threshold of instances"),
+    "operating_point": (_is_operating_point, "an object with the thresholds of instances and seep"),
+    "classified_operating_point": (_is_operating_point, "an object with the thresholds of instances and seep"),
     "map_threshold": (lambda value: _is_number(value, 0, 1), "a number from 0 to 1"),
     "objects": (_is_object, "an object"),
     "trained": (_is_object, "an object"),
