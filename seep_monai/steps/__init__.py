@@ -26,6 +26,13 @@ from seep_monai.steps.inference import (
     window_inferer,
 )
 from seep_monai.steps.neighbours import inference_context, make_context, scene_tiles, stored_context
+from seep_monai.steps.optimisation import (
+    batch_shares,
+    make_optimizer,
+    make_schedule,
+    tile_sampler,
+    weight_average,
+)
 from seep_monai.steps.setup import (
     amp_settings,
     boolean,
@@ -48,21 +55,16 @@ from seep_monai.steps.setup import (
 from seep_monai.steps.tracking import prepare_tracking
 from seep_monai.steps.training import (
     augment_settings,
-    batch_shares,
     check_training,
     instance_settings,
     loss_settings,
     make_augment,
     make_loss,
-    make_optimizer,
     make_plan,
-    make_schedule,
     model_description,
     network_settings,
     split_settings,
-    tile_sampler,
     train,
-    weight_average,
 )
 from seep_monai.steps.weights import (
     inference_instances,

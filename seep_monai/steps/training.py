@@ -9,9 +9,6 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine
-from monai.optimizers import WarmupCosineSchedule
-from torch import nn
-from torch.utils.data import Dataset, Sampler, WeightedRandomSampler
 
 from seep_monai import checkpoints, checks, files, workflow
 from seep_monai.augment.batch import BatchAugment
@@ -23,11 +20,9 @@ from seep_monai.dataset import plan as plans
 from seep_monai.dataset import statistics
 from seep_monai.dataset.grid import SceneContext
 from seep_monai.dataset.pixel_size import recorded_pixel_size
-from seep_monai.dataset.shares import BatchShares
 from seep_monai.dataset.split import SplitSettings
 from seep_monai.dataset.transforms import NORMALISATION_VERSION
 from seep_monai.errors import ConfigError, DataError, SeepError, TrainingError, entry
-from seep_monai.handlers.averaging import WeightAverage
 from seep_monai.handlers.checkpoints import BestCheckpoint
 from seep_monai.handlers.curves import validation_tags
 from seep_monai.handlers.writer import RunWriter
@@ -43,7 +38,6 @@ from seep_monai.steps.tracking import closing_run, log_files
 logger = logging.getLogger(__name__)
 
 LEAK_NOTE = "leaky: some scenes are in several parts, so all scores of this run are too high"
-SAMPLINGS = ("shuffle", "rarest_class")
 
 
 @entry
@@ -108,43 +102,6 @@ def make_loss(settings: LossSettings, plan: plans.Plan, device: torch.device | s
     weights = _class_weights(settings.class_weights, plan, by=settings.weights_by)
     logger.info("class weights of labels 1..7: %s", ", ".join(f"{weight:.2f}" for weight in weights))
     return SeepLoss(weights, settings.shares, settings.weighted_terms).to(device)
-
-
-@entry
-def weight_average(network: nn.Module, decay: float) -> WeightAverage:
-    """The exponential moving average of the network's weights."""
-    return WeightAverage(network, decay)
-
-
-@entry
-def make_optimizer(network: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW over all weights of the network."""
-    checks.number("learning_rate", learning_rate, low=0)
-    checks.number("weight_decay", weight_decay, low=0, low_allowed=True)
-    return torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
-
-
-@entry
-def make_schedule(optimizer: torch.optim.Optimizer, n_steps: int, warmup_share: float) -> WarmupCosineSchedule:
-    """Linear warm-up over the first share of the steps, then cosine decay to 0."""
-    return WarmupCosineSchedule(optimizer, warmup_steps=int(warmup_share * n_steps), t_total=n_steps)
-
-
-@entry
-def tile_sampler(plan: plans.Plan, sampling: str) -> WeightedRandomSampler | None:
-    """For `rarest_class` a sampler that draws training tiles with replacement; for `shuffle` None (each tile once)."""
-    if sampling not in SAMPLINGS:
-        raise ConfigError(f"sampling: expected one of {', '.join(SAMPLINGS)}, but got {sampling!r}.")
-    if sampling == "shuffle":
-        return None
-    weights = statistics.rarity_weights(plan.training_tiles())
-    return WeightedRandomSampler(weights, len(weights))
-
-
-@entry
-def batch_shares(tiles: Dataset[Any], sampler: Sampler[int] | None, batch_size: object) -> BatchShares:
-    """This process's share of the batches of all processes; `batch_size` is the number of tiles of each."""
-    return BatchShares(tiles, sampler, checks.whole_number("batch_size", batch_size, at_least=1))
 
 
 @entry
