@@ -20,7 +20,6 @@ from seep_monai.errors import DataError
 from seep_monai.instances.components import class_components
 
 Floats = npt.NDArray[np.float64]
-Patches = npt.NDArray[np.float64]
 Samples = dict[str, list[float]]
 # Key of a share -> (number with the property, total number).
 Counts = dict[str, tuple[int, int]]
@@ -201,7 +200,7 @@ def pooled(tiles: Iterable[TileMeasures], tile_cols: Mapping[str, int] | None = 
     return SetStatistics({scene: len(members) for scene, members in by_scene.items()}, samples, shares, left_out)
 
 
-def speckle_cv(patches: Patches) -> Floats:
+def speckle_cv(patches: Floats) -> Floats:
     """(n,) std / mean of each patch.
 
     Args:
@@ -211,7 +210,7 @@ def speckle_cv(patches: Patches) -> Floats:
     return cv
 
 
-def autocorrelation(patches: Patches, *, lag: int, axis: int) -> Floats:
+def autocorrelation(patches: Floats, *, lag: int, axis: int) -> Floats:
     """Autocorrelation of each patch at a lag; constant patches are left out.
 
     Args:
