@@ -9,7 +9,7 @@ work=${1:-$root/data/train_simulated}
 ship=${SHIP:-$root/bundle/models/simulated}
 amp=${AMP:-False}
 if [ -n "${SMALL:-}" ]; then
-    n_tiles=48 n_scenes=4 epochs=16 rate=0.006 n_whole=1 size=512
+    n_tiles=48 n_scenes=4 epochs=15 rate=0.006 n_whole=1 size=512
     network=(--network_settings#init_filters 8 --network_settings#blocks_down "[1,1,1,1]")
 else
     n_tiles=2400 n_scenes=120 epochs=9 rate=0.0015 n_whole=10 size=4000 network=()
