@@ -153,9 +153,14 @@ def test_only_the_first_process_audits_writes_and_logs(together: Path) -> None:
     assert (together / "printed.txt").read_text().count("training: 3 tiles") == 4
 
 
-def test_training_resumed_by_processes_gives_the_same_bits(together: Path) -> None:
-    assert_same_weights(together / "whole" / "models", together / "parts" / "models")
-    whole = torch.load(together / "whole" / "models" / "last.pt", weights_only=True)
+def test_training_resumed_by_processes_goes_on_as_if_it_had_not_stopped(together: Path) -> None:
+    folders = [together / name / "models" for name in ("whole", "parts")]
+    if N_PROCESSES == 2:
+        assert_same_weights(*folders)
+    # A sum of three numbers depends on their order, which a resumed run may change.
+    whole, parts = (torch.load(folder / "last.pt", weights_only=True) for folder in folders)
+    for name, tensor in whole["network"].items():
+        torch.testing.assert_close(parts["network"][name], tensor, rtol=1e-4, atol=1e-4)
     states = whole["rng"]
     assert len({bytes(state["augment"].numpy()) for state in states}) == N_PROCESSES
 
