@@ -84,7 +84,7 @@ class LastCheckpoint:
     The file holds weights, optimiser, schedule, gradient scaler, random states, epoch, iteration and the best
     validation; within an epoch also the number of batches and the random states at its start, so that the same batches
     follow. A resumed run gives the same weights as an uninterrupted one: on the CPU with one or two processes bit for
-    bit, with the same number of more processes up to rounding. Process 0 writes the file, with the random states of all.
+    bit, with more processes up to rounding. Process 0 writes the file, with the random states of all.
 
     Args:
         network: the network in training.
