@@ -28,8 +28,13 @@ from seep_monai.metrics.overlap import overlaps
 FOUND_IOU = 0.1
 # A seep counts if its mean DN is at most this share of the sea around it.
 DARK_RATIO = 0.85
-# Films break into many pieces of a few pixels, which are counted apart.
-LARGE_PX = 100
+# Films break into many pieces of a few pixels, which tell nothing of the whole films.
+SIZES = (
+    ("below_30_px", 0, 30),
+    ("30_to_100_px", 30, 100),
+    ("100_to_500_px", 100, 500),
+    ("500_px_and_more", 500, 2**62),
+)
 # The plain threshold: window of the mean and block of the median in px, share of the median, smallest area in px.
 MEAN_PX, MEDIAN_PX, PLAIN_SHARE, PLAIN_AREA_PX = 7, 256, 0.7, 100
 
@@ -120,7 +125,7 @@ def scene_counts(dn: Floats, truth: ClassMap, drawn: Components, known: Mask) ->
     found, right = np.unique(pairs.truth[good]), np.unique(pairs.predicted[good])
     log_dn, sea = np.log(np.maximum(dn, 1).astype(np.float32)), (dn > 0) & (truth == 0)
     dark = [row for row in range(len(true)) if _ratio(log_dn, true.labels == row + 1, sea) <= DARK_RATIO]
-    large = np.flatnonzero(true.areas_px >= LARGE_PX)
+    sizes = {name: np.flatnonzero((true.areas_px >= low) & (true.areas_px < high)) for name, low, high in SIZES}
     return Counter(
         scenes=1,
         known_px=int(known.sum()),
@@ -128,8 +133,10 @@ def scene_counts(dn: Floats, truth: ClassMap, drawn: Components, known: Mask) ->
         found=len(found),
         dark_seeps=len(dark),
         dark_found=len(np.intersect1d(dark, found)),
-        large_dark_seeps=len(np.intersect1d(dark, large)),
-        large_dark_found=len(np.intersect1d(np.intersect1d(dark, large), found)),
+        **{f"dark_seeps_{name}": len(np.intersect1d(dark, rows)) for name, rows in sizes.items()},
+        **{
+            f"dark_found_{name}": len(np.intersect1d(np.intersect1d(dark, rows), found)) for name, rows in sizes.items()
+        },
         objects=len(drawn),
         false_alarms=len(drawn) - len(right),
     )
@@ -155,7 +162,7 @@ def summary(counts: Counter[str], pixel_size_m: float) -> dict[str, float | int 
         "false_alarms_per_1000_km2": counts["false_alarms"] / area_km2 * 1000 if area_km2 else None,
         "recall": share("found", "seeps"),
         "dark_recall": share("dark_found", "dark_seeps"),
-        "large_dark_recall": share("large_dark_found", "large_dark_seeps"),
+        **{f"dark_recall_{name}": share(f"dark_found_{name}", f"dark_seeps_{name}") for name, *_ in SIZES},
     }
 
 

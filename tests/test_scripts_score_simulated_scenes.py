@@ -51,7 +51,8 @@ def test_counts_of_one_scene(folders: tuple[Path, Path]) -> None:
     assert done.returncode == 0, done.stderr
     figures = json.loads((maps / "scores.json").read_text())
     assert (figures["seeps"], figures["found"], figures["dark_seeps"], figures["dark_found"]) == (2, 1, 1, 1)
-    assert (figures["large_dark_seeps"], figures["large_dark_found"]) == (1, 1)
+    assert [figures[f"dark_seeps_{name}"] for name in ("30_to_100_px", "100_to_500_px")] == [0, 1]
+    assert (figures["dark_found_100_to_500_px"], figures["dark_recall_30_to_100_px"]) == (1, None)
     assert (figures["objects"], figures["false_alarms"], figures["area_km2"]) == (2, 1, 90.0)
     assert figures["false_alarms_per_1000_km2"] == pytest.approx(1000 / 90)
     assert figures["dark_recall"] == 1
