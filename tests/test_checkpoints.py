@@ -11,10 +11,10 @@ import pytest
 import torch
 from ignite.engine import Engine
 
-from seep_monai import checkpoints
+from seep_monai import checkpoints, processes
 from seep_monai.checkpoints import Best
 from seep_monai.errors import ConfigError, DataError
-from seep_monai.handlers.checkpoints import BestCheckpoint
+from seep_monai.handlers.checkpoints import BestCheckpoint, LastCheckpoint
 
 
 def validated(handler: BestCheckpoint, epoch: int, **metrics: float) -> None:
@@ -262,3 +262,27 @@ def test_best_checkpoint_counts_validations_since_the_best(tmp_path: Path, netwo
     for epoch, value in enumerate([0.5, 0.4, math.nan, 0.3], start=1):
         validated(handler, epoch, seep_dice=value)
     assert handler.best == Best(0.5, 1, 3)
+
+
+@pytest.mark.parametrize(("n_processes", "expected"), [(1, list(range(1, 25))), (3, [10, 20])])
+def test_several_processes_agree_on_a_write_within_an_epoch_at_every_tenth_batch(
+    tmp_path: Path,
+    network: torch.nn.Linear,
+    monkeypatch: pytest.MonkeyPatch,
+    n_processes: int,
+    expected: list[int],
+) -> None:
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    best = BestCheckpoint(network, tmp_path, "seep_dice", {})
+    last = LastCheckpoint(
+        network, optimizer, schedule, best, torch.Generator(), tmp_path, fingerprint="f", checkpoint_interval_s=60
+    )
+    engine, asked = Engine(lambda engine, batch: None), []
+    monkeypatch.setattr(processes, "world_size", lambda: n_processes)
+    monkeypatch.setattr(LastCheckpoint, "_is_due", lambda _: bool(asked.append(engine.state.iteration)))
+    engine.state.epoch_length = 25
+    for iteration in range(1, 26):
+        engine.state.iteration = iteration
+        last.save_within_epoch(engine)
+    assert asked == expected

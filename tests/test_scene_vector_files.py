@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,9 @@ def test_without_a_seep_the_layers_are_empty_and_valid(tmp_path: Path) -> None:
 
 
 def test_without_georeference_there_is_a_geopackage_in_pixels_alone(tmp_path: Path) -> None:
-    [path] = written(tmp_path, [seep()], Place())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        [path] = written(tmp_path, [seep()], Place())
     meta, fields, [geometry] = table(path)
     assert meta["crs"] is None or "Undefined" in meta["crs"]
     assert geometry.bounds == (5.0, -9.0, 25.0, -5.0)

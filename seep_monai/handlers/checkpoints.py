@@ -32,6 +32,9 @@ from seep_monai.handlers.random_states import RandomStates
 
 logger = logging.getLogger(__name__)
 
+# Choice: batches between two times that several processes ask process 0 whether to write. Each time, they wait.
+_ASKED_EVERY = 10
+
 
 class BestCheckpoint:
     """Validator handler that writes `model.pt` and `model.json` after each validation that improves the key metric.
@@ -140,7 +143,8 @@ class LastCheckpoint:
     def save_within_epoch(self, engine: Engine) -> None:
         """Write `last.pt` if the interval has passed. After the last batch, the end of the epoch writes it."""
         n_batches = engine.state.iteration % engine.state.epoch_length
-        if n_batches and self._is_due():
+        every = _ASKED_EVERY if processes.world_size() > 1 else 1
+        if n_batches and n_batches % every == 0 and self._is_due():
             self.save(engine, n_batches)
             self._written = time.monotonic()
 

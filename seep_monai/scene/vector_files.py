@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,15 +141,18 @@ def write_layer(
     # renamed.
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         temporary = Path(folder) / path.name
-        pyogrio.raw.write(
-            temporary,
-            geometry=np.array(shapely.to_wkb(np.array(geometries, object)), object),
-            field_data=list(columns.values()),
-            fields=list(columns),
-            layer=layer,
-            driver=driver,
-            **options,
-        )
+        with warnings.catch_warnings():
+            # Images without a georeference have polygons in pixels.
+            warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
+            pyogrio.raw.write(
+                temporary,
+                geometry=np.array(shapely.to_wkb(np.array(geometries, object)), object),
+                field_data=list(columns.values()),
+                fields=list(columns),
+                layer=layer,
+                driver=driver,
+                **options,
+            )
         if style is not None:
             style(temporary)
         move_into_place(temporary, path)
