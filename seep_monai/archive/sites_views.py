@@ -16,8 +16,8 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
-# Choice: with 600 passes, 100 MB.
-_AT_ONCE = 4096
+# Choice: bytes of a table of places by passes.
+_AT_ONCE = 2**21
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class Views:
         covered, inverse = np.unique(place * n_passes + passes[scene], return_inverse=True)
         others = _slicks_elsewhere(scene, place, slicks, len(scenes.names)) > 0
         shown = sightings.place * n_passes + sightings.number
-        keys = np.union1d(covered, shown)
+        keys = _distinct(np.concatenate([covered, shown]))
         films = np.zeros(len(keys), bool)
         films[np.searchsorted(keys, covered)] = np.bincount(inverse.ravel(), others, minlength=len(covered)) > 0
         return cls(keys // n_passes, keys % n_passes, np.isin(keys, shown), films)
@@ -114,12 +114,22 @@ class Views:
 def n_passes_over(centres: Floats, scenes: Scenes, passes: Indices) -> npt.NDArray[np.int64]:
     """(m,) number of passes with data at each place; some thousand places at a time."""
     n_passes = int(passes.max(initial=-1)) + 1
+    step = max(1, _AT_ONCE // max(1, n_passes))
     counts = [np.zeros(0, np.int64)]
-    for start in range(0, len(centres), _AT_ONCE):
-        some = centres[start : start + _AT_ONCE]
+    for start in range(0, len(centres), step):
+        some = centres[start : start + step]
         scene, place = shapely.STRtree(shapely.points(*lon_lat(some))).query(scenes.footprints, predicate="intersects")
-        counts.append(np.bincount(np.unique(place * n_passes + passes[scene]) // n_passes, minlength=len(some)))
+        covered = np.zeros((len(some), n_passes), bool)
+        covered[place, passes[scene]] = True
+        counts.append(covered.sum(axis=1))
     return np.concatenate(counts)
+
+
+def _distinct(values: Indices) -> Indices:
+    """The values in ascending order, each once."""
+    # `np.unique` takes a hash table for this, which is several times slower.
+    ordered = np.sort(values)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
 
 
 def _slicks_elsewhere(
