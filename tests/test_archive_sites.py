@@ -11,8 +11,10 @@ import shapely
 from small_archives import FIRST, KM_PER_DEG, joined, scenes_of, seeps_of
 
 from seep_monai.archive.sites import Sites, find_sites
+from seep_monai.archive.sites_chance import covered
 from seep_monai.archive.sites_input import Seeps
-from seep_monai.archive.sites_places import SiteSettings
+from seep_monai.archive.sites_passes import pass_numbers
+from seep_monai.archive.sites_places import SiteSettings, Slicks, find_places
 from seep_monai.errors import ConfigError
 
 DAY = np.timedelta64(86400, "s")
@@ -95,6 +97,27 @@ def test_without_films_elsewhere_the_wind_is_unknown() -> None:
 
 def test_targets_that_nobody_looked_for_are_unknown() -> None:
     assert np.isnan(value(sites_of(seeps_of([0, 1, 2], [0, 0, 0.1], [0] * 3)), "target_share"))
+
+
+def test_origins_stored_at_the_wrong_end_are_set_right_by_the_drift_of_each_pass() -> None:
+    rng, n_passes = np.random.default_rng(0), 20
+    vents = np.stack(np.meshgrid([-30.0, -10.0, 10.0, 30.0], [-20.0, 0.0, 20.0]), axis=-1).reshape(-1, 2)
+    number, vent = np.nonzero(rng.random((n_passes, len(vents))) < 0.4)
+    drift = rng.uniform(0, 2 * np.pi, n_passes)[number] + rng.normal(0, 0.4, len(number))
+    length = rng.uniform(4, 8, len(number))
+    origin = vents[vent] + rng.normal(0, 0.5, (len(vent), 2))
+    other = origin + length[:, None] * np.stack([np.cos(drift), np.sin(drift)], axis=1)
+    wrong = rng.random(len(number)) < 0.5
+    ends = np.stack([np.where(wrong[:, None], other, origin), np.where(wrong[:, None], origin, other)]) / KM_PER_DEG
+    scenes = scenes_of(n_passes)
+    seeps = seeps_of(number, *origin.T, lon=ends[..., 0], lat=ends[..., 1])
+    slicks = Slicks.of(seeps, pass_numbers(scenes))
+    places, evidence = find_places(slicks, scenes, pass_numbers(scenes), covered(scenes.footprints), SiteSettings())
+    assert (places.end == wrong).mean() > 0.97
+    sites = find_sites(seeps, scenes, SiteSettings())
+    at = np.stack([sites.columns["lon"], sites.columns["lat"]], axis=1) * KM_PER_DEG
+    assert len(sites) == int((evidence >= 0).sum()) == len(vents)
+    assert np.hypot(*(at[:, None] - vents).transpose(2, 0, 1)).min(axis=1).max() < 0.7
 
 
 def test_slick_counts_where_its_other_end_keeps_coming_back() -> None:

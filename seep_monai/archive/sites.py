@@ -164,7 +164,8 @@ def _target_share(places: Places, slicks: Slicks, seeps: Seeps) -> Floats:
     """(m,) share of the passes with a slick on which one begins near a bright target; NaN if that is unknown."""
     if seeps.target_km is None:
         return np.full(len(places), np.nan)
-    near = (places.owner >= 0) & (seeps.target_km <= TARGET_KM)
+    # The distance is that of the first end.
+    near = (places.owner >= 0) & (places.end == 0) & (seeps.target_km <= TARGET_KM)
     pairs = np.unique(np.stack([places.owner[near], slicks.number[near]], axis=1), axis=0)
     return np.bincount(pairs[:, 0], minlength=len(places)) / places.sightings.counts(len(places))
 

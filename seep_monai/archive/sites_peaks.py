@@ -63,6 +63,8 @@ def pass_weights(places: Floats, passes: Indices, radius_km: float) -> Floats:
         passes: (n,) pass of each.
         radius_km: radius of a site.
     """
+    if not len(places):
+        return np.zeros(0)
     apart = np.column_stack([places, passes * _APART_KM])
     return 1.0 / cKDTree(apart).query_ball_point(apart, radius_km, return_length=True)
 

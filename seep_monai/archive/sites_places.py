@@ -12,6 +12,7 @@ import shapely
 from scipy.spatial import cKDTree
 
 from seep_monai.archive.sites_chance import areas_km2, log_chance
+from seep_monai.archive.sites_drift import origin_ends
 from seep_monai.archive.sites_input import Scenes, Seeps
 from seep_monai.archive.sites_peaks import density_peaks, directions, pass_weights
 from seep_monai.archive.sites_views import Sightings, Views, n_passes_over
@@ -67,7 +68,7 @@ class Slicks:
     """Where and when slicks are.
 
     Attributes:
-        ends: (2, n, 3) both ends, the origin first, see `sites_peaks.directions`.
+        ends: (2, n, 3) both ends, the origin first, see `sites_peaks.directions`; (1, n, 3) for one end alone.
         scene: (n,) index of the scene.
         number: (n,) number of the pass.
     """
@@ -81,6 +82,15 @@ class Slicks:
         """The slicks of an archive; `passes` is the pass of each scene."""
         ends = [directions(lon, lat) for lon, lat in zip(seeps.lon, seeps.lat, strict=True)]
         return cls(np.stack(ends), seeps.scene, passes[seeps.scene])
+
+    def at_both_ends(self) -> Slicks:
+        """Twice as many slicks, with one end each: the origins, then the other ends."""
+        ends = self.ends.reshape(1, -1, 3)
+        return Slicks(ends, np.tile(self.scene, 2), np.tile(self.number, 2))
+
+    def at(self, end: Indices) -> Slicks:
+        """The slicks with one end each: (n,) 0 or 1."""
+        return Slicks(self.ends[end, np.arange(len(end))][None], self.scene, self.number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +135,9 @@ def find_places(
 ) -> tuple[Places, Floats]:
     """Places, and the evidence of each: minus log10 of the number of places as good by chance.
 
-    Which end of a slick is its origin is uncertain, so that both count at first. Then the slick belongs to the place
-    with the better evidence of the two, and no longer counts at the other one. A slick of several films begins at
-    several places, so that passes with a slick at a better place nearby do not count.
+    Which end of a slick is its origin is uncertain, so that both count at first. The places of both ends and the slicks
+    around it then tell the origin, see `sites_drift`. A slick of several films begins at several places, so that passes
+    with a slick at a better place nearby do not count.
 
     Args:
         slicks: without duplicates.
@@ -137,37 +147,40 @@ def find_places(
         settings: what counts as a site.
     """
     n, radius_km = slicks.ends.shape[1], settings.radius_km
-    points = Slicks(slicks.ends.reshape(1, 2 * n, 3), np.tile(slicks.scene, 2), np.tile(slicks.number, 2))
-    weights = pass_weights(points.ends[0], points.number, radius_km) if n else np.zeros(0)
     seen_km2 = float(areas_km2(scenes.footprints).sum())
     n_places = _PLACES_PER_DISC * float(areas_km2(np.array([area]))[0]) / (math.pi * radius_km**2)
 
-    def evidence_of(n_seen: Counts, n_passes: Counts, strays: Mask) -> Floats:
+    def evidence_of(n_seen: Counts, n_passes: Counts, strays: Floats) -> Floats:
         # One stray more than there are, so that chance is never excluded.
-        density = (1 + float(weights[np.tile(strays, 2)].sum())) / seen_km2
+        density = (1 + float(strays.sum())) / seen_km2
         return -log_chance(n_seen, n_passes, density=density, radius_km=radius_km, n_places=n_places)
 
-    both = Places.of(points, _nearest_peaks(points.ends[0], weights, radius_km), np.zeros(2 * n, np.intp))
-    both = both.frequent(points, settings.min_passes)
-    n_seen = both.sightings.counts(len(both))
-    n_passes = np.maximum(n_seen, n_passes_over(both.centres, scenes, passes))
-    alone = np.full(len(both), -np.inf)
-    for _ in range(_N_ROUNDS):
-        at_site = np.append(alone >= 0, False)[both.owner].reshape(2, n)
-        alone = evidence_of(n_seen, n_passes, ~(at_site[0] | at_site[1]))
-    # Strays make many places that are far from being sites: they would take time and memory.
-    likely = np.flatnonzero(alone >= -math.log10(settings.most_by_chance) - _LIKELY)
-    both, alone = both.only(points, likely), alone[likely]
-    owner_of_end, value = both.owner.reshape(2, n), np.append(alone, -np.inf)
-    # The origin wins where both are equal.
-    end = value[owner_of_end].argmax(axis=0) if n else np.zeros(0, np.intp)
-    places = Places.of(slicks, _renumbered(owner_of_end[end, np.arange(n)]), end)
-    places = places.frequent(slicks, settings.min_passes)
+    def likely(points: Slicks, n_ends: int) -> tuple[Places, Floats, Floats]:
+        """Places of points, their evidence, and the weight of each point; `n_ends` for each slick, 1 or 2."""
+        weights = pass_weights(points.ends[0], points.number, radius_km)
+        owner = _nearest_peaks(points.ends[0], weights, radius_km)
+        places = Places.of(points, owner, np.zeros_like(owner)).frequent(points, settings.min_passes)
+        n_seen = places.sightings.counts(len(places))
+        n_passes = np.maximum(n_seen, n_passes_over(places.centres, scenes, passes))
+        evidence = np.full(len(places), -np.inf)
+        for _ in range(_N_ROUNDS):
+            # A slick is a stray if none of its points lies at a site.
+            at_site = np.append(evidence >= 0, False)[places.owner].reshape(n_ends, n).any(axis=0)
+            evidence = evidence_of(n_seen, n_passes, weights[np.tile(~at_site, n_ends)])
+        # Strays make many places that are far from being sites: they would take time and memory.
+        chosen = np.flatnonzero(evidence >= -math.log10(settings.most_by_chance) - _LIKELY)
+        return places.only(points, chosen), evidence[chosen], weights
+
+    both, value, _ = likely(slicks.at_both_ends(), 2)
+    value = np.append(value, 0.0)[both.owner.reshape(2, n)]
+    end = origin_ends(slicks.ends, slicks.number, value)
+    places, _, weights = likely(slicks.at(end), 1)
+    places = Places.of(slicks, places.owner, end)
     views = Views.of(places.sightings, places.centres, scenes, passes, (slicks.scene, places.owner))
     counts = views.counts(len(places), views.seen), views.counts(len(places))
     evidence = np.full(len(places), -np.inf)
     for _ in range(_N_ROUNDS):
-        strays = ~np.append(evidence >= 0, False)[places.owner]
+        strays = weights[~np.append(evidence >= 0, False)[places.owner]]
         order = np.argsort(-evidence_of(*counts, strays), kind="stable")
         evidence = evidence_of(*_own_passes(views, places.centres, order, radius_km), strays)
     return places, evidence
