@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 import shapely
 from small_archives import scenes_of, seeps_of, write_archive, write_item
 
-from seep_monai.archive.sites_input import read_archive
+from seep_monai.archive.sites_input import read_archive, read_class_names
+from seep_monai.classes import DEFAULT_CLASS_NAMES
 from seep_monai.errors import DataError
 
 SEEPS = seeps_of(
@@ -31,6 +33,17 @@ def test_archive_is_read_as_it_was_written(archive: Path) -> None:
     assert scenes.names.tolist() == ["s0000", "s0001", "s0002"]
     assert (scenes.times == scenes_of(3).times).all()
     assert shapely.equals(scenes.footprints, scenes_of(3).footprints).all()
+
+
+def test_names_of_classes_are_those_of_the_slicks_and_else_the_usual_ones(tmp_path: Path) -> None:
+    label, names = np.array([5, 2, 5]), np.array(["pool", "ribbon", "pool"], object)
+    folder = write_archive(tmp_path / "out", scenes_of(3), replace(SEEPS, label=label), class_name=names)
+    usual = DEFAULT_CLASS_NAMES
+    assert read_class_names(folder) == (usual[0], "ribbon", *usual[2:4], "pool", *usual[5:])
+
+
+def test_table_without_names_of_classes_has_the_usual_ones(archive: Path) -> None:
+    assert read_class_names(archive) == tuple(DEFAULT_CLASS_NAMES)
 
 
 def test_duplicates_are_left_out(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyogrio
 import shapely
 
+from seep_monai.classes import DEFAULT_CLASS_NAMES, SEEP_LABELS
 from seep_monai.errors import DataError, listed
 
 SEEPS_NAME, CATALOGUE_NAME = "seeps.gpkg", "catalogue/catalog.json"
@@ -140,6 +141,19 @@ def read_seeps(path: Path, scenes: Scenes) -> Seeps:
         table["length_km"].astype(np.float64),
         table["target_km"].astype(np.float64) if "target_km" in table else None,
     )
+
+
+def read_class_names(folder: str | Path) -> tuple[str, ...]:
+    """Names of the classes 1..7 in the table of an archive; those of classes without a slick are the usual ones."""
+    path = Path(folder) / SEEPS_NAME
+    names = list(DEFAULT_CLASS_NAMES)
+    if {"class", "class_name"} <= set(pyogrio.read_info(path, layer="seeps")["fields"]):
+        query = 'SELECT DISTINCT "class", "class_name" FROM seeps'
+        _, _, _, (labels, found) = pyogrio.raw.read(path, sql=query, read_geometry=False)
+        for label, name in zip(labels, found, strict=True):
+            if label in SEEP_LABELS and name:
+                names[label - 1] = str(name)
+    return tuple(names)
 
 
 def _ends(table: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seep_monai.archive.sites import Sites, find_sites
 from seep_monai.archive.sites_files import write_sites
-from seep_monai.archive.sites_input import Scenes, Seeps, read_archive
+from seep_monai.archive.sites_input import Scenes, Seeps, read_archive, read_class_names
 from seep_monai.archive.sites_places import SiteSettings
 from seep_monai.errors import SeepError
 
@@ -50,7 +50,8 @@ def main(words: Sequence[str]) -> None:
         settings = SiteSettings(arguments.radius_km, arguments.min_passes, arguments.most_by_chance)
         seeps, scenes = read_archive(arguments.archive)
         sites = find_sites(seeps, scenes, settings)
-        paths = write_sites(arguments.output_dir, sites, facts=_facts(seeps, scenes, sites))
+        names = read_class_names(arguments.archive)
+        paths = write_sites(arguments.output_dir, sites, facts=_facts(seeps, scenes, sites), class_names=names)
     except SeepError as error:
         raise SystemExit(str(error)) from error
     print(f"{len(sites)} sites written to {', '.join(str(path) for path in paths)}")
