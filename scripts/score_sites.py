@@ -74,7 +74,10 @@ def figures(
     pairs = matched(np.linalg.norm(at[:, None] - places[None], axis=2), distance_km)
     wanted = rates >= least_rate
     good = [(natural[site], vent) for site, vent in pairs.items() if wanted[vent]]
-    inside = [columns["recurrence_low"][s] <= rates[v] <= columns["recurrence_high"][s] for s, v in good]
+    inside = {
+        name: [columns[f"{name}_low"][s] <= rates[v] <= columns[f"{name}_high"][s] for s, v in good]
+        for name in ("recurrence", "recurrence_near")
+    }
     n_wrong = len(natural) - len(pairs)
     return {
         "vents": int(wanted.sum()),
@@ -84,7 +87,7 @@ def figures(
         "wrong": n_wrong,
         "recall": len(good) / int(wanted.sum()) if wanted.any() else None,
         "precision": len(good) / (len(good) + n_wrong) if len(good) + n_wrong else None,
-        "rate_inside_interval": float(np.mean(inside)) if inside else None,
+        **{f"rate_inside_{name}": float(np.mean(some)) if some else None for name, some in inside.items()},
         "left_out_at_targets": len(sites) - len(natural),
     }
 

@@ -133,6 +133,15 @@ def test_slick_counts_where_its_other_end_keeps_coming_back() -> None:
     assert abs(value(sites, "lon")) * KM_PER_DEG < 0.1
 
 
+def test_slicks_up_to_two_radii_away_count_for_the_recurrence_nearby_alone() -> None:
+    # Passes 0 to 4 at the site, 5 and 6 at 3 km, 4 once more at 3 km, and 7 at 4.2 km; passes 8 and 9 show none.
+    seeps = seeps_of([0, 1, 2, 3, 4, 5, 6, 4, 7], [0, 0, 0, 0, 0, 3, 0, -3, 0], [0, 0, 0, 0, 0, 0, 3, 0, -4.2])
+    sites = sites_of(seeps)
+    assert [value(sites, name) for name in ("n_seen", "n_passes", "n_seen_near")] == [5, 10, 7]
+    ends = [value(sites, f"recurrence_near{end}") for end in ("", "_low", "_high")]
+    assert ends == pytest.approx([0.7, 0.397, 0.892], abs=1e-3)
+
+
 def test_two_sites_three_km_apart_are_two() -> None:
     rng = np.random.default_rng(0)
     passes = np.concatenate([np.arange(0, 30, 2), np.arange(1, 30, 2)])

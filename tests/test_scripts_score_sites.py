@@ -35,7 +35,8 @@ def test_sites_are_scored_against_the_vents(tmp_path: Path) -> None:
         "wrong": 0,
         "recall": 2 / 3,
         "precision": 1.0,
-        "rate_inside_interval": 0.5,
+        "rate_inside_recurrence": 0.5,
+        "rate_inside_recurrence_near": 0.5,
         "left_out_at_targets": 1,
     }
     assert json.loads("{" + chance)["by chance"]["mean_found"] <= 1

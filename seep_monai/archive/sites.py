@@ -30,6 +30,8 @@ TARGET_KM = 1.0
 # Choice: a site of few passes is given the scatter of all sites with the weight of four passes.
 _POOLED_PASSES = 4
 _CONFIDENCE = 0.95
+# Choice: pieces of a broken slick, and the films beside the main one, begin up to two radii from their site.
+_NEAR_RADII = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,7 @@ def find_sites(seeps: Seeps, scenes: Scenes, settings: SiteSettings) -> Sites:
         "evidence": evidence[best],
         **_place_columns(places.centres, places.sightings),
         **_pass_columns(views, pass_times, len(best)),
+        **_near_columns(views, places.owners_within(slicks, _NEAR_RADII * settings.radius_km), slicks, len(best)),
         **_slick_columns(places.owner, seeps, len(best)),
         "target_share": _target_share(places, slicks, seeps),
     }
@@ -133,6 +136,20 @@ def _pass_columns(views: Views, pass_times: npt.NDArray[np.datetime64], n_sites:
         "recurrence_films": np.where(n_films > 0, n_films_seen / np.maximum(n_films, 1), np.nan),
         "first_time": times[last - n_seen + 1],
         "last_time": times[last],
+    }
+
+
+def _near_columns(views: Views, owners: Indices, slicks: Slicks, n_sites: int) -> dict[str, npt.NDArray[Any]]:
+    """Number of passes with a slick at a site or near it, and recurrence."""
+    n_passes = int(max(slicks.number.max(initial=0), views.number.max(initial=0))) + 1
+    shown = np.isin(views.place * n_passes + views.number, (owners * n_passes + slicks.number)[owners >= 0])
+    n_near, n_views = views.counts(n_sites, shown), views.counts(n_sites)
+    low, high = wilson_interval(n_near, n_views)
+    return {
+        "n_seen_near": n_near,
+        "recurrence_near": n_near / n_views,
+        "recurrence_near_low": low,
+        "recurrence_near_high": high,
     }
 
 

@@ -29,6 +29,7 @@ _FIELDS = {
     "passes": ("passes with a slick", "", ""),
     "recurrence_low": ("95 % interval", "", ".2f"),
     "recurrence_high": ("95 % interval", "", ".2f"),
+    "recurrence_near": ("with slicks within two radii", "", ".2f"),
     "recurrence_films": ("of passes with films nearby", "", ".2f"),
     "evidence": ("evidence", "", ".1f"),
     "score_mean": ("mean score of slicks", "", ".2f"),

@@ -125,6 +125,13 @@ class Places:
         # Index -1, of a slick at no place, takes the last entry.
         return Places.of(slicks, numbers[self.owner], self.end)
 
+    def owners_within(self, slicks: Slicks, radius_km: float) -> Indices:
+        """(n,) the place of each slick; for slicks of none the nearest one within a distance of the origin, or -1."""
+        if not len(self):
+            return self.owner
+        distance, nearest = cKDTree(self.centres).query(slicks.at(self.end).ends[0], distance_upper_bound=radius_km)
+        return np.where((self.owner < 0) & np.isfinite(distance), nearest, self.owner)
+
     def frequent(self, slicks: Slicks, min_passes: int) -> Places:
         """The places that enough passes show."""
         return self.only(slicks, np.flatnonzero(self.sightings.counts(len(self)) >= min_passes))
