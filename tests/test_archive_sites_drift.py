@@ -34,19 +34,32 @@ def test_slick_alone_begins_at_the_better_place_else_at_the_stored_origin(
     assert ends_of(slick(0, 0), evidence={0: evidence}) == [expected]
 
 
-def test_slicks_nearby_follow_the_direction_of_one_that_is_known() -> None:
-    # The first one begins at its second end, so that it drifts to the west, and so do the others.
-    slicks = [slick(0, 0), slick(20, 30, north_km=10), slick(-30, 150)]
-    assert ends_of(*slicks, evidence={0: (0, 3)}) == [1, 1, 0]
+# Both begin at their second ends, so that they drift to the west.
+KNOWN = [slick(0, 0), slick(0, 10, north_km=10)]
+BOTH = dict.fromkeys(range(2), (0.0, 3.0))
 
 
-def test_slick_across_the_drift_keeps_its_stored_origin() -> None:
-    assert ends_of(slick(0, 0), slick(20, 90), evidence={0: (0, 3)}) == [1, 0]
+def test_slicks_nearby_follow_the_direction_of_those_that_are_known() -> None:
+    assert ends_of(*KNOWN, slick(20, 30, north_km=10), slick(-30, 150), evidence=BOTH) == [1, 1, 1, 0]
+
+
+def test_one_known_slick_is_not_enough() -> None:
+    assert ends_of(slick(0, 0), slick(20, 0), evidence={0: (0, 3)}) == [1, 0]
+
+
+def test_slicks_that_disagree_do_not_count() -> None:
+    # One drifts to the west, the other to the east, with a little more evidence.
+    known = {0: (0.0, 3.0), 1: (2.5, 0.0)}
+    assert ends_of(*KNOWN, slick(20, 0), evidence=known) == [1, 0, 0]
+
+
+def test_slick_across_the_drift_begins_at_its_own_better_place() -> None:
+    assert ends_of(*KNOWN, slick(20, 95), evidence=BOTH | {2: (0.5, 0)}) == [1, 1, 0]
 
 
 @pytest.mark.parametrize(("east_km", "number"), [(20.0, 1), (400.0, 0)])
 def test_other_passes_and_slicks_far_away_do_not_count(east_km: float, number: int) -> None:
-    assert ends_of(slick(0, 0), slick(east_km, 0), evidence={0: (0, 3)}, number=[0, number]) == [1, 0]
+    assert ends_of(*KNOWN, slick(east_km, 0), evidence=BOTH, number=[0, 0, number]) == [1, 1, 0]
 
 
 def test_many_neighbours_outweigh_a_place_with_little_evidence() -> None:

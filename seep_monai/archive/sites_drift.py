@@ -45,13 +45,23 @@ def origin_ends(ends: Floats, number: Indices, evidence: Floats) -> Indices:
     lean = own
     for _ in range(_N_ROUNDS):
         strength = np.clip(lean, -_FULL_EVIDENCE, _FULL_EVIDENCE)
+        parts = np.column_stack([strength[:, None] * way, np.abs(strength), strength**2])
         # The slick itself does not count among those around it.
-        around, total = (
-            _sums(part, cell, nearby) - part for part in (strength[:, None] * way, np.abs(strength)[:, None])
-        )
-        agreement = (around**2).sum(axis=1) / np.maximum(total[:, 0], 1e-9) ** 2
-        lean = own + agreement * (around * way).sum(axis=1)
+        around = _sums(parts, cell, nearby) - parts
+        lean = own + _agreement(around) * (around[:, :3] * way).sum(axis=1)
     return (lean < 0).astype(np.intp)
+
+
+def _agreement(around: Floats) -> Floats:
+    """(n,) how much directions agree, 0 to 1: the squared length of their mean, without what chance adds to it.
+
+    Args:
+        around: (n, 5) sums of the weighted unit vectors, of the weights and of their squares.
+    """
+    weight, squares = around[:, 3], around[:, 4]
+    lengths = (around[:, :3] ** 2).sum(axis=1)
+    # With k equal weights: (k^2 R^2 - k) / (k^2 - k).
+    return np.clip((lengths - squares) / np.maximum(weight**2 - squares, 1e-9), 0, 1)
 
 
 def _sums(values: Floats, cell: Indices, nearby: Indices) -> Floats:

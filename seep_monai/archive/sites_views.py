@@ -44,10 +44,12 @@ class Sightings:
             origins: (n, 3).
         """
         owned = owners >= 0
-        rows = np.stack([owners[owned], passes[owned]], axis=1)
-        pairs, inverse, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-        sums = [np.bincount(inverse.ravel(), axis, minlength=len(pairs)) for axis in origins[owned].T]
-        return cls(pairs[:, 0], pairs[:, 1], np.stack(sums, axis=1) / counts[:, None])
+        n_passes = int(passes.max(initial=-1)) + 1
+        keys, inverse, counts = np.unique(
+            owners[owned] * n_passes + passes[owned], return_inverse=True, return_counts=True
+        )
+        sums = [np.bincount(inverse, axis, minlength=len(keys)) for axis in origins[owned].T]
+        return cls(keys // max(n_passes, 1), keys % max(n_passes, 1), np.stack(sums, axis=1) / counts[:, None])
 
     def counts(self, n_places: int) -> npt.NDArray[np.int64]:
         """(m,) number of passes that show a slick at each place."""
