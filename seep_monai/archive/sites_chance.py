@@ -39,7 +39,9 @@ def wilson_interval(n_seen: Counts, n_passes: Counts) -> tuple[Floats, Floats]:
     return np.where(known, np.maximum(middle - half, 0), 0.0), np.where(known, np.minimum(middle + half, 1), 1.0)
 
 
-def log_chance(n_seen: Counts, n_passes: Counts, *, density: float, radius_km: float, n_places: float) -> Floats:
+def log_chance(
+    n_seen: Counts, n_passes: Counts, *, density: float | Floats, radius_km: float, n_places: float
+) -> Floats:
     """(m,) log10 of the number of places at which so many passes would show a slick by chance, over the archive.
 
     A slick begins within the radius of a given place on a share p = 1 - exp(-density pi r^2) of the passes, so the
@@ -48,11 +50,11 @@ def log_chance(n_seen: Counts, n_passes: Counts, *, density: float, radius_km: f
     Args:
         n_seen: passes with a slick.
         n_passes: passes that could have seen one.
-        density: stray origins per km2 and pass.
+        density: stray origins per km2 and pass; (m,) if it differs from place to place.
         radius_km: radius of a site.
         n_places: number of places of this radius in the archive.
     """
-    share = -math.expm1(-density * math.pi * radius_km**2)
+    share = -np.expm1(-density * math.pi * radius_km**2)
     # SciPy's tail is 0 below 1e-308. Far out it is its first term with a geometric series of the others, a bound from
     # above that is exact to a few per cent there.
     ratio = np.clip((n_passes - n_seen) / (n_seen + 1) * share / (1 - share), 0, 0.5)

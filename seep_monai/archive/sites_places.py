@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -29,6 +30,8 @@ _N_ROUNDS = 3
 _LIKELY = 2.0
 # Choice: the slicks of a family begin within two and a half radii of each other.
 _FAMILY_RADII = 2.5
+# Choice: slicks crowd on the scale of basins, and 40 km hold enough strays to count them.
+_NEARBY_KM = 40.0
 # Choice: two; a peak goes to where the ends of slicks are. With ends at random this is right within a factor of 1.5.
 _PLACES_PER_DISC = 2.0
 
@@ -157,10 +160,11 @@ def find_places(
     seen_km2 = float(areas_km2(scenes.footprints).sum())
     n_places = _PLACES_PER_DISC * float(areas_km2(np.array([area]))[0]) / (math.pi * radius_km**2)
 
-    def evidence_of(n_seen: Counts, n_passes: Counts, strays: Floats) -> Floats:
+    def mean_density(strays: Floats) -> float:
         # One stray more than there are, so that chance is never excluded.
-        density = (1 + float(strays.sum())) / seen_km2
-        return -log_chance(n_seen, n_passes, density=density, radius_km=radius_km, n_places=n_places)
+        return (1 + float(strays.sum())) / seen_km2
+
+    evidence_of = partial(_evidence, radius_km=radius_km, n_places=n_places)
 
     def likely(points: Slicks, n_ends: int) -> tuple[Places, Floats, Floats]:
         """Places of points, their evidence, and the weight of each point; `n_ends` for each slick, 1 or 2."""
@@ -173,7 +177,7 @@ def find_places(
         for _ in range(_N_ROUNDS):
             # A slick is a stray if none of its points lies at a site.
             at_site = np.append(evidence >= 0, False)[places.owner].reshape(n_ends, n).any(axis=0)
-            evidence = evidence_of(n_seen, n_passes, weights[np.tile(~at_site, n_ends)])
+            evidence = evidence_of(n_seen, n_passes, mean_density(weights[np.tile(~at_site, n_ends)]))
         # Strays make many places that are far from being sites: they would take time and memory.
         chosen = np.flatnonzero(evidence >= -math.log10(settings.most_by_chance) - _LIKELY)
         return places.only(points, chosen), evidence[chosen], weights
@@ -187,10 +191,37 @@ def find_places(
     counts = views.counts(len(places), views.seen), views.counts(len(places))
     evidence = np.full(len(places), -np.inf)
     for _ in range(_N_ROUNDS):
-        strays = weights[~np.append(evidence >= 0, False)[places.owner]]
-        order = np.argsort(-evidence_of(*counts, strays), kind="stable")
-        evidence = evidence_of(*_own_passes(views, places.centres, order, radius_km), strays)
+        strays = np.where(np.append(evidence >= 0, False)[places.owner], 0, weights)
+        density = np.maximum(mean_density(strays), _density_nearby(places, slicks, strays, counts[1]))
+        order = np.argsort(-evidence_of(*counts, density), kind="stable")
+        evidence = evidence_of(*_own_passes(views, places.centres, order, radius_km), density)
     return places, evidence
+
+
+def _evidence(
+    n_seen: Counts, n_passes: Counts, density: float | Floats, *, radius_km: float, n_places: float
+) -> Floats:
+    return -log_chance(n_seen, n_passes, density=density, radius_km=radius_km, n_places=n_places)
+
+
+def _density_nearby(places: Places, slicks: Slicks, strays: Floats, n_passes: Counts) -> Floats:
+    """(m,) strays per km2 and pass around each place, without those at the place.
+
+    Args:
+        places: with the origin of each slick.
+        slicks: all of them.
+        strays: (n,) weight of each slick as a stray, 0 for those at a site.
+        n_passes: (m,) passes over each place.
+    """
+    chosen = np.flatnonzero(strays)
+    if not len(chosen) or not len(places):
+        return np.zeros(len(places))
+    origins = slicks.at(places.end).ends[0]
+    near = cKDTree(origins[chosen]).query_ball_point(places.centres, _NEARBY_KM)
+    place = np.repeat(np.arange(len(places)), [len(some) for some in near])
+    slick = chosen[np.concatenate(near).astype(np.intp)]
+    sums = np.bincount(place, strays[slick] * (places.owner[slick] != place), minlength=len(places))
+    return sums / (math.pi * _NEARBY_KM**2 * n_passes)
 
 
 def _nearest_peaks(points: Floats, weights: Floats, radius_km: float) -> Indices:
