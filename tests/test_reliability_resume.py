@@ -221,6 +221,7 @@ def test_training_stopped_in_its_audit_says_one_line(
 def test_command_stopped_while_it_imports_says_one_line() -> None:
     program = (
         "import os, signal, sys, types\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def stop(name, *_):\n"
         "    if name == 'torch': os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, types.SimpleNamespace(find_spec=stop))\n"

@@ -94,6 +94,8 @@ def files_of(models: Path) -> Mapping[str, bytes]:
 
 def _command(words: list[str], log: Path, kill: Kill | None, tiny_disk: Path | None) -> None:
     torch.set_num_threads(1)
+    # Tests that run in the background of a shell inherit that SIGINT is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if tiny_disk is not None:
         _mount(tiny_disk)
     with log.open("a") as file:
