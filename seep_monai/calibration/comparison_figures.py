@@ -70,7 +70,9 @@ def shuffled_figure(tiles: Sequence[npt.NDArray[np.uint16]]) -> Figure:
     n_rows = -(-len(tiles) // n_columns)
     low, high = _stretch(tiles)
     canvas = np.ones((n_rows * (height + _GAP_PX), n_columns * (width + _GAP_PX)))
-    figure = Figure(figsize=(canvas.shape[1] / _DPI, canvas.shape[0] / _DPI), dpi=_DPI)
+    # A hundredth of a pixel more, because older versions of matplotlib cut off what is left of 115.99.
+    rows, columns = canvas.shape
+    figure = Figure(figsize=((columns + 0.01) / _DPI, (rows + 0.01) / _DPI), dpi=_DPI)
     axis = figure.add_axes((0, 0, 1, 1))
     axis.axis("off")
     for number, tile in enumerate(tiles):
