@@ -11,7 +11,7 @@ import shapely
 from small_archives import FIRST, KM_PER_DEG, joined, scenes_of, seeps_of
 
 from seep_monai.archive.sites import Sites, find_sites
-from seep_monai.archive.sites_chance import covered
+from seep_monai.archive.sites_chance import areas_km2, covered, log_chance
 from seep_monai.archive.sites_input import Seeps
 from seep_monai.archive.sites_passes import pass_numbers
 from seep_monai.archive.sites_places import SiteSettings, Slicks, find_places
@@ -140,6 +140,28 @@ def test_slicks_up_to_two_radii_away_count_for_the_recurrence_nearby_alone() -> 
     assert [value(sites, name) for name in ("n_seen", "n_passes", "n_seen_near")] == [5, 10, 7]
     ends = [value(sites, f"recurrence_near{end}") for end in ("", "_low", "_high")]
     assert ends == pytest.approx([0.7, 0.397, 0.892], abs=1e-3)
+
+
+def test_strays_that_crowd_around_a_site_count_against_it() -> None:
+    # 40 strays, each alone on its pass, 10 to 30 km from a site with 8 of 20 passes.
+    number = np.arange(40)
+    turn, away = number * 2.4, np.linspace(10, 30, 40)
+    seeps = seeps_of(
+        [*range(8), *(number % 20)],
+        [*[0] * 8, *(away * np.cos(turn))],
+        [*[0] * 8, *(away * np.sin(turn))],
+    )
+    sites = sites_of(seeps, 20)
+    area = float(areas_km2(np.array([covered(scenes_of(20).footprints)]))[0])
+    [expected] = -log_chance(
+        np.array([8]),
+        np.array([20]),
+        density=40 / (np.pi * 40**2 * 20),
+        radius_km=2.0,
+        n_places=2 * area / (np.pi * 2**2),
+    )
+    assert len(sites) == 1
+    assert value(sites, "evidence") == pytest.approx(expected)
 
 
 def test_two_sites_three_km_apart_are_two() -> None:
