@@ -214,13 +214,17 @@ def _density_nearby(places: Places, slicks: Slicks, strays: Floats, n_passes: Co
         n_passes: (m,) passes over each place.
     """
     chosen = np.flatnonzero(strays)
-    if not len(chosen) or not len(places):
+    if not len(chosen):
         return np.zeros(len(places))
     origins = slicks.at(places.end).ends[0]
-    near = cKDTree(origins[chosen]).query_ball_point(places.centres, _NEARBY_KM)
-    place = np.repeat(np.arange(len(places)), [len(some) for some in near])
-    slick = chosen[np.concatenate(near).astype(np.intp)]
-    sums = np.bincount(place, strays[slick] * (places.owner[slick] != place), minlength=len(places))
+    tree = cKDTree(origins[chosen])
+    n_near = np.zeros(len(places))
+    if len(places):
+        n_near = tree.query_ball_point(places.centres, _NEARBY_KM, return_length=True)
+    owner = places.owner[chosen]
+    n_own = np.bincount(owner[owner >= 0], minlength=len(places))
+    # Their mean weight instead of the weight of each: millions of neighbours need not be listed.
+    sums = (n_near - n_own) * float(strays[chosen].mean())
     return sums / (math.pi * _NEARBY_KM**2 * n_passes)
 
 
