@@ -15,12 +15,13 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
-# Choice: 50 km. A slick heeds those in its own cell and the cells around it, so those within some 75 km: eddies of the
-# open sea have radii of 50 to 100 km.
+# Choice: 50 km. What counts for a slick lies in its own cell and the cells around it, so within some 75 km: eddies of
+# the open sea have radii of 50 to 100 km.
 _CELL_KM = 50.0
 # Choice: a place that chance would show on one of a thousand such archives counts in full, one that it shows on every
 # archive not at all.
 _FULL_EVIDENCE = 3.0
+# Choice: three; a slick that follows those around it then counts for others in turn.
 _N_ROUNDS = 3
 # More than the cells from one end of the Earth to the other.
 _N_CELLS = 2**9

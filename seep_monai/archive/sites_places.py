@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Self
 
 import numpy as np
@@ -164,7 +163,8 @@ def find_places(
         # One stray more than there are, so that chance is never excluded.
         return (1 + float(strays.sum())) / seen_km2
 
-    evidence_of = partial(_evidence, radius_km=radius_km, n_places=n_places)
+    def evidence_of(n_seen: Counts, n_passes: Counts, density: float | Floats) -> Floats:
+        return -log_chance(n_seen, n_passes, density=density, radius_km=radius_km, n_places=n_places)
 
     def likely(points: Slicks, n_ends: int) -> tuple[Places, Floats, Floats]:
         """Places of points, their evidence, and the weight of each point; `n_ends` for each slick, 1 or 2."""
@@ -198,12 +198,6 @@ def find_places(
     return places, evidence
 
 
-def _evidence(
-    n_seen: Counts, n_passes: Counts, density: float | Floats, *, radius_km: float, n_places: float
-) -> Floats:
-    return -log_chance(n_seen, n_passes, density=density, radius_km=radius_km, n_places=n_places)
-
-
 def _density_nearby(places: Places, slicks: Slicks, strays: Floats, n_passes: Counts) -> Floats:
     """(m,) strays per km2 and pass around each place, without those at the place.
 
@@ -218,9 +212,7 @@ def _density_nearby(places: Places, slicks: Slicks, strays: Floats, n_passes: Co
         return np.zeros(len(places))
     origins = slicks.at(places.end).ends[0]
     tree = cKDTree(origins[chosen])
-    n_near = np.zeros(len(places))
-    if len(places):
-        n_near = tree.query_ball_point(places.centres, _NEARBY_KM, return_length=True)
+    n_near = tree.query_ball_point(places.centres, _NEARBY_KM, return_length=True)
     owner = places.owner[chosen]
     n_own = np.bincount(owner[owner >= 0], minlength=len(places))
     # Their mean weight instead of the weight of each: millions of neighbours need not be listed.
