@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import rasterio
 import shapely
 from archive_tasks import MODEL, DrawTask, scenes
+from child_python import printed_by
 from pyproj import CRS, Transformer
 from rasterio.transform import Affine
 from scene_places import UTM, seeps_of, sentinel_1
@@ -21,7 +22,8 @@ from seep_monai.archive.attempts import ListedScene, Place, attempt
 from seep_monai.archive.catalogue import write_catalogue
 from seep_monai.archive.duplicates import PassScene, duplicates, passes
 from seep_monai.archive.footprint import bounds, split_at_180, valid_area
-from seep_monai.archive.seep_table import read_seeps
+from seep_monai.archive.seep_files import write_seep_files
+from seep_monai.archive.seep_table import SeepTable, read_seeps
 from seep_monai.errors import DataError
 from seep_monai.scene.place import Place as ImagePlace
 from seep_monai.scene.vector_files import write_seeps
@@ -187,6 +189,48 @@ def test_geoparquet_is_the_same_table(tmp_path: Path) -> None:
     for name in ("id", "class", "score", "area_km2", "touches_edge", "scene", "time", "contrast_db"):
         assert frame[name].tolist() == [row[name] for row in rows]
     assert frame["duplicate_of"].isna().tolist() == [row["duplicate_of"] is None for row in rows]
+    assert not list(out.glob(".seeps*"))
+
+
+@pytest.mark.parametrize("error", [DataError("b: cannot be read"), KeyboardInterrupt()])
+def test_error_between_two_tables_is_raised_and_the_old_files_stay(tmp_path: Path, error: BaseException) -> None:
+    out = archive(tmp_path / "out", scenes("a"))
+    write_catalogue(out, TASK.settings, MODEL, geoparquet=True)
+    before = {path.name: path.read_bytes() for path in out.glob("seeps.*")}
+    table = read_seeps(out / "scenes" / "a" / "a_seeps.gpkg", "a", None)
+    assert table is not None
+
+    def tables() -> Iterator[SeepTable]:
+        yield table
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        write_seep_files(out / "seeps.gpkg", tables(), description="", parquet=out / "seeps.parquet")
+    assert raised.value is error
+    assert {path.name: path.read_bytes() for path in out.glob("*seeps.*")} == before
+    assert not list(out.glob(".seeps*"))
+
+
+def test_catalogue_on_a_full_disk_is_an_error_and_the_old_table_stays(tmp_path: Path) -> None:
+    out = archive(tmp_path / "out", scenes("a"))
+    write_catalogue(out, TASK.settings, MODEL, geoparquet=True)
+    # As text, because NaN differs from itself.
+    before = str(seeps(out))
+    size = (out / "seeps.gpkg").stat().st_size
+    # No file may be larger than the limit, as on a full disk.
+    printed = printed_by(
+        "import resource, signal",
+        "from test_archive_catalogue import *",
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)",
+        f"for limit in {[size - 4096, size // 2, 8192]}:",
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))",
+        "    try:",
+        f"        write_catalogue(Path({str(out)!r}), TASK.settings, MODEL, geoparquet=True)",
+        "    except DataError as error:",
+        "        print(error)",
+    )
+    assert [("Check the free disk space" in line) for line in printed.splitlines()] == [True] * 3
+    assert str(seeps(out)) == before
     assert not list(out.glob(".seeps*"))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 import tifffile
+from child_python import printed_by
 from fake_scene import FakeScene, two_slicks
 
 from seep_monai.errors import SeepError
@@ -184,14 +183,6 @@ def test_files_appear_at_the_end_only(tmp_path):
 
     write_scene(Watching((600, 700)), tmp_path, "s1", UTM)
     assert len(all_files(tmp_path)) == 3
-
-
-def printed_by(*lines: str) -> str:
-    """What a Python of its own prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines)], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-    )
-    return done.stdout
 
 
 @pytest.mark.parametrize("compression", ["deflate", None])

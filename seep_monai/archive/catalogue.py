@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import pyogrio
 from seep_monai.archive.attempts import SCENES, read_record
 from seep_monai.archive.duplicates import PassScene, duplicates, passes
 from seep_monai.archive.inference import Model
-from seep_monai.archive.seep_table import GeoPackageWriter, SeepTable, SeepWriter, read_seeps
+from seep_monai.archive.seep_files import write_seep_files
+from seep_monai.archive.seep_table import SeepTable, read_seeps
 from seep_monai.archive.stac import CATALOG_FILE, CATALOGUE, catalog, item
 from seep_monai.errors import DataError, listed
 from seep_monai.files import fill_folder, write_json
@@ -56,9 +56,15 @@ def write_catalogue(out: Path, settings: str, model: Model, *, geoparquet: bool 
 
     fill_folder(out / CATALOGUE, write, record=CATALOG_FILE, overwrite=True)
     try:
-        return len(scenes), _write_seeps(out, scenes, model, geoparquet=geoparquet)
-    except (OSError, pyogrio.errors.DataSourceError) as error:
+        n_seeps = write_seep_files(
+            out / SEEPS_FILE,
+            _gathered(_marked_passes(out, scenes)),
+            description=f"potential seeps, weights {model.sha256[:12]}",
+            parquet=out / PARQUET_FILE if geoparquet else None,
+        )
+    except (OSError, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise DataError(f"{out / SEEPS_FILE}: cannot be written ({error}). Check the free disk space.") from error
+    return len(scenes), n_seeps
 
 
 def _records(out: Path, settings: str) -> Iterator[dict[str, Any]]:
@@ -73,22 +79,6 @@ def _records(out: Path, settings: str) -> Iterator[dict[str, Any]]:
             yield record
     if broken:
         logger.warning("%d scenes are left out, because their outputs are not whole: %s", len(broken), listed(broken))
-
-
-def _write_seeps(out: Path, scenes: Sequence[PassScene], model: Model, *, geoparquet: bool) -> int:
-    n_seeps = 0
-    with ExitStack() as files:
-        description = f"potential seeps, weights {model.sha256[:12]}"
-        writers: list[SeepWriter] = [files.enter_context(GeoPackageWriter(out / SEEPS_FILE, description))]
-        if geoparquet:
-            from seep_monai.archive.geoparquet import GeoParquetWriter
-
-            writers.append(files.enter_context(GeoParquetWriter(out / PARQUET_FILE)))
-        for table in _gathered(_marked_passes(out, scenes)):
-            n_seeps += len(table)
-            for writer in writers:
-                writer.add(table)
-    return n_seeps
 
 
 def _marked_passes(out: Path, scenes: Sequence[PassScene]) -> Iterator[SeepTable]:
@@ -120,7 +110,7 @@ def _marked_passes(out: Path, scenes: Sequence[PassScene]) -> Iterator[SeepTable
 
 
 def _gathered(tables: Iterator[SeepTable]) -> Iterator[SeepTable]:
-    """The tables, small ones joined, since each write to a file costs."""
+    """The tables, small ones joined, since each part that is written costs."""
     waiting: list[SeepTable] = []
     for table in tables:
         waiting.append(table)

@@ -1,32 +1,28 @@
-"""All seeps of an archive in one table: read from the GeoPackages of the scenes, written pass by pass."""
+"""All seeps of an archive in one table: read from the GeoPackages of the scenes."""
 
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
 import shapely
 from pyproj import CRS, Transformer
 
 from seep_monai.archive.footprint import split_at_180
 from seep_monai.errors import DataError
 from seep_monai.scene.polygons import known_system
-from seep_monai.scene.vector_files import FIELDS, LAYER, add_style
+from seep_monai.scene.vector_files import FIELDS, LAYER
 
 # `id` is unique in the archive and stays the same when scenes are added: scene/fid in the file of the scene.
 COLUMNS: dict[str, type] = {"id": object, **FIELDS, "duplicate_of": object}
 _WGS84 = CRS.from_epsg(4326)
 # Source: GeoPackage 1.3, 2.1.3: bytes of the envelope in the header of a geometry, by its indicator.
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
-# Choice: some 100 MB.
-_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +46,6 @@ class SeepTable:
         some = list(tables)
         polygons = np.concatenate([table.polygons for table in some])
         return cls(polygons, {name: np.concatenate([table.columns[name] for table in some]) for name in COLUMNS})
-
-    def part(self, rows: slice) -> SeepTable:
-        """Some of the rows."""
-        return SeepTable(self.polygons[rows], {name: values[rows] for name, values in self.columns.items()})
 
 
 def read_seeps(path: Path, scene: str, time: str | None) -> SeepTable | None:
@@ -93,66 +85,6 @@ def read_seeps(path: Path, scene: str, time: str | None) -> SeepTable | None:
     columns["id"] = np.array([f"{scene}/{fid}" for fid in fids], object)
     columns["time"], columns["duplicate_of"] = np.full(n_rows, time, object), np.full(n_rows, None, object)
     return SeepTable(_on_globe(shapely.from_wkb(np.array([_wkb(blob) for blob in blobs], object)), crs), columns)
-
-
-class SeepWriter(Protocol):
-    """Where a table goes, part by part."""
-
-    def add(self, table: SeepTable) -> None:
-        """Write some more rows."""
-        ...
-
-
-class GeoPackageWriter:
-    """Writes a GeoPackage with one layer `seeps` in longitude and latitude. A context manager.
-
-    Without an error the file gets its name at the end, and replaces one that had it.
-
-    Args:
-        path: of the file.
-        description: of the layer.
-    """
-
-    def __init__(self, path: Path, description: str) -> None:
-        self.path, self.description = path, description
-        self._folder = tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
-        self._file = Path(self._folder.name) / path.name
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                if not self._file.exists():
-                    self._write(_empty())
-                add_style(self._file)
-                self._file.replace(self.path)
-        finally:
-            self._folder.cleanup()
-
-    def add(self, table: SeepTable) -> None:
-        """Write some more rows."""
-        for start in range(0, len(table), _ROWS_AT_ONCE):
-            self._write(table.part(slice(start, start + _ROWS_AT_ONCE)))
-
-    def _write(self, table: SeepTable) -> None:
-        pyogrio.raw.write(
-            self._file,
-            geometry=shapely.to_wkb(table.polygons),
-            field_data=[table.columns[name] for name in COLUMNS],
-            fields=list(COLUMNS),
-            layer=LAYER,
-            driver="GPKG",
-            geometry_type="MultiPolygon",
-            crs="EPSG:4326",
-            append=self._file.exists(),
-            layer_options={"DESCRIPTION": self.description},
-        )
-
-
-def _empty() -> SeepTable:
-    return SeepTable(np.empty(0, object), {name: np.empty(0, kind) for name, kind in COLUMNS.items()})
 
 
 def _crs(database: sqlite3.Connection, system: int) -> CRS | None:

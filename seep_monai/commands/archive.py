@@ -56,15 +56,12 @@ def run(words: Sequence[str], arguments: argparse.Namespace, options: Sequence[s
     from seep_monai.archive.catalogue import write_catalogue
     from seep_monai.archive.engine import run_archive
     from seep_monai.archive.executors import ExecutorChoice
-    from seep_monai.archive.geoparquet import check_installed
     from seep_monai.archive.inference import make_task
 
     choice = ExecutorChoice.parse(arguments.executor, arguments.resources)
     shard = Shard.parse(arguments.shard)
     if arguments.retries < 0:
         raise ConfigError(f"retries: expected a whole number of at least 0, but got {arguments.retries}.")
-    if arguments.geoparquet:
-        check_installed()
     scenes = find_scenes(words)
     out = make_folder(arguments.output_dir, option="--output_dir").absolute()
     task, model = make_task(options, scenes[0], out)

@@ -159,19 +159,28 @@ def write_layer(
 
 
 def add_style(path: Path) -> None:
-    """Add the table from which QGIS takes its default style: polygons coloured by class."""
-    with sqlite3.connect(path) as database:
-        database.execute(f"CREATE TABLE layer_styles ({_STYLE_COLUMNS})")
-        column = database.execute("SELECT column_name FROM gpkg_geometry_columns").fetchone()[0]
-        row = ("", "", LAYER, column, "seeps by class", _qml(), "", True, "Seep classes", "", None)
-        names = "f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, styleSLD, "
-        names += "useAsDefault, description, owner, ui"
-        database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({', '.join('?' * len(row))})", row)
-        database.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES ('layer_styles', 'attributes', "
-            "'layer_styles')"
-        )
-    database.close()
+    """Add the table from which QGIS takes its default style: polygons coloured by class.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    names = "f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, styleSLD, "
+    names += "useAsDefault, description, owner, ui"
+    database = sqlite3.connect(path)
+    try:
+        with database:
+            database.execute(f"CREATE TABLE layer_styles ({_STYLE_COLUMNS})")
+            column = database.execute("SELECT column_name FROM gpkg_geometry_columns").fetchone()[0]
+            row = ("", "", LAYER, column, "seeps by class", _qml(), "", True, "Seep classes", "", None)
+            database.execute(f"INSERT INTO layer_styles ({names}) VALUES ({', '.join('?' * len(row))})", row)
+            database.execute(
+                "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES ('layer_styles', 'attributes', "
+                "'layer_styles')"
+            )
+    except sqlite3.OperationalError as error:
+        raise OSError(f"{path}: {error}") from error
+    finally:
+        database.close()
 
 
 def _qml() -> str:
