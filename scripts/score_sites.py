@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from seep_monai.archive.sites_places import SiteSettings
 from seep_monai.errors import SeepError
 
 TARGET_SHARE = 0.5
+# Passes on which a slick was drawn at a vent: a vent with few cannot stand out.
+GROUPS = ((0, 3), (4, 5), (6, 9), (10, None))
 
 
 def main() -> None:
@@ -42,42 +45,61 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         seeps, scenes = read_archive(arguments.out)
-        places, rates = read_vents(arguments.archive / "vents.geojson")
+        vents = read_vents(arguments.archive / "vents.geojson")
     except (SeepError, OSError) as error:
         raise SystemExit(str(error)) from error
     settings, rng = SiteSettings(most_by_chance=arguments.most_by_chance), np.random.default_rng(0)
     limits = {"least_rate": arguments.least_rate, "distance_km": arguments.distance_km}
-    print(json.dumps(figures(find_sites(seeps, scenes, settings), places, rates, **limits), indent=1))
+    print(json.dumps(figures(find_sites(seeps, scenes, settings), vents, **limits), indent=1))
     chance = [
-        figures(find_sites(shuffled(seeps, scenes, rng), scenes, settings), places, rates, **limits)
+        figures(find_sites(shuffled(seeps, scenes, rng), scenes, settings), vents, **limits)
         for _ in range(arguments.n_shuffles)
     ]
     means = {f"mean_{name}": float(np.mean([one[name] for one in chance])) for name in ("sites", "found", "recall")}
     print(json.dumps({"by chance": means}, indent=1))
 
 
-def read_vents(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Places (n, 3) and rates (n,) of the natural vents."""
+@dataclass(frozen=True, eq=False)
+class Vents:
+    """The natural vents of a simulated archive.
+
+    Attributes:
+        places: (n, 3), see `sites_peaks.directions`.
+        rates: (n,) share of the passes on which a vent is active.
+        n_shown: (n,) number of passes on which a slick is drawn.
+    """
+
+    places: np.ndarray
+    rates: np.ndarray
+    n_shown: np.ndarray
+
+
+def read_vents(path: Path) -> Vents:
+    """The vents of an archive, without its platforms."""
     features = json.loads(path.read_text(encoding="utf-8"))["features"]
     vents = [feature for feature in features if feature["properties"]["kind"] == "vent"]
     lon, lat = np.array([vent["geometry"]["coordinates"] for vent in vents]).reshape(-1, 2).T
-    return directions(lon, lat), np.array([vent["properties"]["rate"] for vent in vents])
+    rates = np.array([vent["properties"]["rate"] for vent in vents])
+    return Vents(directions(lon, lat), rates, np.array([len(vent["properties"]["dates_seen"]) for vent in vents]))
 
 
-def figures(
-    sites: Sites, places: np.ndarray, rates: np.ndarray, *, least_rate: float, distance_km: float
-) -> dict[str, Any]:
+def figures(sites: Sites, vents: Vents, *, least_rate: float, distance_km: float) -> dict[str, Any]:
     """Counts and shares of the sites, by rank; a share of nothing is None."""
     columns = sites.columns
     natural = np.flatnonzero(~(columns["target_share"] >= TARGET_SHARE))
     at = directions(columns["lon"][natural], columns["lat"][natural])
-    pairs = matched(np.linalg.norm(at[:, None] - places[None], axis=2), distance_km)
-    wanted = rates >= least_rate
+    pairs = matched(np.linalg.norm(at[:, None] - vents.places[None], axis=2), distance_km)
+    wanted = vents.rates >= least_rate
     good = [(natural[site], vent) for site, vent in pairs.items() if wanted[vent]]
-    inside = {
-        name: [columns[f"{name}_low"][s] <= rates[v] <= columns[f"{name}_high"][s] for s, v in good]
-        for name in ("recurrence", "recurrence_near")
-    }
+    inside = [
+        columns["recurrence_low"][site] <= vents.rates[vent] <= columns["recurrence_high"][site] for site, vent in good
+    ]
+    found = np.zeros(len(wanted), bool)
+    found[[vent for _, vent in good]] = True
+    by_passes = {}
+    for low, high in GROUPS:
+        group = wanted & (vents.n_shown >= low) & (vents.n_shown <= (math.inf if high is None else high))
+        by_passes[f"{low} or more" if high is None else f"{low} to {high}"] = f"{found[group].sum()} of {group.sum()}"
     n_wrong = len(natural) - len(pairs)
     return {
         "vents": int(wanted.sum()),
@@ -87,7 +109,8 @@ def figures(
         "wrong": n_wrong,
         "recall": len(good) / int(wanted.sum()) if wanted.any() else None,
         "precision": len(good) / (len(good) + n_wrong) if len(good) + n_wrong else None,
-        **{f"rate_inside_{name}": float(np.mean(some)) if some else None for name, some in inside.items()},
+        "rate_inside_interval": float(np.mean(inside)) if inside else None,
+        "found_by_passes_with_a_slick": by_passes,
         "left_out_at_targets": len(sites) - len(natural),
     }
 

@@ -12,9 +12,10 @@ from small_archives import FIRST, KM_PER_DEG, joined, scenes_of, seeps_of
 
 from seep_monai.archive.sites import Sites, find_sites
 from seep_monai.archive.sites_chance import areas_km2, covered, log_chance
+from seep_monai.archive.sites_finding import find_places
 from seep_monai.archive.sites_input import Seeps
 from seep_monai.archive.sites_passes import pass_numbers
-from seep_monai.archive.sites_places import SiteSettings, Slicks, find_places
+from seep_monai.archive.sites_places import SiteSettings, Slicks
 from seep_monai.errors import ConfigError
 
 DAY = np.timedelta64(86400, "s")
@@ -112,12 +113,37 @@ def test_origins_stored_at_the_wrong_end_are_set_right_by_the_drift_of_each_pass
     scenes = scenes_of(n_passes)
     seeps = seeps_of(number, *origin.T, lon=ends[..., 0], lat=ends[..., 1])
     slicks = Slicks.of(seeps, pass_numbers(scenes))
-    places, evidence = find_places(slicks, scenes, pass_numbers(scenes), covered(scenes.footprints), SiteSettings())
-    assert (places.end == wrong).mean() > 0.97
+    found = find_places(slicks, scenes, pass_numbers(scenes), covered(scenes.footprints), SiteSettings())
+    assert (found.end == wrong).mean() > 0.97
     sites = find_sites(seeps, scenes, SiteSettings())
     at = np.stack([sites.columns["lon"], sites.columns["lat"]], axis=1) * KM_PER_DEG
-    assert len(sites) == int((evidence >= 0).sum()) == len(vents)
+    assert len(sites) == int((found.evidence >= 0).sum()) == len(vents)
     assert np.hypot(*(at[:, None] - vents).transpose(2, 0, 1)).min(axis=1).max() < 0.7
+
+
+def test_site_lies_upstream_of_slicks_that_begin_to_be_seen_behind_it() -> None:
+    # 40 slicks begin 1.5 km from their site, in all directions; so they scatter by more than a site of 15 does.
+    turn = np.arange(40) * 2.4
+    ends = np.stack([[1.5 * np.cos(turn), 1.5 * np.sin(turn)], [7 * np.cos(turn), 7 * np.sin(turn)]]) / KM_PER_DEG
+    seeps = seeps_of(range(40), [0] * 40, [0] * 40, lon=ends[:, 0], lat=ends[:, 1])
+    scenes = scenes_of(40)
+    found = find_places(
+        Slicks.of(seeps, pass_numbers(scenes)), scenes, pass_numbers(scenes), covered(scenes.footprints), SiteSettings()
+    )
+    assert found.offset_km == pytest.approx(1.5 * 40 / 50, abs=0.02)
+    sites = find_sites(seeps, scenes, SiteSettings())
+    assert value(sites, "n_seen") == 40
+    assert max(value(sites, "ellipse_major_km"), abs(value(sites, "lon")) * KM_PER_DEG) < 0.15
+
+
+def test_pieces_of_slicks_make_no_site() -> None:
+    # On each pass the second half of a slick lies 5 km behind the first, always in the same direction.
+    number = np.arange(12)
+    lon = np.array([[0.0] * 12 + [5.0] * 12, [4.0] * 12 + [9.0] * 12]) / KM_PER_DEG
+    seeps = seeps_of([*number, *number], [0] * 24, [0] * 24, lon=lon, lat=np.zeros((2, 24)))
+    sites = sites_of(seeps, 20)
+    assert len(sites) == 1
+    assert value(sites, "lon") * KM_PER_DEG == pytest.approx(0, abs=0.1)
 
 
 def test_slick_counts_where_its_other_end_keeps_coming_back() -> None:
@@ -138,8 +164,9 @@ def test_slicks_up_to_two_radii_away_count_for_the_recurrence_nearby_alone() -> 
     seeps = seeps_of([0, 1, 2, 3, 4, 5, 6, 4, 7], [0, 0, 0, 0, 0, 3, 0, -3, 0], [0, 0, 0, 0, 0, 0, 3, 0, -4.2])
     sites = sites_of(seeps)
     assert [value(sites, name) for name in ("n_seen", "n_passes", "n_seen_near")] == [5, 10, 7]
-    ends = [value(sites, f"recurrence_near{end}") for end in ("", "_low", "_high")]
-    assert ends == pytest.approx([0.7, 0.397, 0.892], abs=1e-3)
+    assert (value(sites, "recurrence"), value(sites, "recurrence_near")) == (0.5, 0.7)
+    # Wilson's lower end of 5 of 10 and upper end of 7 of 10.
+    assert (value(sites, "recurrence_low"), value(sites, "recurrence_high")) == pytest.approx((0.237, 0.892), abs=1e-3)
 
 
 def test_strays_that_crowd_around_a_site_count_against_it() -> None:

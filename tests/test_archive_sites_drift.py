@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seep_monai.archive.sites_drift import origin_ends
+from seep_monai.archive.sites_drift import origin_ends, origin_offset
 from seep_monai.archive.sites_peaks import EARTH_KM
 
 
@@ -75,3 +75,30 @@ def test_slick_whose_other_end_is_unknown_has_no_direction() -> None:
 
 def test_without_a_slick_there_is_no_origin() -> None:
     assert origin_ends(np.zeros((2, 0, 3)), np.zeros(0, int), np.zeros((2, 0))).tolist() == []
+
+
+def offset_of(offset_km: float, *, evidence: float = 3.0, n_directions: int = 8, noise_km: float = 0.0) -> float:
+    """The offset that two places tell, each with a slick in each of some directions; a third slick belongs to none."""
+    rng, turns = np.random.default_rng(0), np.arange(n_directions) * 360 / n_directions
+    slicks = [slick(east_km, turn) for east_km in (0, 50) for turn in turns]
+    ends = np.stack([*slicks, slick(20, 0)], axis=1)
+    way = (ends[1] - ends[0]) / 4
+    ends = ends + offset_km * way + rng.normal(0, noise_km, (ends.shape[1], 3))
+    owner = np.array([0] * n_directions + [1] * n_directions + [-1])
+    return origin_offset(ends, owner, np.array([evidence, evidence]), 2.0)
+
+
+@pytest.mark.parametrize("offset_km", [0.0, 0.5, 1.5])
+def test_slicks_of_all_directions_tell_how_far_from_their_places_they_begin(offset_km: float) -> None:
+    # Least squares with ten slicks of offset 0 added: 16 d / (16 + 10).
+    assert offset_of(offset_km) == pytest.approx(offset_km * 16 / 26)
+    assert offset_of(offset_km, n_directions=500, noise_km=0.5) == pytest.approx(offset_km, abs=0.05)
+
+
+def test_offset_is_from_zero_to_its_limit() -> None:
+    assert (offset_of(-1.0), offset_of(9.0)) == (0.0, 2.0)
+
+
+def test_weak_places_and_slicks_of_one_direction_tell_no_offset() -> None:
+    assert offset_of(1.0, evidence=2.9) == 0.0
+    assert offset_of(1.0, n_directions=1) == 0.0

@@ -10,9 +10,10 @@ from script_runs import run_script
 from small_archives import KM_PER_DEG, joined, scenes_of, seeps_of, write_archive
 
 
-def vent(east_km: float, rate: float, kind: str = "vent") -> dict:
+def vent(east_km: float, rate: float, n_shown: int, kind: str = "vent") -> dict:
     place = {"type": "Point", "coordinates": [east_km / KM_PER_DEG, 0]}
-    return {"type": "Feature", "properties": {"kind": kind, "rate": rate}, "geometry": place}
+    properties = {"kind": kind, "rate": rate, "dates_seen": ["2024-01-01"] * n_shown}
+    return {"type": "Feature", "properties": properties, "geometry": place}
 
 
 def test_sites_are_scored_against_the_vents(tmp_path: Path) -> None:
@@ -21,7 +22,7 @@ def test_sites_are_scored_against_the_vents(tmp_path: Path) -> None:
     target_km = np.where(np.arange(40) >= 35, 0.3, np.nan)
     write_archive(tmp_path / "out", scenes_of(20), seeps, target_km=target_km)
     # Found with its rate, found with another rate, a rare one; one that is not found; the platform.
-    vents = [vent(1, 0.4), vent(20, 0.95), vent(-20.5, 0.1), vent(-40, 0.5), vent(40, 0.5, "platform")]
+    vents = [vent(1, 0.4, 5), vent(20, 0.95, 10), vent(-20.5, 0.1, 2), vent(-40, 0.5, 3), vent(40, 0.5, 9, "platform")]
     (tmp_path / "vents.geojson").write_text(json.dumps({"features": vents}))
     done = run_script("score_sites", tmp_path, tmp_path / "out", "--n_shuffles", 2)
 
@@ -35,8 +36,13 @@ def test_sites_are_scored_against_the_vents(tmp_path: Path) -> None:
         "wrong": 0,
         "recall": 2 / 3,
         "precision": 1.0,
-        "rate_inside_recurrence": 0.5,
-        "rate_inside_recurrence_near": 0.5,
+        "rate_inside_interval": 0.5,
+        "found_by_passes_with_a_slick": {
+            "0 to 3": "0 of 1",
+            "4 to 5": "1 of 1",
+            "6 to 9": "0 of 0",
+            "10 or more": "1 of 1",
+        },
         "left_out_at_targets": 1,
     }
     assert json.loads("{" + chance)["by chance"]["mean_found"] <= 1

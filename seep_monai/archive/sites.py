@@ -13,10 +13,11 @@ import shapely
 from scipy.stats import f as f_distribution
 
 from seep_monai.archive.sites_chance import covered, wilson_interval
+from seep_monai.archive.sites_finding import find_places
 from seep_monai.archive.sites_input import Scenes, Seeps
 from seep_monai.archive.sites_passes import pass_numbers
 from seep_monai.archive.sites_peaks import axes_at, lon_lat
-from seep_monai.archive.sites_places import Places, SiteSettings, Slicks, find_places
+from seep_monai.archive.sites_places import Places, SiteSettings, Slicks
 from seep_monai.archive.sites_views import Sightings, Views
 from seep_monai.classes import SEEP_LABELS
 
@@ -65,16 +66,19 @@ def find_sites(seeps: Seeps, scenes: Scenes, settings: SiteSettings) -> Sites:
         settings: what counts as a site.
     """
     passes, area = pass_numbers(scenes), covered(scenes.footprints)
-    pass_times, slicks = _first_times(scenes.times, passes), Slicks.of(seeps, passes)
-    places, evidence = find_places(slicks, scenes, passes, area, settings)
+    pass_times = _first_times(scenes.times, passes)
+    found = find_places(Slicks.of(seeps, passes), scenes, passes, area, settings)
+    slicks, places, evidence = found.slicks, found.places, found.evidence
     is_site = evidence >= -math.log10(settings.most_by_chance)
     logger.info(
-        "%d slicks, %d passes: slicks on %d passes or more at %d places, of which %d are sites",
+        "%d slicks, %d passes: slicks on %d passes or more at %d places, of which %d are sites; slicks begin %.1f km "
+        "downstream of them",
         len(seeps),
         len(pass_times),
         settings.min_passes,
         len(places),
         int(is_site.sum()),
+        found.offset_km,
     )
     best = np.lexsort((*places.centres.T, -evidence))
     best = best[is_site[best]]
@@ -87,7 +91,7 @@ def find_sites(seeps: Seeps, scenes: Scenes, settings: SiteSettings) -> Sites:
         **_pass_columns(views, pass_times, len(best)),
         **_near_columns(views, places.owners_within(slicks, _NEAR_RADII * settings.radius_km), slicks, len(best)),
         **_slick_columns(places.owner, seeps, len(best)),
-        "target_share": _target_share(places, slicks, seeps),
+        "target_share": _target_share(places, slicks, found.end, seeps),
     }
     return Sites(columns, views, pass_times, area, settings)
 
@@ -123,15 +127,12 @@ def _pass_columns(views: Views, pass_times: npt.NDArray[np.datetime64], n_sites:
     """Numbers of passes, recurrence, and the first and the last pass with a slick."""
     n_seen, n_passes = views.counts(n_sites, views.seen), views.counts(n_sites)
     n_films, n_films_seen = views.counts(n_sites, views.films), views.counts(n_sites, views.films & views.seen)
-    low, high = wilson_interval(n_seen, n_passes)
     times = pass_times[views.number[views.seen]]
     last = np.cumsum(n_seen) - 1
     return {
         "n_seen": n_seen,
         "n_passes": n_passes,
         "recurrence": n_seen / n_passes,
-        "recurrence_low": low,
-        "recurrence_high": high,
         "n_passes_films": n_films,
         "recurrence_films": np.where(n_films > 0, n_films_seen / np.maximum(n_films, 1), np.nan),
         "first_time": times[last - n_seen + 1],
@@ -140,16 +141,19 @@ def _pass_columns(views: Views, pass_times: npt.NDArray[np.datetime64], n_sites:
 
 
 def _near_columns(views: Views, owners: Indices, slicks: Slicks, n_sites: int) -> dict[str, npt.NDArray[Any]]:
-    """Number of passes with a slick at a site or near it, and recurrence."""
+    """Recurrence with the slicks nearby, and the interval of the recurrence.
+
+    Which slicks are those of a site is uncertain: the interval goes from the lower end with those at the site to the
+    upper end with those nearby.
+    """
     n_passes = int(max(slicks.number.max(initial=0), views.number.max(initial=0))) + 1
     shown = np.isin(views.place * n_passes + views.number, (owners * n_passes + slicks.number)[owners >= 0])
-    n_near, n_views = views.counts(n_sites, shown), views.counts(n_sites)
-    low, high = wilson_interval(n_near, n_views)
+    n_seen, n_near, n_views = views.counts(n_sites, views.seen), views.counts(n_sites, shown), views.counts(n_sites)
     return {
         "n_seen_near": n_near,
         "recurrence_near": n_near / n_views,
-        "recurrence_near_low": low,
-        "recurrence_near_high": high,
+        "recurrence_low": wilson_interval(n_seen, n_views)[0],
+        "recurrence_high": wilson_interval(n_near, n_views)[1],
     }
 
 
@@ -177,12 +181,12 @@ def _medians(owner: Indices, values: Floats, counts: npt.NDArray[np.int64]) -> F
     return (ordered[first + (counts - 1) // 2] + ordered[first + counts // 2]) / 2
 
 
-def _target_share(places: Places, slicks: Slicks, seeps: Seeps) -> Floats:
+def _target_share(places: Places, slicks: Slicks, end: Indices, seeps: Seeps) -> Floats:
     """(m,) share of the passes with a slick on which one begins near a bright target; NaN if that is unknown."""
     if seeps.target_km is None:
         return np.full(len(places), np.nan)
-    # The distance is that of the first end.
-    near = (places.owner >= 0) & (places.end == 0) & (seeps.target_km <= TARGET_KM)
+    # The distance is that of the stored origin.
+    near = (places.owner >= 0) & (end == 0) & (seeps.target_km <= TARGET_KM)
     pairs = np.unique(np.stack([places.owner[near], slicks.number[near]], axis=1), axis=0)
     return np.bincount(pairs[:, 0], minlength=len(places)) / places.sightings.counts(len(places))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,8 @@ Counts = npt.NDArray[np.integer]
 # Source: 97.5 % quantile of the normal distribution.
 _Z95 = 1.959963984540054
 _SMALLEST_TAIL = 1e-290
+# Choice: two; a peak goes to where the ends of slicks are. With ends at random this is right within a factor of 1.5.
+_PLACES_PER_DISC = 2.0
 # Choice: .1 degrees; scenes of one frame then have one outline, and the area changes little.
 _GRID_DEG = 0.1
 
@@ -63,6 +67,36 @@ def log_chance(
     with np.errstate(divide="ignore"):
         log = np.where(tail > _SMALLEST_TAIL, np.log(tail), far)
     return np.asarray((log + math.log(max(n_places, 1))) / math.log(10))
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What slicks at random places would show in an archive.
+
+    Attributes:
+        radius_km: radius of a site.
+        n_places: number of places of this radius.
+        seen_km2: area of all scenes together, each as often as it was seen.
+    """
+
+    radius_km: float
+    n_places: float
+    seen_km2: float
+
+    @classmethod
+    def of(cls, footprints: npt.NDArray[np.object_], area: shapely.Geometry, radius_km: float) -> Self:
+        """Chance in the area that scenes cover."""
+        n_places = _PLACES_PER_DISC * float(areas_km2(np.array([area]))[0]) / (math.pi * radius_km**2)
+        return cls(radius_km, n_places, float(areas_km2(footprints).sum()))
+
+    def density(self, strays: Floats) -> float:
+        """Strays per km2 and pass; (n,) weights of the strays."""
+        # One stray more than there are, so that chance is never excluded.
+        return (1 + float(strays.sum())) / self.seen_km2
+
+    def evidence(self, n_seen: Counts, n_passes: Counts, density: float | Floats) -> Floats:
+        """(m,) minus log10 of the number of places that chance would show as good, see `log_chance`."""
+        return -log_chance(n_seen, n_passes, density=density, radius_km=self.radius_km, n_places=self.n_places)
 
 
 def areas_km2(footprints: npt.NDArray[np.object_]) -> Floats:

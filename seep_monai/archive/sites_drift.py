@@ -1,8 +1,9 @@
-"""Which end of a slick is its origin: slicks that one pass shows near each other drift the same way.
+"""Which end of a slick is its origin, and where that came up: what the drift of slicks tells.
 
 The outline of a slick hardly tells its origin. But where slicks begin at one place on several passes, the origin of
 each is known, and with it the drift; wind and current are smooth over some ten kilometres, so that the slicks around
-it drift in about the same direction.
+it drift in about the same direction. And what a place shows in many directions of drift tells how far from it slicks
+begin: oil drifts while it rises, and the young end of a slick is faint.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _CELL_KM = 50.0
 # Choice: a place that chance would show on one of a thousand such archives counts in full, one that it shows on every
 # archive not at all.
 _FULL_EVIDENCE = 3.0
+# Choice: ten slicks tell half of the offset.
+_PRIOR_SLICKS = 10.0
 # Choice: three; a slick that follows those around it then counts for others in turn.
 _N_ROUNDS = 3
 # More than the cells from one end of the Earth to the other.
@@ -51,6 +54,31 @@ def origin_ends(ends: Floats, number: Indices, evidence: Floats) -> Indices:
         around = _sums(parts, cell, nearby) - parts
         lean = own + _agreement(around) * (around[:, :3] * way).sum(axis=1)
     return (lean < 0).astype(np.intp)
+
+
+def origin_offset(ends: Floats, owner: Indices, evidence: Floats, most_km: float) -> float:
+    """How far downstream of their places slicks begin to be seen, km, from 0 to `most_km`.
+
+    If each slick begins a way d along its drift w from the place c of its site, its origin is c + d w. This is the
+    d of least squares, with a place c for each strong site. It is drawn towards 0, so that few slicks tell little.
+
+    Args:
+        ends: (2, n, 3) both ends in km, the origin first.
+        owner: (n,) index of the place of each slick, -1 for none.
+        evidence: (m,) of the places.
+        most_km: upper limit.
+    """
+    strong = np.append(evidence >= _FULL_EVIDENCE, False)[owner]
+    origins, way, place = ends[0][strong], (ends[1] - ends[0])[strong], owner[strong]
+    way = way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9)
+    counts = np.maximum(np.bincount(place, minlength=len(evidence)), 1)[:, None]
+
+    def centred(values: Floats) -> Floats:
+        sums = np.stack([np.bincount(place, column, minlength=len(evidence)) for column in values.T], axis=1)
+        return np.asarray(values - (sums / counts)[place])
+
+    origins, way = centred(origins), centred(way)
+    return float(np.clip((origins * way).sum() / ((way**2).sum() + _PRIOR_SLICKS), 0, most_km))
 
 
 def _agreement(around: Floats) -> Floats:

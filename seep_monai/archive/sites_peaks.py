@@ -25,6 +25,10 @@ _WIDTH_SHARE, _CELLS_PER_WIDTH = 0.5, 4
 _LEAST_DENSITY = 0.5
 # Choice: 1 degree, a grid of some 450 x 450 cells at the default radius.
 _BLOCK_DEG = 1.0
+# Choice: all pairs of so many origins are 200 MB. Counting them without listing them takes twice the time.
+_MOST_IN_PAIRS = 5000
+# More than the columns around the Earth.
+_MOST_COLUMNS = 1000
 # Beyond four widths the smoothing adds nothing.
 _REACH_WIDTHS = 4.0
 
@@ -65,9 +69,12 @@ def pass_weights(places: Floats, passes: Indices, radius_km: float) -> Floats:
     order = np.argsort(passes, kind="stable")
     # A tree for each pass: one tree of all passes is several times slower.
     for rows in np.split(order, np.flatnonzero(np.diff(passes[order])) + 1):
-        if len(rows) > 1:
-            own = places[rows]
-            n_near[rows] = cKDTree(own).query_ball_point(own, radius_km, return_length=True)
+        tree = cKDTree(places[rows])
+        if len(rows) <= _MOST_IN_PAIRS:
+            pairs = tree.query_pairs(radius_km, output_type="ndarray")
+            n_near[rows] += np.bincount(pairs.ravel(), minlength=len(rows))
+        else:
+            n_near[rows] = tree.query_ball_point(places[rows], radius_km, return_length=True)
     return 1.0 / n_near
 
 
@@ -100,10 +107,11 @@ def _blocks(places: Floats, margin_km: float) -> Iterator[tuple[Floats, float, I
     # Columns as wide as the rows are high.
     width_deg = _BLOCK_DEG / np.cos(np.radians(np.clip(middle, -89, 89)))
     column = np.floor(lon / width_deg)
-    cells = np.unique(np.stack([middle, (column + 0.5) * width_deg], axis=1), axis=0)
+    # One number for a block is sorted several times as fast as a pair.
+    _, first = np.unique(row * _MOST_COLUMNS + column, return_index=True)
     core_km = np.sqrt(0.5) * np.radians(_BLOCK_DEG) * EARTH_KM * 1.05
     tree = cKDTree(places)
-    for centre in directions(cells[:, 1], cells[:, 0]):
+    for centre in directions(((column + 0.5) * width_deg)[first], middle[first]):
         near = np.array(tree.query_ball_point(centre, core_km + margin_km), np.intp)
         yield centre, core_km, near
 
