@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow
 import pyogrio
 import shapely
 
@@ -122,24 +123,23 @@ def read_seeps(path: Path, scenes: Scenes) -> Seeps:
         missing = sorted(set(_FIELDS) - known)
         if missing:
             raise DataError(f"{path}: expected the columns {', '.join(_FIELDS)}, but {', '.join(missing)} are missing.")
-        meta, _, _, columns = pyogrio.raw.read(path, layer="seeps", columns=fields, read_geometry=False)
+        table = pyogrio.raw.read_arrow(path, layer="seeps", columns=fields, read_geometry=False)[1]
     except (RuntimeError, OSError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise DataError(
             f"{path}: expected the seeps of an archive, but: {reason}. Run seep-monai archive first."
         ) from error
-    # GDAL returns columns in the order of the file.
-    table = dict(zip(meta["fields"], columns, strict=True))
-    kept = _is_null(table["duplicate_of"]) & np.isfinite(table["origin_lon"]) & np.isfinite(table["origin_lat"])
-    table = {name: column[kept] for name, column in table.items()}
+    places = {name: _numbers(table, name) for name in fields if name not in ("scene", "duplicate_of", "class")}
+    kept = table["duplicate_of"].is_null().to_numpy() & np.isfinite(places["origin_lon"] + places["origin_lat"])
+    places = {name: column[kept] for name, column in places.items()}
     return Seeps(
-        _scene_numbers(table["scene"], scenes, path),
-        *_ends(table),
-        table["class"].astype(np.int64),
-        table["score"].astype(np.float64),
-        table["area_km2"].astype(np.float64),
-        table["length_km"].astype(np.float64),
-        table["target_km"].astype(np.float64) if "target_km" in table else None,
+        _scene_numbers(table["scene"].filter(kept), scenes, path),
+        *_ends(places),
+        table["class"].to_numpy()[kept].astype(np.int64),
+        places["score"],
+        places["area_km2"],
+        places["length_km"],
+        places.get("target_km"),
     )
 
 
@@ -158,28 +158,28 @@ def read_class_names(folder: str | Path) -> tuple[str, ...]:
 
 def _ends(table: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
     """Longitudes and latitudes (2, n) of the origin and the other end."""
-    origin = np.stack([table["origin_lon"], table["origin_lat"]]).astype(np.float64)
-    other = np.stack([table["end_lon"], table["end_lat"]]).astype(np.float64) if "end_lon" in table else origin
+    origin = np.stack([table["origin_lon"], table["origin_lat"]])
+    other = np.stack([table["end_lon"], table["end_lat"]]) if "end_lon" in table else origin
     other = np.where(np.isfinite(other).all(axis=0), other, origin)
     return np.stack([origin[0], other[0]]), np.stack([origin[1], other[1]])
 
 
-def _scene_numbers(names: npt.NDArray[Any], scenes: Scenes, path: Path) -> npt.NDArray[np.intp]:
+def _scene_numbers(names: pyarrow.ChunkedArray, scenes: Scenes, path: Path) -> npt.NDArray[np.intp]:
     number_of = {name: number for number, name in enumerate(scenes.names)}
-    unknown = sorted({str(name) for name in names if name not in number_of})
-    if unknown:
+    coded = names.combine_chunks().dictionary_encode()
+    known = coded.dictionary.to_pylist()
+    unknown = sorted(str(name) for name in known if name not in number_of)
+    if unknown or coded.null_count:
         raise DataError(
-            f"{path}: expected seeps of scenes of the catalogue, but {listed(unknown)} are not in it. Run seep-monai "
-            "archive again."
+            f"{path}: expected seeps of scenes of the catalogue, but {listed(unknown or ['(no name)'])} are not in it. "
+            "Run seep-monai archive again."
         )
-    return np.array([number_of[name] for name in names], np.intp)
+    return np.array([number_of[name] for name in known], np.intp)[coded.indices.to_numpy()]
 
 
-def _is_null(column: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Where a column is null: None in text, NaN in numbers. Whole numbers with nulls are read as floats."""
-    if column.dtype == object:
-        return np.array([value is None for value in column], bool)
-    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)
+def _numbers(table: pyarrow.Table, name: str) -> Floats:
+    """A column as float64, NaN for null."""
+    return np.asarray(table[name].to_numpy(), np.float64)
 
 
 def _utc(text: str, path: Path) -> datetime:
