@@ -8,7 +8,9 @@ smoothing: 3 km for s = 1.1 km and the default h of 1 km.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +29,8 @@ _LEAST_DENSITY = 0.5
 _BLOCK_DEG = 1.0
 # Choice: all pairs of so many origins are 200 MB. Counting them without listing them takes twice the time.
 _MOST_IN_PAIRS = 5000
-# More than the columns around the Earth.
-_MOST_COLUMNS = 1000
+# More than the degrees around the Earth: apart by so much, the rows of blocks do not mix when they are sorted.
+_ONE_ROW = 1000
 # Beyond four widths the smoothing adds nothing.
 _REACH_WIDTHS = 4.0
 
@@ -89,8 +91,8 @@ def density_peaks(places: Floats, weights: Floats, radius_km: float) -> Floats:
         radius_km: radius of a site, > 0.
     """
     found = [
-        _block_peaks(places[near] - centre, weights[near], centre, core_km, radius_km)
-        for centre, core_km, near in _blocks(places, _REACH_WIDTHS * _WIDTH_SHARE * radius_km)
+        _block_peaks(places[near], weights[near], block, radius_km)
+        for block, near in _blocks(places, _REACH_WIDTHS * _WIDTH_SHARE * radius_km + _border_km(radius_km))
     ]
     peaks = np.concatenate([np.zeros((0, 3)), *(peak for peak, _ in found)])
     heights = np.concatenate([np.zeros(0), *(height for _, height in found)])
@@ -99,31 +101,72 @@ def density_peaks(places: Floats, weights: Floats, radius_km: float) -> Floats:
     return peaks[_highest(peaks, radius_km)]
 
 
-def _blocks(places: Floats, margin_km: float) -> Iterator[tuple[Floats, float, Indices]]:
-    """Centre (3,), radius in km and origins within the radius and a margin, of each block that holds origins."""
+@dataclass(frozen=True)
+class _Block:
+    """An area between two parallels and two meridians, degrees."""
+
+    south: float
+    west: float
+    width: float
+
+    @property
+    def centre(self) -> Floats:
+        """(3,) see `directions`."""
+        return directions(np.array([self.west + self.width / 2]), np.array([self.south + _BLOCK_DEG / 2]))[0]
+
+    def windows(self, margin_km: float) -> tuple[tuple[float, float], list[tuple[float, float]]]:
+        """Latitudes, and longitudes from -180 to 180 in one or two parts, of the block and a margin around it."""
+        margin = math.degrees(margin_km / EARTH_KM)
+        low, high = self.south - margin, self.south + _BLOCK_DEG + margin
+        margin /= math.cos(math.radians(min(max(-low, high), 89.9)))
+        west, east = self.west - margin, self.west + self.width + margin
+        if east - west >= 360:
+            return (low, high), [(-180.0, 180.0)]
+        parts = [(max(west + turn, -180.0), min(east + turn, 180.0)) for turn in (-360, 0, 360)]
+        return (low, high), [(first, last) for first, last in parts if first <= last]
+
+    def holds(self, places: Floats, margin_km: float) -> npt.NDArray[np.bool_]:
+        """(n,) places in the block or within a margin of it."""
+        lon, lat = lon_lat(places)
+        (low, high), parts = self.windows(margin_km)
+        return (lat >= low) & (lat <= high) & np.any([(lon >= west) & (lon <= east) for west, east in parts], axis=0)
+
+
+def _blocks(places: Floats, margin_km: float) -> Iterator[tuple[_Block, Indices]]:
+    """Each block that holds origins, and the origins in it and within a margin of it."""
     lon, lat = lon_lat(places)
     row = np.floor(lat / _BLOCK_DEG)
-    middle = (row + 0.5) * _BLOCK_DEG
     # Columns as wide as the rows are high.
-    width_deg = _BLOCK_DEG / np.cos(np.radians(np.clip(middle, -89, 89)))
-    column = np.floor(lon / width_deg)
+    width = _BLOCK_DEG / np.cos(np.radians(np.clip((row + 0.5) * _BLOCK_DEG, -89, 89)))
+    column = np.floor(lon / width)
     # One number for a block is sorted several times as fast as a pair.
-    _, first = np.unique(row * _MOST_COLUMNS + column, return_index=True)
-    core_km = np.sqrt(0.5) * np.radians(_BLOCK_DEG) * EARTH_KM * 1.05
-    tree = cKDTree(places)
-    for centre in directions(((column + 0.5) * width_deg)[first], middle[first]):
-        near = np.array(tree.query_ball_point(centre, core_km + margin_km), np.intp)
-        yield centre, core_km, near
+    _, first = np.unique(row * _ONE_ROW + column, return_index=True)
+    # Row by row from west to east: what lies between two meridians are neighbours in each row.
+    keys = row * _ONE_ROW + lon
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    for south, west, across in zip(row[first] * _BLOCK_DEG, (column * width)[first], width[first], strict=True):
+        block = _Block(float(south), float(west), float(across))
+        (low, high), parts = block.windows(margin_km)
+        rows = np.arange(math.floor(low / _BLOCK_DEG), math.floor(high / _BLOCK_DEG) + 1)
+        ends = [(_ONE_ROW * r + start, _ONE_ROW * r + end) for r in rows for start, end in parts]
+        near = np.concatenate(
+            [order[np.searchsorted(keys, start) : np.searchsorted(keys, end, side="right")] for start, end in ends]
+        )
+        yield block, near[(lat[near] >= low) & (lat[near] <= high)]
 
 
-def _block_peaks(
-    offsets: Floats, weights: Floats, centre: Floats, core_km: float, radius_km: float
-) -> tuple[Floats, Floats]:
-    """The peaks within `core_km` of the centre, (m, 3) and (m,)."""
-    cell_km = _WIDTH_SHARE * radius_km / _CELLS_PER_WIDTH
+def _border_km(radius_km: float) -> float:
+    """The grids of two blocks differ by less than a cell: a peak that each places in the other is found in both."""
+    return 2 * _WIDTH_SHARE * radius_km / _CELLS_PER_WIDTH
+
+
+def _block_peaks(places: Floats, weights: Floats, block: _Block, radius_km: float) -> tuple[Floats, Floats]:
+    """The peaks in a block, (m, 3), and their heights (m,)."""
+    cell_km, centre = _WIDTH_SHARE * radius_km / _CELLS_PER_WIDTH, block.centre
     (east,), (north,) = axes_at(centre[None])
     # Half a cell beyond the outermost origin on each side.
-    plane = np.rint(offsets @ np.stack([north, east], axis=1) / cell_km).astype(np.intp)
+    plane = np.rint((places - centre) @ np.stack([north, east], axis=1) / cell_km).astype(np.intp)
     low = plane.min(axis=0) - 1
     shape = tuple(plane.max(axis=0) - low + 2)
     cells = np.ravel_multi_index(tuple((plane - low).T), shape)
@@ -132,12 +175,11 @@ def _block_peaks(
     # One origin has the density 1 in its own cell.
     smooth *= 2 * np.pi * _CELLS_PER_WIDTH**2
     is_peak = (smooth > _LEAST_DENSITY) & (smooth == maximum_filter(smooth, 3, mode="constant"))
-    at = np.argwhere(is_peak)
-    north_km, east_km = ((at + low) * cell_km).T
-    inside = np.hypot(north_km, east_km) <= core_km
-    peaks = centre + north_km[inside, None] * north + east_km[inside, None] * east
+    north_km, east_km = ((np.argwhere(is_peak) + low) * cell_km).T
+    peaks = centre + north_km[:, None] * north + east_km[:, None] * east
     peaks *= EARTH_KM / np.linalg.norm(peaks, axis=1, keepdims=True)
-    return peaks, smooth[is_peak][inside]
+    inside = block.holds(peaks, _border_km(radius_km))
+    return peaks[inside], smooth[is_peak][inside]
 
 
 def _highest(peaks: Floats, radius_km: float) -> npt.NDArray[np.bool_]:
