@@ -4,6 +4,8 @@ ARCHIVE is the folder of `seep-monai simulate --dates`, OUT that of `seep-monai 
 takes the nearest free vent within --distance_km, then the next one. A site at a vent below --least_rate counts neither
 as right nor as wrong, and sites with a bright target on half of their passes or more are left out, as are platforms.
 
+With --drawn the slicks of OUT are replaced by those that were drawn, so that the sites of a perfect network are scored.
+
 Chance: the slicks of each scene are moved by one random vector, around the edges of the scene, so that their number and
 pattern stay and places that come back are lost. To shuffle the dates of the slicks would leave all places as they are.
 """
@@ -19,9 +21,11 @@ from typing import Any
 
 import numpy as np
 import shapely
+from pyproj import Transformer
 
 from seep_monai.archive.sites import Sites, find_sites
 from seep_monai.archive.sites_input import Scenes, Seeps, read_archive
+from seep_monai.archive.sites_passes import pass_numbers
 from seep_monai.archive.sites_peaks import directions
 from seep_monai.archive.sites_places import SiteSettings
 from seep_monai.errors import SeepError
@@ -41,11 +45,14 @@ def main() -> None:
     parser.add_argument(
         "--most_by_chance", type=float, default=1.0, help="as of seep-monai sites (default: %(default)s)"
     )
+    parser.add_argument("--drawn", action="store_true", help="score the sites of the drawn slicks")
     parser.add_argument("--n_shuffles", type=int, default=20, help="random archives (default: %(default)s)")
     arguments = parser.parse_args()
     try:
         seeps, scenes = read_archive(arguments.out)
         vents = read_vents(arguments.archive / "vents.geojson")
+        if arguments.drawn:
+            seeps = read_drawn(arguments.archive, scenes)
     except (SeepError, OSError) as error:
         raise SystemExit(str(error)) from error
     settings, rng = SiteSettings(most_by_chance=arguments.most_by_chance), np.random.default_rng(0)
@@ -81,6 +88,37 @@ def read_vents(path: Path) -> Vents:
     lon, lat = np.array([vent["geometry"]["coordinates"] for vent in vents]).reshape(-1, 2).T
     rates = np.array([vent["properties"]["rate"] for vent in vents])
     return Vents(directions(lon, lat), rates, np.array([len(vent["properties"]["dates_seen"]) for vent in vents]))
+
+
+def read_drawn(archive: Path, scenes: Scenes) -> Seeps:
+    """The slicks that were drawn and can be seen, each once a pass, as if all had been found: the longest film of each.
+
+    A slick of a platform lies at a bright target, others do not.
+    """
+    features = json.loads((archive / "vents.geojson").read_text(encoding="utf-8"))["features"]
+    platforms = [f["geometry"]["coordinates"] for f in features if f["properties"]["kind"] != "vent"]
+    passes, films = pass_numbers(scenes), {}
+    for index, name in enumerate(scenes.names):
+        content = json.loads((archive / "slicks" / f"{name}.geojson").read_text(encoding="utf-8"))
+        for film in content["features"]:
+            properties = film["properties"]
+            if not properties["visible_share"] or film["geometry"]["type"] != "LineString":
+                continue
+            # To 100 m, the same slick in two scenes of a pass.
+            origin = properties["origin_x"], properties["origin_y"]
+            key = passes[index], round(origin[0], -2), round(origin[1], -2)
+            if key not in films or properties["length_px"] > films[key][1]["length_px"]:
+                to_globe = Transformer.from_crs(content["crs"]["properties"]["name"], 4326, always_xy=True)
+                ends = [to_globe.transform(*place[:2]) for place in (origin, film["geometry"]["coordinates"][-1])]
+                films[key] = index, properties, ends
+    index, properties, ends = zip(*films.values(), strict=True)
+    (lon, lat), ones = np.array(ends).T, np.ones(len(ends))
+    target_km = np.full(len(ends), np.nan)
+    if platforms:
+        at, there = directions(lon[0], lat[0]), directions(*np.array(platforms)[:, :2].T)
+        target_km = np.linalg.norm(at[:, None] - there[None], axis=2).min(axis=1)
+    label = np.array([film["class"] for film in properties])
+    return Seeps(np.array(index), lon, lat, label, ones, ones, ones, target_km)
 
 
 def figures(sites: Sites, vents: Vents, *, least_rate: float, distance_km: float) -> dict[str, Any]:

@@ -48,6 +48,33 @@ def test_sites_are_scored_against_the_vents(tmp_path: Path) -> None:
     assert json.loads("{" + chance)["by chance"]["mean_found"] <= 1
 
 
+def film(east_km: float, north_km: float, length_px: float, visible: float = 1.0) -> dict:
+    """A film of 4 km to the east, in Mercator's projection, whose radius is the larger one of the ellipsoid."""
+    line = [[km * 1000 * 6378.137 / 6371.0088 for km in (east_km + step, north_km)] for step in (0, 4)]
+    properties = {"class": 2, "origin_x": line[0][0], "origin_y": line[0][1], "length_px": length_px}
+    geometry = {"type": "LineString", "coordinates": line}
+    return {"type": "Feature", "properties": properties | {"visible_share": visible}, "geometry": geometry}
+
+
+def test_drawn_slicks_that_can_be_seen_are_scored_instead_of_those_found(tmp_path: Path) -> None:
+    # Nothing is found. On each pass a slick of two films begins at 0 and one at the platform; another cannot be seen.
+    write_archive(tmp_path / "out", scenes_of(20), seeps_of([0], [30], [30]))
+    (tmp_path / "slicks").mkdir()
+    system = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::3857"}}
+    for name in scenes_of(20).names:
+        films = [film(0, 0, 9), film(0, 0.01, 80), film(25, 0, 9), film(-25, 0, 9, visible=0)]
+        content = {"type": "FeatureCollection", "crs": system, "features": films}
+        (tmp_path / "slicks" / f"{name}.geojson").write_text(json.dumps(content))
+    vents = [vent(0, 0.9, 20), vent(-25, 0.9, 0), vent(25, 0.5, 20, "platform")]
+    (tmp_path / "vents.geojson").write_text(json.dumps({"features": vents}))
+    done = run_script("score_sites", tmp_path, tmp_path / "out", "--drawn", "--n_shuffles", 1)
+
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.split("}\n{", maxsplit=1)[0] + "}")
+    counts = {name: figures[name] for name in ("vents", "sites", "found", "wrong", "left_out_at_targets")}
+    assert counts == {"vents": 2, "sites": 1, "found": 1, "wrong": 0, "left_out_at_targets": 1}
+
+
 def test_missing_truth_is_named(tmp_path: Path) -> None:
     write_archive(tmp_path / "out", scenes_of(2), seeps_of([0], [0], [0]))
     done = run_script("score_sites", tmp_path, tmp_path / "out")
