@@ -44,6 +44,7 @@ class Sites:
         views: the passes over them.
         pass_times: datetime64[s] start of each pass of the archive, ascending.
         area: what the scenes cover, in longitude and latitude.
+        offset_km: how far downstream of their places slicks begin to be seen.
         settings: what counted as a site.
     """
 
@@ -51,6 +52,7 @@ class Sites:
     views: Views
     pass_times: npt.NDArray[np.datetime64]
     area: shapely.Geometry
+    offset_km: float
     settings: SiteSettings
 
     def __len__(self) -> int:
@@ -93,7 +95,7 @@ def find_sites(seeps: Seeps, scenes: Scenes, settings: SiteSettings) -> Sites:
         **_slick_columns(places.owner, seeps, len(best)),
         "target_share": _target_share(places, slicks, found.end, seeps),
     }
-    return Sites(columns, views, pass_times, area, settings)
+    return Sites(columns, views, pass_times, area, found.offset_km, settings)
 
 
 def _place_columns(centres: Floats, sightings: Sightings) -> dict[str, npt.NDArray[Any]]:

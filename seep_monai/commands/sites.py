@@ -46,6 +46,7 @@ def main(words: Sequence[str]) -> None:
     )
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("pyogrio").setLevel(logging.WARNING)
     try:
         settings = SiteSettings(arguments.radius_km, arguments.min_passes, arguments.most_by_chance)
         seeps, scenes = read_archive(arguments.archive)
@@ -67,4 +68,5 @@ def _facts(seeps: Seeps, scenes: Scenes, sites: Sites) -> list[tuple[str, str]]:
         ("radius", f"{settings.radius_km:g} km"),
         ("least passes with a slick", str(settings.min_passes)),
         ("most sites by chance", f"{settings.most_by_chance:g}"),
+        ("slicks begin to be seen", f"{sites.offset_km:.1f} km downstream"),
     ]
