@@ -45,14 +45,15 @@ def main() -> None:
     parser.add_argument(
         "--most_by_chance", type=float, default=1.0, help="as of seep-monai sites (default: %(default)s)"
     )
+    parser.add_argument("--least_score", type=float, default=0.0, help="of the slicks that count (default: all)")
     parser.add_argument("--drawn", action="store_true", help="score the sites of the drawn slicks")
     parser.add_argument("--n_shuffles", type=int, default=20, help="random archives (default: %(default)s)")
     arguments = parser.parse_args()
     try:
         seeps, scenes = read_archive(arguments.out)
         vents = read_vents(arguments.archive / "vents.geojson")
-        if arguments.drawn:
-            seeps = read_drawn(arguments.archive, scenes)
+        seeps = read_drawn(arguments.archive, scenes) if arguments.drawn else seeps
+        seeps = seeps.take(seeps.score >= arguments.least_score)
     except (SeepError, OSError) as error:
         raise SystemExit(str(error)) from error
     settings, rng = SiteSettings(most_by_chance=arguments.most_by_chance), np.random.default_rng(0)

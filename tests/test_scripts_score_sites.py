@@ -48,6 +48,18 @@ def test_sites_are_scored_against_the_vents(tmp_path: Path) -> None:
     assert json.loads("{" + chance)["by chance"]["mean_found"] <= 1
 
 
+def test_slicks_of_low_scores_do_not_count(tmp_path: Path) -> None:
+    score = np.array([0.3] * 10 + [0.2] * 10)
+    seeps = joined(*(seeps_of(np.arange(0, 20, 2), [km] * 10, [0] * 10) for km in (0, 20)))
+    write_archive(tmp_path / "out", scenes_of(20), seeps, score=score)
+    (tmp_path / "vents.geojson").write_text(json.dumps({"features": [vent(0, 0.5, 10), vent(20, 0.5, 10)]}))
+    found = {}
+    for least in (0.2, 0.3):
+        done = run_script("score_sites", tmp_path, tmp_path / "out", "--least_score", least, "--n_shuffles", 1)
+        found[least] = json.loads(done.stdout.split("}\n{", maxsplit=1)[0] + "}")["found"]
+    assert found == {0.2: 2, 0.3: 1}
+
+
 def film(east_km: float, north_km: float, length_px: float, visible: float = 1.0) -> dict:
     """A film of 4 km to the east, in Mercator's projection, whose radius is the larger one of the ellipsoid."""
     line = [[km * 1000 * 6378.137 / 6371.0088 for km in (east_km + step, north_km)] for step in (0, 4)]
