@@ -28,7 +28,7 @@ from seep_monai.archive.sites_input import Scenes, Seeps, read_archive
 from seep_monai.archive.sites_passes import pass_numbers
 from seep_monai.archive.sites_peaks import directions
 from seep_monai.archive.sites_places import SiteSettings
-from seep_monai.errors import SeepError
+from seep_monai.errors import DataError, SeepError
 
 TARGET_SHARE = 0.5
 # Passes on which a slick was drawn at a vent: a vent with few cannot stand out.
@@ -101,6 +101,7 @@ def read_drawn(archive: Path, scenes: Scenes) -> Seeps:
     passes, films = pass_numbers(scenes), {}
     for index, name in enumerate(scenes.names):
         content = json.loads((archive / "slicks" / f"{name}.geojson").read_text(encoding="utf-8"))
+        to_globe = Transformer.from_crs(content["crs"]["properties"]["name"], 4326, always_xy=True)
         for film in content["features"]:
             properties = film["properties"]
             if not properties["visible_share"] or film["geometry"]["type"] != "LineString":
@@ -109,9 +110,10 @@ def read_drawn(archive: Path, scenes: Scenes) -> Seeps:
             origin = properties["origin_x"], properties["origin_y"]
             key = passes[index], round(origin[0], -2), round(origin[1], -2)
             if key not in films or properties["length_px"] > films[key][1]["length_px"]:
-                to_globe = Transformer.from_crs(content["crs"]["properties"]["name"], 4326, always_xy=True)
                 ends = [to_globe.transform(*place[:2]) for place in (origin, film["geometry"]["coordinates"][-1])]
                 films[key] = index, properties, ends
+    if not films:
+        raise DataError(f"{archive / 'slicks'}: expected drawn slicks that can be seen, but there is none.")
     index, properties, ends = zip(*films.values(), strict=True)
     (lon, lat), ones = np.array(ends).T, np.ones(len(ends))
     target_km = np.full(len(ends), np.nan)

@@ -89,9 +89,10 @@ def test_time_that_is_none_is_an_error(archive: Path) -> None:
         read_archive(archive)
 
 
-def test_seeps_of_an_unknown_scene_are_named(tmp_path: Path) -> None:
-    scene = np.array(["s0000", "other", "s0002"], object)
-    with pytest.raises(DataError, match="other are not in it"):
+@pytest.mark.parametrize(("name", "message"), [("other", "other are not in it"), (None, r"\(no name\) are not in it")])
+def test_seeps_of_an_unknown_scene_are_named(tmp_path: Path, name: str | None, message: str) -> None:
+    scene = np.array(["s0000", name, "s0002"], object)
+    with pytest.raises(DataError, match=message):
         read_archive(write_archive(tmp_path / "out", scenes_of(3), SEEPS, scene=scene))
 
 

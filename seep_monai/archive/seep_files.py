@@ -30,8 +30,8 @@ def write_seep_files(
 ) -> int:
     """Write the rows of all tables, in their order. Files that exist are replaced when the new ones are complete.
 
-    GDAL reads the rows as one stream, so that it sorts the boxes of all seeps once for the spatial index: a layer that
-    grows table by table takes three times as long.
+    GDAL reads the rows as one stream, so that it sorts the boxes of all seeps once for the spatial index, which a layer
+    that grows table by table does not allow.
 
     Args:
         geopackage: file with the layer `seeps` in longitude and latitude.

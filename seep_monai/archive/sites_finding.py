@@ -26,7 +26,7 @@ Mask = npt.NDArray[np.bool_]
 # Choice: slicks are taken to begin half a radius downstream of their places until the places tell more.
 _FIRST_OFFSET = 0.5
 # Choice: two; without the pieces of slicks, more places stand out, and these tell more origins.
-_N_TURNS = 2
+_N_SEARCHES = 2
 # The density of strays is that of the slicks at no site, and the sites depend on it: three rounds are enough.
 _N_ROUNDS = 3
 # Choice: places that chance would show a hundred times as often as allowed are left out early.
@@ -94,14 +94,14 @@ def find_places(
     archive = _Archive(scenes, passes, Chance.of(scenes.footprints, area, settings.radius_km), settings)
     counted, end, rows = np.ones(len(slicks), bool), np.zeros(len(slicks), np.intp), np.arange(len(slicks))
     offset_km = _FIRST_OFFSET * settings.radius_km
-    for _ in range(_N_TURNS):
+    for _ in range(_N_SEARCHES):
         long = slicks.lengthened(offset_km)
         both, evidence, _ = _likely(long.at_both_ends(), np.tile(counted, 2), archive, n_ends=2)
         owner = both.owner.reshape(2, -1)
-        turn = origin_ends(long.ends, slicks.number, np.append(evidence, 0.0)[owner])
-        slicks, end = slicks.from_end(turn), end ^ turn
+        origin = origin_ends(long.ends, slicks.number, np.append(evidence, 0.0)[owner])
+        slicks, end = slicks.from_end(origin), end ^ origin
         counted = ~pieces(slicks.lengthened(offset_km))
-        offset_km = origin_offset(slicks.ends, np.where(counted, owner[turn, rows], -1), evidence, settings.radius_km)
+        offset_km = origin_offset(slicks.ends, np.where(counted, owner[origin, rows], -1), evidence, settings.radius_km)
     slicks = slicks.lengthened(offset_km)
     places, _, weights = _likely(slicks, counted, archive)
     return Found(slicks, end, offset_km, places, _judged(places, slicks, weights, archive))

@@ -41,3 +41,13 @@ def pass_numbers(scenes: Scenes) -> npt.NDArray[np.intp]:
     numbers = np.empty(len(order), np.intp)
     numbers[order] = np.argsort(np.argsort(first_at))[inverse]
     return numbers
+
+
+def rows_by_pass(number: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+    """The rows of each pass, ascending; `number` is the (n,) pass of each row.
+
+    >>> [rows.tolist() for rows in rows_by_pass(np.array([4, 0, 4]))]
+    [[1], [0, 2]]
+    """
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(number[order])) + 1)

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.spatial import cKDTree
 
+from seep_monai.archive.sites_passes import rows_by_pass
+
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
@@ -68,9 +70,8 @@ def pass_weights(places: Floats, passes: Indices, radius_km: float) -> Floats:
         radius_km: radius of a site.
     """
     n_near = np.ones(len(places))
-    order = np.argsort(passes, kind="stable")
     # A tree for each pass: one tree of all passes is several times slower.
-    for rows in np.split(order, np.flatnonzero(np.diff(passes[order])) + 1):
+    for rows in rows_by_pass(passes):
         tree = cKDTree(places[rows])
         if len(rows) <= _MOST_IN_PAIRS:
             pairs = tree.query_pairs(radius_km, output_type="ndarray")

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from seep_monai.archive.sites_passes import rows_by_pass
 from seep_monai.archive.sites_places import Slicks
 
 Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 # Choices: how far beside the line of another slick a piece may begin, how far behind its origin, and in how different a
@@ -34,8 +34,7 @@ def pieces(slicks: Slicks) -> Mask:
     """
     piece = np.zeros(len(slicks), bool)
     ways = slicks.ways
-    order = np.argsort(slicks.number, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(slicks.number[order])) + 1):
+    for rows in rows_by_pass(slicks.number):
         if len(rows) > 1:
             piece[rows] = _pieces_of_pass(slicks.ends[:, rows], ways[rows])
     return piece
